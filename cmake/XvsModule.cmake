@@ -1,0 +1,28 @@
+# xvs_module(NAME SOURCES ... HEADERS ... DEPS ... TESTS ...): one folder of src/ as a static library
+# xvs_NAME (alias xvs::NAME), with the unit tests that stand beside its code as xvs_NAME_test.
+function(xvs_module name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPS;TESTS;TEST_DEPS" ${ARGN})
+    set(target xvs_${name})
+    set(scope PUBLIC)
+    if(ARG_SOURCES)
+        add_library(${target} STATIC ${ARG_SOURCES})
+        target_link_libraries(${target} PRIVATE xvs_warnings)
+    else()
+        add_library(${target} INTERFACE)
+        set(scope INTERFACE)
+    endif()
+    add_library(xvs::${name} ALIAS ${target})
+    target_sources(${target} ${scope} FILE_SET HEADERS
+        BASE_DIRS ${PROJECT_SOURCE_DIR}/src FILES ${ARG_HEADERS})
+    target_include_directories(${target} ${scope} ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(${target} ${scope} ${ARG_DEPS})
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+    if(ARG_TESTS)
+        add_executable(${target}_test ${ARG_TESTS})
+        target_link_libraries(${target}_test PRIVATE ${target} xvs_warnings ${ARG_TEST_DEPS}
+            GTest::gmock GTest::gtest_main)
+        target_include_directories(${target}_test PRIVATE ${PROJECT_SOURCE_DIR})
+        add_test(NAME unit.${name} COMMAND ${target}_test)
+        set_tests_properties(unit.${name} PROPERTIES LABELS unit)
+    endif()
+endfunction()

@@ -1,0 +1,39 @@
+// Connection states by their IPVS numbers, and a connection as a listing shows it.
+#pragma once
+
+#include <cstdint>
+
+#include "model/virtual_service.h"
+#include "net/address.h"
+
+namespace xvs::model {
+
+// Kernel: IP_VS_TCP_S_*; the numbers go over the wire in sync messages.
+enum class TcpState : std::uint8_t {
+    None = 0,
+    Established = 1,
+    SynSent = 2,
+    SynReceived = 3,
+    FinWait = 4,
+    TimeWait = 5,
+    Close = 6,
+    CloseWait = 7,
+    LastAck = 8,
+    Listen = 9,
+    SynAck = 10,
+    Last = 11,
+};
+
+inline constexpr unsigned kTcpStateCount = 11;  // without Last, which no connection is in
+
+struct ConnectionInfo {
+    Protocol protocol = Protocol::Tcp;
+    net::Endpoint client;
+    net::Endpoint virtual_endpoint;
+    net::Endpoint real;
+    std::uint8_t state = 0;          // of the protocol's own table
+    std::uint32_t expires_in_s = 0;  // whole seconds left
+    std::uint32_t flags = 0;         // IP_VS_CONN_F_*
+};
+
+}  // namespace xvs::model

@@ -1,0 +1,43 @@
+// Destination: a real server of a virtual service, as ipvsadm -a takes it.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+#include "net/address.h"
+
+namespace xvs::model {
+
+// Numbers of include/uapi/linux/ip_vs.h, IP_VS_CONN_F_FWD_MASK; FullNat is Alibaba's.
+enum class ForwardingMethod : std::uint8_t {
+    Masquerade = 0,
+    LocalNode = 1,
+    Tunnel = 2,
+    DirectRoute = 3,
+    Bypass = 4,
+    FullNat = 5,
+};
+
+enum class TunnelType : std::uint8_t { Ipip = 0, Gue = 1, Gre = 2 };
+
+struct TunnelOptions {
+    TunnelType type = TunnelType::Ipip;
+    net::Port port{};         // GUE only
+    std::uint16_t flags = 0;  // 0 no checksum, 1 checksum, 2 remote checksum
+
+    bool operator==(const TunnelOptions&) const = default;
+};
+
+struct Destination {
+    net::Endpoint real;  // RIP and port; the key within its service
+    ForwardingMethod method = ForwardingMethod::DirectRoute;
+    std::int32_t weight = 1;  // 0: quiesced
+    std::uint32_t upper_threshold = 0;
+    std::uint32_t lower_threshold = 0;
+    TunnelOptions tunnel;
+
+    bool operator==(const Destination&) const = default;
+};
+
+}  // namespace xvs::model
