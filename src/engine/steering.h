@@ -1,0 +1,33 @@
+// Steering: the seam by which the engine says which packets are to be brought to it.
+#pragma once
+
+#include "model/virtual_service.h"
+#include "net/address.h"
+
+namespace xvs::engine {
+
+// Every call is idempotent unless it says otherwise; errors (a full map) are the implementation's
+// to report, once, in the log. Thread: whoever edits services, under the worker's gate.
+class Steering {
+public:
+    Steering() = default;
+    Steering(const Steering&) = delete;
+    Steering& operator=(const Steering&) = delete;
+    virtual ~Steering() = default;
+
+    // Packets to this protocol, VIP and port, if the VIP is local when they come.
+    virtual void add_service(const model::ServiceKey& key) = 0;
+    virtual void remove_service(const model::ServiceKey& key) = 0;
+
+    // Packets from this NAT destination to an address that is not local; and, where the destination
+    // is an address of this host's own, those that leave the host (XVS_REASON_EGRESS). Counted: as
+    // many removals as additions take it out.
+    virtual void add_nat_source(model::Protocol protocol, const net::Endpoint& real) = 0;
+    virtual void remove_nat_source(model::Protocol protocol, const net::Endpoint& real) = 0;
+
+    // Fragments to or from this address: a VIP, or a NAT destination. Counted.
+    virtual void add_address(const net::IpAddress& address) = 0;
+    virtual void remove_address(const net::IpAddress& address) = 0;
+};
+
+}  // namespace xvs::engine

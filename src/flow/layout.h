@@ -1,0 +1,216 @@
+/* layout.h: the flow table as it lies in shared memory, for C++ and BPF alike.
+ *
+ * A connection's first packet is decided once; what was decided is written down here and replayed by
+ * whoever meets the next packet. Every array below is a BPF array that user space maps, or ordinary
+ * memory of the same shape. Addresses and ports stand in wire order, everything else in host order.
+ *
+ * One writer a field, except the state word, which all change by compare-and-swap:
+ *   state            whoever claims, ends or reuses the slot
+ *   key, translation whoever claimed the slot, before the state becomes LIVE
+ *   punt, report     the engine
+ *   last_seen,
+ *   packets          whoever replays the entry
+ */
+#ifndef XVS_FLOW_LAYOUT_H
+#define XVS_FLOW_LAYOUT_H
+
+#include <linux/types.h>
+
+/* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
+#define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
+#define XVS_LAYOUT_VERSION 1u
+
+#define XVS_NONE 0xffffffffu /* no such index */
+
+/* A flow is looked for in this many slots from its home on; past them the table is full. */
+#define XVS_PROBES 16u
+
+/* The state word: bits 0-2 the slot's state, bits 3-31 its generation, which changes whenever a slot
+ * is claimed, so that a late report about an earlier flow cannot end the present one. */
+#define XVS_STATE_MASK 0x7u
+#define XVS_GENERATION_SHIFT 3
+enum xvs_slot_state {
+    XVS_SLOT_EMPTY = 0,     /* never used, or cleaned up: a look-up ends here */
+    XVS_SLOT_CLAIMED = 1,   /* being written: not to be read */
+    XVS_SLOT_LIVE = 2,      /* replay it */
+    XVS_SLOT_DEAD = 3,      /* retired, waiting for its grace period: a look-up goes on */
+    XVS_SLOT_TOMBSTONE = 4, /* free for reuse, but a look-up goes on */
+    XVS_SLOT_DRAWN = 5,     /* installed by the kernel from the stock of decisions, to be completed */
+};
+
+/* Events of a packet, at the places of the TCP flags; XVS_EVENT_NONE stands where PSH does and means
+ * "none of SYN, FIN, RST, ACK", which is also the event of every packet that is not TCP. */
+#define XVS_EVENT_FIN 0x01u
+#define XVS_EVENT_SYN 0x02u
+#define XVS_EVENT_RST 0x04u
+#define XVS_EVENT_NONE 0x08u
+#define XVS_EVENT_ACK 0x10u
+#define XVS_EVENT_ANY 0x1fu
+
+/* xvs_flow*.flags */
+#define XVS_FLOW_OUTBOUND 0x01u /* real server -> client */
+
+/* An entry: packets with these five fields, in this state, get that translation. */
+struct xvs_flow4 {
+    __u32 state;
+    __u32 source;
+    __u32 destination;
+    __u16 source_port;
+    __u16 destination_port;
+    __u8 protocol;
+    __u8 flags;
+    __u8 punt;         /* XVS_EVENT_*: give the packet to the engine, unreplayed */
+    __u8 report;       /* XVS_EVENT_*: replay, and tell the engine */
+    __u32 translation; /* index */
+    __u32 last_seen;   /* ticks, see XVS_TICK_SHIFT */
+    __u32 packets;
+};
+
+struct xvs_flow6 {
+    __u32 state;
+    __u32 translation;
+    __u32 last_seen;
+    __u32 packets;
+    __u8 source[16];
+    __u8 destination[16];
+    __u16 source_port;
+    __u16 destination_port;
+    __u8 protocol;
+    __u8 flags;
+    __u8 punt;
+    __u8 report;
+    __u64 reserved;
+};
+
+/* Times are CLOCK_MONOTONIC nanoseconds >> 24: 16.8 ms a tick, which wraps after two years. */
+#define XVS_TICK_SHIFT 24
+
+/* xvs_translation.rewrite */
+#define XVS_REWRITE_SOURCE 0x01u      /* address and port as given */
+#define XVS_REWRITE_DESTINATION 0x02u /* address and port as given */
+#define XVS_ENCAPSULATE 0x04u         /* an outer header in front */
+#define XVS_TO_HOST 0x08u             /* then to the host's own stack */
+
+/* What to write into a packet: shared by all connections of a service, destination, direction and next
+ * hop. `generation` 0: unused. */
+struct xvs_translation {
+    __u32 generation;
+    __u32 destination; /* index, valid while its record has this generation */
+    __u32 destination_generation;
+    __u32 next_hop; /* index, valid while its record has this generation */
+    __u32 next_hop_generation;
+    __u32 service;
+    __u8 rewrite;
+    __u8 family;              /* 4 or 6: of the packet that is rewritten */
+    __u8 outer_family;        /* 4 or 6: of the outer header */
+    __u8 tunnel;              /* 0 ipip, 1 gue, 2 gre (IP_VS_CONN_F_TUNNEL_TYPE_*) */
+    __u16 network_difference; /* to add to the IPv4 header checksum: one's complement, wire order */
+    __u16 address_difference; /* to add to a partial (pseudo-header) checksum */
+    __u16 full_difference;    /* to add to a complete TCP or UDP checksum: addresses and ports */
+    __u16 port;               /* the new port */
+    __u16 overhead;           /* bytes that encapsulation adds */
+    __u16 tunnel_port;
+    __u16 tunnel_flags;
+    __u16 reserved;
+    __u8 address[16]; /* the new address */
+    __u8 outer_source[16];
+    __u8 outer_destination[16];
+};
+
+/* xvs_next_hop.flags */
+#define XVS_HOP_RESOLVED 0x01u    /* the MAC addresses are right */
+#define XVS_HOP_LINK_HEADER 0x02u /* frames on this interface have an Ethernet header */
+
+/* Where a packet leaves: rewritten in place when a neighbour's MAC changes, given a new generation when
+ * it no longer is the way for those who name it. `generation` 0: unused. */
+struct xvs_next_hop {
+    __u32 generation;
+    __u32 interface; /* ifindex */
+    __u32 mtu;       /* of layer 3 */
+    __u8 flags;
+    __u8 family; /* 4 or 6: of the gateway address */
+    __u8 mac_destination[6];
+    __u8 mac_source[6];
+    __u8 reserved[6];
+    __u8 gateway[16]; /* the neighbour: the gateway, or the destination itself when on-link */
+};
+
+/* xvs_destination.flags */
+#define XVS_DESTINATION_AVAILABLE 0x01u /* configured; a removed one only waits for its connections */
+
+struct xvs_destination {
+    __u32 generation; /* 0: unused */
+    __u32 service;
+    __u8 flags;
+    __u8 method; /* IP_VS_CONN_F_FWD_MASK numbers */
+    __u8 family;
+    __u8 reserved;
+    __u16 port;
+    __u16 reserved2;
+    __u8 address[16];
+};
+
+/* A service's part in what the kernel may decide alone: decisions of an earlier epoch are void. */
+struct xvs_service {
+    __u32 generation; /* 0: unused */
+    __u32 epoch;
+    __u32 fwmark;
+    __u8 protocol;
+    __u8 family;
+    __u16 port;
+    __u8 address[16];
+};
+
+/* Packets and layer-3 bytes of one destination, counted by one writer (an engine worker or a CPU):
+ * the array holds a row of all destinations for each writer. */
+struct xvs_counters {
+    __u64 packets_in;
+    __u64 bytes_in;
+    __u64 packets_out;
+    __u64 bytes_out;
+};
+
+/* A connection: what the engine knows beyond its flow entries. Addresses and ports are the entries'. */
+struct xvs_connection {
+    __u32 state;       /* as of a flow entry: EMPTY or LIVE, and a generation */
+    __u32 inbound;     /* slot of the entry client -> VIP */
+    __u32 outbound;    /* slot of the entry real server -> client, or XVS_NONE */
+    __u32 destination; /* index */
+    __u32 controller;  /* connection or template that controls this one, or XVS_NONE */
+    __u32 flags;       /* IP_VS_CONN_F_* */
+    __u32 timeout;     /* ticks after the last packet */
+    __u32 check_at;    /* tick at which the timer looks at it next */
+    __u8 protocol;
+    __u8 protocol_state; /* IP_VS_TCP_S_* */
+    __u16 controlled;    /* how many connections name this one as controller */
+    __u32 reserved;
+};
+
+/* One for the whole set of arrays. */
+struct xvs_table_header {
+    __u32 magic;
+    __u32 version;
+    __u32 slots4; /* powers of two */
+    __u32 slots6;
+    __u32 connections4;
+    __u32 connections6;
+    __u32 translations;
+    __u32 next_hops;
+    __u32 destinations;
+    __u32 services;
+    __u32 counter_rows;
+    __u32 seed[2]; /* of the flow hash: random, so that a stranger cannot aim at one slot */
+    __u32 reserved;
+};
+
+/* Why the steering program sends a packet up; it stands in the frame's metadata. */
+enum xvs_reason {
+    XVS_REASON_FLOW = 1,     /* a live flow's packet */
+    XVS_REASON_SERVICE = 2,  /* for a virtual service, no flow yet */
+    XVS_REASON_REPLY = 3,    /* from a NAT destination, no flow */
+    XVS_REASON_FRAGMENT = 4, /* a fragment to or from an address of ours */
+    XVS_REASON_ICMP = 5,     /* an ICMP error about a packet of ours */
+    XVS_REASON_EGRESS = 6,   /* sent by the host itself from a NAT destination: local node */
+};
+
+#endif
