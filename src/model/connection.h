@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "model/virtual_service.h"
 #include "net/address.h"
@@ -34,6 +35,8 @@ struct ConnectionInfo {
     std::uint8_t state = 0;          // of the protocol's own table
     std::uint32_t expires_in_s = 0;  // whole seconds left
     std::uint32_t flags = 0;         // IP_VS_CONN_F_*
+    std::string persistence_engine;  // of a template, with what the engine knows it by
+    std::string persistence_data;
 };
 
 }  // namespace xvs::model
