@@ -18,11 +18,7 @@ function(xvs_module name)
     target_link_libraries(${target} ${scope} ${ARG_DEPS})
     set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
     if(ARG_TESTS)
-        add_executable(${target}_test ${ARG_TESTS})
-        target_link_libraries(${target}_test PRIVATE ${target} xvs_warnings ${ARG_TEST_DEPS}
-            GTest::gmock GTest::gtest_main)
-        target_include_directories(${target}_test PRIVATE ${PROJECT_SOURCE_DIR})
-        add_test(NAME unit.${name} COMMAND ${target}_test)
-        set_tests_properties(unit.${name} PROPERTIES LABELS unit)
+        xvs_gtest(unit.${name} TARGET ${target}_test LABEL unit
+            SOURCES ${ARG_TESTS} DEPS ${target} ${ARG_TEST_DEPS})
     endif()
 endfunction()

@@ -1,0 +1,46 @@
+# The front door. Every target first installs what is missing from Debian's packages
+# (tools/packages.txt), builds, and runs; `make help` lists them.
+
+BUILD := build/release
+# A regular expression over test names: make test TESTS=lab
+TESTS ?=
+# Seconds that `make fuzz` gives each target.
+SECONDS_EACH ?= 60
+
+.PHONY: help bootstrap build test demo lint tidy fuzz differential clean
+
+help:  ## Say what there is to make
+	@echo "XVS, a Linux Virtual Server director. Targets:"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
+
+bootstrap:
+	@tools/bootstrap.sh
+
+build: bootstrap  ## Leave xvsd, xvsadm and xvs in build/bin/
+	@tools/build.sh release
+	@ln -sfn release/bin build/bin
+
+test: build  ## Build with both compilers and run every test
+	@tools/build.sh release all all_verify_interface_header_sets
+	@tools/build.sh clang
+	@tools/run_tests.py $(BUILD) $(if $(TESTS),--tests-regex '$(TESTS)')
+
+demo:  ## Watch NAT, DR and TUN balance real traffic (as root)
+	@[ "$$(id -u)" = 0 ] || { echo "make demo: network namespaces need root; type: sudo make demo" >&2; exit 1; }
+	@$(MAKE) --no-print-directory build
+	@build/bin/xvs demo
+
+lint: build  ## Check format, include edges and tidiness
+	@tools/run_tests.py $(BUILD) --label-regex lint
+
+tidy: bootstrap  ## Run clang-tidy over what changed since its last run
+	@tools/build.sh clang
+	@tools/clang_tidy.py build/clang
+
+fuzz: bootstrap  ## Run each fuzz target for SECONDS_EACH=60 seconds
+	@tools/build.sh fuzz
+	@tools/fuzz.sh build/fuzz $(SECONDS_EACH)
+
+clean:  ## Remove everything that was built
+	rm -rf build

@@ -1,0 +1,62 @@
+# How tests are registered, so that tools/run_tests.py can name every one that did not run.
+#
+# Labels: unit, scenario, property, fuzz-smoke and lint need no privilege; lab tests send packets
+# through network namespaces, as root.
+# A test that cannot run here exits with 77, and its last line of output says why:
+#     echo "no BPF in this kernel (CONFIG_BPF_SYSCALL)"; exit 77
+# A GoogleTest test does the same by GTEST_SKIP() << "why", case by case.
+# Every test finds XVS_BIN_DIR in its environment: the directory of xvsd, xvsadm and xvs.
+set(XVS_SKIPPED 77)
+
+# Internal: what all kinds of tests share.
+function(xvs_test_properties name labels timeout)
+    set(environment XVS_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
+    list(APPEND environment GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/reports/${name}.xml)
+    set_tests_properties(${name} PROPERTIES
+        LABELS "${labels}"
+        TIMEOUT ${timeout}
+        SKIP_RETURN_CODE ${XVS_SKIPPED}
+        ENVIRONMENT "${environment}")
+endfunction()
+
+# xvs_gtest(NAME LABEL label SOURCES ... DEPS ...): a GoogleTest program and its test, named
+# NAME. Built in the tests/ folder of the build, apart from what is installed.
+function(xvs_gtest name)
+    cmake_parse_arguments(ARG "" "LABEL;TIMEOUT;TARGET" "SOURCES;DEPS" ${ARGN})
+    if(NOT ARG_TARGET)
+        string(REPLACE "." "_" ARG_TARGET xvs_${name})
+    endif()
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 120)
+    endif()
+    add_executable(${ARG_TARGET} ${ARG_SOURCES})
+    target_link_libraries(${ARG_TARGET} PRIVATE ${ARG_DEPS} xvs_warnings
+        GTest::gmock GTest::gtest_main)
+    target_include_directories(${ARG_TARGET} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
+    set_target_properties(${ARG_TARGET} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME ${name} COMMAND ${ARG_TARGET} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    xvs_test_properties(${name} "${ARG_LABEL}" ${ARG_TIMEOUT})
+endfunction()
+
+# xvs_test(NAME LABEL label COMMAND ...): any other program as a test; exit 0 passes, 77 skips.
+function(xvs_test name)
+    cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "COMMAND" ${ARGN})
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 120)
+    endif()
+    add_test(NAME ${name} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    xvs_test_properties(${name} "${ARG_LABEL}" ${ARG_TIMEOUT})
+endfunction()
+
+# xvs_lab_test(NAME COMMAND ... [TIMEOUT seconds]): a test through real network namespaces. Only one
+# of them runs at a time, beside tests of other kinds. It needs root: where it cannot run it exits
+# with 77 as above.
+function(xvs_lab_test name)
+    cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND" ${ARGN})
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 180)
+    endif()
+    xvs_test(${name} LABEL lab TIMEOUT ${ARG_TIMEOUT} COMMAND ${ARG_COMMAND})
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK lab)
+endfunction()
