@@ -102,7 +102,8 @@ class Tidy(LintTest):
 
     def test_a_long_member_function_is_found(self):
         body = "        call();\n"
-        self.write("src/net/udp.h", HEADER + "struct Udp {\n    void f() {\n" + body * 61 + "    }\n};\n")
+        text = HEADER + "struct Udp {\n    void f() {\n" + body * 61 + "    }\n};\n"
+        self.write("src/net/udp.h", text)
         self.assert_problem(tidy, "src/net/udp.h:4", "61 lines")
 
     def test_banned_words_are_found_where_they_are_banned(self):

@@ -117,7 +117,7 @@ def folder_problems(root):
             continue  # cmake/XvsFuzz.cmake builds it into every fuzz target
         if not is_listed(root, path):
             yield f"{path}: no CMakeLists.txt names it"
-    for folder in sorted({path.parent for path in sources(root, folders=("src",))}):
+    for folder in sorted({path.parents[-3] for path in sources(root, folders=("src",))}):
         if not (root / folder / "README.md").exists():
             yield f"{folder}: no README.md that names its entry file"
 
