@@ -1,7 +1,7 @@
 /* hash.h: the keyed hash of five fields that decides a flow's home slot, the same in C++ and BPF.
  *
- * The mixing is Bob Jenkins' public-domain lookup3 for words, seeded by two random words of the table's
- * header. Addresses and ports enter as they stand in the packet. */
+ * The mixing is Bob Jenkins' public-domain lookup3 for words, seeded by two random words of the
+ * table's header. Addresses and ports enter as they stand in the packet. */
 #ifndef XVS_FLOW_HASH_H
 #define XVS_FLOW_HASH_H
 
@@ -13,7 +13,9 @@
 #define XVS_INLINE static inline
 #endif
 
-XVS_INLINE __u32 xvs_rotate(__u32 word, __u32 by) { return (word << by) | (word >> (32u - by)); }
+XVS_INLINE __u32 xvs_rotate(__u32 word, __u32 by) {
+    return (word << by) | (word >> (32u - by));
+}
 
 struct xvs_mixer {
     __u32 a, b, c;
@@ -39,14 +41,12 @@ XVS_INLINE __u32 xvs_final(struct xvs_mixer* m) {
     m->c ^= m->b; m->c -= xvs_rotate(m->b, 24);
     return m->c;
 }
+
 /* clang-format on */
 
 /* `ports`: source and destination port as the packet's first four transport bytes hold them. */
-XVS_INLINE __u32 xvs_hash4(const __u32 seed[2],
-                           __u32 source,
-                           __u32 destination,
-                           __u32 ports,
-                           __u32 protocol) {
+XVS_INLINE __u32
+xvs_hash4(const __u32 seed[2], __u32 source, __u32 destination, __u32 ports, __u32 protocol) {
     struct xvs_mixer m = {source + seed[0], destination + seed[1], ports + (protocol << 24)};
     return xvs_final(&m);
 }

@@ -1,8 +1,9 @@
 /* layout.h: the flow table as it lies in shared memory, for C++ and BPF alike.
  *
- * A connection's first packet is decided once; what was decided is written down here and replayed by
- * whoever meets the next packet. Every array below is a BPF array that user space maps, or ordinary
- * memory of the same shape. Addresses and ports stand in wire order, everything else in host order.
+ * A connection's first packet is decided once; what was decided is written down here and replayed
+ * by whoever meets the next packet. Every array below is a BPF array that user space maps, or
+ * ordinary memory of the same shape. Addresses and ports stand in wire order, everything else in
+ * host order.
  *
  * One writer a field, except the state word, which all change by compare-and-swap:
  *   state            whoever claims, ends or reuses the slot
@@ -25,21 +26,22 @@
 /* A flow is looked for in this many slots from its home on; past them the table is full. */
 #define XVS_PROBES 16u
 
-/* The state word: bits 0-2 the slot's state, bits 3-31 its generation, which changes whenever a slot
- * is claimed, so that a late report about an earlier flow cannot end the present one. */
+/* The state word: bits 0-2 the slot's state, bits 3-31 its generation, which changes whenever a
+ * slot is claimed, so that a late report about an earlier flow cannot end the present one. */
 #define XVS_STATE_MASK 0x7u
 #define XVS_GENERATION_SHIFT 3
+
 enum xvs_slot_state {
     XVS_SLOT_EMPTY = 0,     /* never used, or cleaned up: a look-up ends here */
     XVS_SLOT_CLAIMED = 1,   /* being written: not to be read */
     XVS_SLOT_LIVE = 2,      /* replay it */
     XVS_SLOT_DEAD = 3,      /* retired, waiting for its grace period: a look-up goes on */
     XVS_SLOT_TOMBSTONE = 4, /* free for reuse, but a look-up goes on */
-    XVS_SLOT_DRAWN = 5,     /* installed by the kernel from the stock of decisions, to be completed */
+    XVS_SLOT_DRAWN = 5, /* installed by the kernel from the stock of decisions, to be completed */
 };
 
-/* Events of a packet, at the places of the TCP flags; XVS_EVENT_NONE stands where PSH does and means
- * "none of SYN, FIN, RST, ACK", which is also the event of every packet that is not TCP. */
+/* Events of a packet, at the places of the TCP flags; XVS_EVENT_NONE stands where PSH does and
+ * means "none of SYN, FIN, RST, ACK", which is also the event of every packet that is not TCP. */
 #define XVS_EVENT_FIN 0x01u
 #define XVS_EVENT_SYN 0x02u
 #define XVS_EVENT_RST 0x04u
@@ -91,8 +93,8 @@ struct xvs_flow6 {
 #define XVS_ENCAPSULATE 0x04u         /* an outer header in front */
 #define XVS_TO_HOST 0x08u             /* then to the host's own stack */
 
-/* What to write into a packet: shared by all connections of a service, destination, direction and next
- * hop. `generation` 0: unused. */
+/* What to write into a packet: shared by all connections of a service, destination, direction and
+ * next hop. `generation` 0: unused. */
 struct xvs_translation {
     __u32 generation;
     __u32 destination; /* index, valid while its record has this generation */
@@ -115,14 +117,15 @@ struct xvs_translation {
     __u8 address[16]; /* the new address */
     __u8 outer_source[16];
     __u8 outer_destination[16];
+    __u32 reserved2; /* every size is a multiple of 8, to which a BPF array rounds its elements */
 };
 
 /* xvs_next_hop.flags */
 #define XVS_HOP_RESOLVED 0x01u    /* the MAC addresses are right */
 #define XVS_HOP_LINK_HEADER 0x02u /* frames on this interface have an Ethernet header */
 
-/* Where a packet leaves: rewritten in place when a neighbour's MAC changes, given a new generation when
- * it no longer is the way for those who name it. `generation` 0: unused. */
+/* Where a packet leaves: rewritten in place when a neighbour's MAC changes, given a new generation
+ * when it no longer is the way for those who name it. `generation` 0: unused. */
 struct xvs_next_hop {
     __u32 generation;
     __u32 interface; /* ifindex */
@@ -136,7 +139,8 @@ struct xvs_next_hop {
 };
 
 /* xvs_destination.flags */
-#define XVS_DESTINATION_AVAILABLE 0x01u /* configured; a removed one only waits for its connections */
+#define XVS_DESTINATION_AVAILABLE \
+    0x01u /* configured; a removed one only waits for its connections */
 
 struct xvs_destination {
     __u32 generation; /* 0: unused */
@@ -170,7 +174,8 @@ struct xvs_counters {
     __u64 bytes_out;
 };
 
-/* A connection: what the engine knows beyond its flow entries. Addresses and ports are the entries'. */
+/* A connection: what the engine knows beyond its flow entries. Addresses and ports are the
+ * entries'. */
 struct xvs_connection {
     __u32 state;       /* as of a flow entry: EMPTY or LIVE, and a generation */
     __u32 inbound;     /* slot of the entry client -> VIP */

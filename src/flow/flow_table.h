@@ -1,0 +1,310 @@
+// FlowTable: finds, installs and retires flow entries. BPF programs find them by the same rules.
+//
+//              claim                publish                 retire
+//   EMPTY ----------------> CLAIMED --------> LIVE (DRAWN) --------> DEAD
+//     ^  ^    TOMBSTONE ------^                                       |  grace period
+//     |  |        |                                                   |
+//     |  '--------' when the next slot is EMPTY                       |
+//     '-------------- when the next slot is EMPTY, else TOMBSTONE <---'
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "flow/grace_period.h"
+#include "flow/key.h"
+#include "flow/layout.h"
+#include "flow/retire.h"
+#include "flow/shared_field.h"
+
+namespace xvs::flow {
+
+[[nodiscard]] constexpr std::uint32_t slot_state(std::uint32_t state_word) noexcept {
+    return state_word & XVS_STATE_MASK;
+}
+
+[[nodiscard]] constexpr std::uint32_t with_state(std::uint32_t state_word,
+                                                 xvs_slot_state state) noexcept {
+    return (state_word & ~XVS_STATE_MASK) | static_cast<std::uint32_t>(state);
+}
+
+[[nodiscard]] constexpr std::uint32_t next_generation(std::uint32_t state_word) noexcept {
+    return state_word + (1u << XVS_GENERATION_SHIFT);
+}
+
+// LIVE, or DRAWN, which is live to whoever looks it up.
+[[nodiscard]] constexpr bool is_live_state(std::uint32_t state_word) noexcept {
+    return slot_state(state_word) == XVS_SLOT_LIVE || slot_state(state_word) == XVS_SLOT_DRAWN;
+}
+
+enum class InsertOutcome : std::uint8_t {
+    Inserted,
+    Exists,  // the key is live already
+    Full,    // no free slot within XVS_PROBES of its home
+};
+
+struct InsertResult {
+    SlotIndex slot = XVS_NONE;  // the new entry's, or of Exists the present one's
+    InsertOutcome outcome = InsertOutcome::Full;
+
+    [[nodiscard]] bool is_inserted() const noexcept { return outcome == InsertOutcome::Inserted; }
+};
+
+// What a new entry holds beside its key.
+struct NewEntry {
+    std::uint32_t translation = 0;
+    std::uint8_t flags = 0;   // XVS_FLOW_*
+    std::uint8_t punt = 0;    // XVS_EVENT_*
+    std::uint8_t report = 0;  // XVS_EVENT_*
+    std::uint32_t last_seen = 0;
+    std::uint32_t connection = XVS_NONE;  // the owner
+};
+
+// Thread: the worker, but for read(), which any thread may call. Programs in the kernel look
+// entries up meanwhile.
+template <class Ip>
+class FlowTable {
+public:
+    using Entry = typename Ip::Flow;
+    using Key = FlowKey<Ip>;
+    using NewEntry = flow::NewEntry;
+
+    // REQUIRES: a power of two of zeroed entries, at least XVS_PROBES, and as many owners.
+    FlowTable(std::span<Entry> entries,
+              std::span<std::uint32_t> owners,
+              const std::uint32_t (&seed)[2],
+              GracePeriod& grace) noexcept
+        : entries_(entries.data()),
+          owners_(owners.data()),
+          mask_(static_cast<std::uint32_t>(entries.size() - 1)),
+          seed_{seed[0], seed[1]},
+          grace_(grace),
+          retired_(owners, grace) {}
+
+    [[nodiscard]] std::uint32_t hash(const Key& key) const noexcept { return key.hash(seed_); }
+
+    // Worth its 6-8 ns only where the table has outgrown the L2 cache.
+    void prefetch(std::uint32_t hash) const noexcept {
+        __builtin_prefetch(&entries_[hash & mask_]);
+    }
+
+    void prefetch_owner(SlotIndex slot) const noexcept { __builtin_prefetch(&owners_[slot]); }
+
+    // Returns the live entry for `key`, or XVS_NONE. Cost: 1 cache miss expected.
+    [[nodiscard]] SlotIndex find(const Key& key, std::uint32_t hash) const noexcept {
+        SlotIndex slot = hash & mask_;
+        for (unsigned probe = 0; probe < XVS_PROBES; ++probe, slot = (slot + 1) & mask_) {
+            const Entry& entry = entries_[slot];
+            const std::uint32_t state = load_acquire(entry.state);
+            if (is_live_state(state)) {
+                if (key.is_key_of(entry)) return slot;
+            } else if (slot_state(state) == XVS_SLOT_EMPTY) {
+                return XVS_NONE;
+            }
+        }
+        return XVS_NONE;
+    }
+
+    // Installs an entry unless its key is live already. Cost: as find(), and 2 more stores.
+    [[nodiscard]] InsertResult insert(const Key& key,
+                                      std::uint32_t hash,
+                                      const NewEntry& wanted) noexcept {
+        while (true) {
+            const Place place = find_place(key, hash);
+            if (place.slot == XVS_NONE || place.is_taken) {
+                return {place.slot, place.is_taken ? InsertOutcome::Exists : InsertOutcome::Full};
+            }
+            Entry& entry = entries_[place.slot];
+            const std::uint32_t claimed =
+                with_state(next_generation(place.state), XVS_SLOT_CLAIMED);
+            if (!swap_if(entry.state, place.state, claimed)) continue;  // a program was faster
+            write(entry, key, wanted);
+            owners_[place.slot] = wanted.connection;
+            ++live_;
+            store_release(entry.state, with_state(claimed, XVS_SLOT_LIVE));
+            return {place.slot, InsertOutcome::Inserted};
+        }
+    }
+
+    // The fields that others touch at the same time (state, last_seen, packets, punt, report) are
+    // best reached by the functions below.
+    [[nodiscard]] Entry& entry(SlotIndex slot) noexcept { return entries_[slot]; }
+
+    [[nodiscard]] const Entry& entry(SlotIndex slot) const noexcept { return entries_[slot]; }
+
+    // REQUIRES: `slot` is live, as for what follows.
+    [[nodiscard]] Key key(SlotIndex slot) const noexcept { return Key::load(entries_[slot]); }
+
+    [[nodiscard]] std::uint32_t connection(SlotIndex slot) const noexcept { return owners_[slot]; }
+
+    void set_connection(SlotIndex slot, std::uint32_t connection) noexcept {
+        owners_[slot] = connection;
+    }
+
+    [[nodiscard]] std::uint32_t last_seen(SlotIndex slot) const noexcept {
+        return load_relaxed(entries_[slot].last_seen);
+    }
+
+    [[nodiscard]] std::uint32_t packets(SlotIndex slot) const noexcept {
+        return load_relaxed(entries_[slot].packets);
+    }
+
+    // Notes a packet that the engine has replayed. A program that notes one on the same entry at
+    // the same moment may make one of the two go uncounted.
+    void note_packet(SlotIndex slot, std::uint32_t tick) noexcept {
+        Entry& entry = entries_[slot];
+        store_relaxed(entry.last_seen, tick);
+        store_relaxed(entry.packets, load_relaxed(entry.packets) + 1);
+    }
+
+    void set_masks(SlotIndex slot, std::uint8_t punt, std::uint8_t report) noexcept {
+        store_relaxed(entries_[slot].punt, punt);
+        store_relaxed(entries_[slot].report, report);
+    }
+
+    void set_translation(SlotIndex slot, std::uint32_t translation) noexcept {
+        store_release(entries_[slot].translation, translation);
+    }
+
+    [[nodiscard]] std::uint32_t state_word(SlotIndex slot) const noexcept {
+        return load_acquire(entries_[slot].state);
+    }
+
+    // Copies the entry and returns true if it was live and the same from beginning to end.
+    // Thread: any.
+    [[nodiscard]] bool read(SlotIndex slot, Entry& copy) const noexcept;
+
+    // Ends the entry if it is live, and still the same flow where `state_word` says which. Its slot
+    // is reused after a grace period, at once where no program in the kernel reads the table.
+    void retire(SlotIndex slot) noexcept { (void)retire_if(slot, state_word(slot)); }
+
+    bool retire_if(SlotIndex slot, std::uint32_t state_word) noexcept {
+        if (!is_live_state(state_word)) return false;
+        if (!swap_if(entries_[slot].state, state_word, with_state(state_word, XVS_SLOT_DEAD))) {
+            return false;
+        }
+        --live_;
+        if (grace_.is_needed()) {
+            retired_.push(slot);
+        } else {
+            free_slot(slot);
+        }
+        return true;
+    }
+
+    // Frees at most `limit` retired slots whose grace period has ended; to be called once a burst.
+    void reclaim(std::size_t limit) noexcept {
+        if (retired_.size() == 0) return;
+        retired_.drain(
+            limit,
+            [this](SlotIndex slot) { __builtin_prefetch(&entries_[slot], 1); },
+            [this](SlotIndex slot) { free_slot(slot); });
+    }
+
+    [[nodiscard]] std::uint32_t live() const noexcept { return live_; }
+
+    // Returns how many slots wait for their grace period.
+    [[nodiscard]] std::size_t retired() const noexcept { return retired_.size(); }
+
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return mask_ + 1; }
+
+private:
+    struct Place {
+        SlotIndex slot = XVS_NONE;
+        std::uint32_t state = 0;
+        bool is_taken = false;  // by this very key
+    };
+
+    [[nodiscard]] Place find_place(const Key& key, std::uint32_t hash) const noexcept;
+    static void write(Entry& entry, const Key& key, const NewEntry& wanted) noexcept;
+    void free_slot(SlotIndex slot) noexcept;
+    [[nodiscard]] bool make_empty(SlotIndex slot, std::uint32_t state_word) noexcept;
+
+    Entry* entries_;
+    std::uint32_t* owners_;
+    std::uint32_t mask_;
+    std::uint32_t live_ = 0;
+    std::uint32_t seed_[2];
+    GracePeriod& grace_;
+    RetireQueue retired_;
+};
+
+// The key's own entry if it is live; else the first slot that may be claimed for it.
+template <class Ip>
+typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(const Key& key,
+                                                        std::uint32_t hash) const noexcept {
+    Place free;
+    SlotIndex slot = hash & mask_;
+    for (unsigned probe = 0; probe < XVS_PROBES; ++probe, slot = (slot + 1) & mask_) {
+        const Entry& entry = entries_[slot];
+        const std::uint32_t state = load_acquire(entry.state);
+        if (is_live_state(state)) {
+            if (key.is_key_of(entry)) return {slot, state, true};
+        } else if (slot_state(state) == XVS_SLOT_EMPTY) {
+            return free.slot == XVS_NONE ? Place{slot, state, false} : free;
+        } else if (slot_state(state) == XVS_SLOT_TOMBSTONE && free.slot == XVS_NONE) {
+            free = {slot, state, false};
+        }
+    }
+    return free;
+}
+
+// Each store is a release: whoever reads what it wrote sees the slot CLAIMED when it looks again.
+template <class Ip>
+void FlowTable<Ip>::write(Entry& entry, const Key& key, const NewEntry& wanted) noexcept {
+    key.store(entry);
+    store_release(entry.flags, wanted.flags);
+    store_release(entry.punt, wanted.punt);
+    store_release(entry.report, wanted.report);
+    store_release(entry.translation, wanted.translation);
+    store_release(entry.last_seen, wanted.last_seen);
+    store_release(entry.packets, 0u);
+}
+
+template <class Ip>
+bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
+    const Entry& from = entries_[slot];
+    const std::uint32_t state = load_acquire(from.state);
+    if (!is_live_state(state)) return false;
+    Key::load(from).store(copy);
+    copy.state = state;
+    copy.flags = load_acquire(from.flags);
+    copy.punt = load_acquire(from.punt);
+    copy.report = load_acquire(from.report);
+    copy.translation = load_acquire(from.translation);
+    copy.last_seen = load_acquire(from.last_seen);
+    copy.packets = load_acquire(from.packets);
+    return load_relaxed(from.state) == state;
+}
+
+// A look-up of another key stops at an EMPTY slot, so a slot may become EMPTY only if no key can
+// lie beyond it: if the next slot is EMPTY. Then the TOMBSTONEs before it may follow.
+template <class Ip>
+void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
+    const std::uint32_t dead = load_relaxed(entries_[slot].state);
+    if (!make_empty(slot, dead)) {
+        (void)swap_if(entries_[slot].state, dead, with_state(dead, XVS_SLOT_TOMBSTONE));
+        return;
+    }
+    while (true) {
+        slot = (slot - 1) & mask_;
+        const std::uint32_t before = load_acquire(entries_[slot].state);
+        if (slot_state(before) != XVS_SLOT_TOMBSTONE || !make_empty(slot, before)) return;
+    }
+}
+
+// A program that claims the next slot between the two looks at it may have passed this one by: then
+// this one is a TOMBSTONE again.
+template <class Ip>
+bool FlowTable<Ip>::make_empty(SlotIndex slot, std::uint32_t state_word) noexcept {
+    const Entry& next = entries_[(slot + 1) & mask_];
+    if (slot_state(load_acquire(next.state)) != XVS_SLOT_EMPTY) return false;
+    const std::uint32_t empty = with_state(state_word, XVS_SLOT_EMPTY);
+    if (!swap_if(entries_[slot].state, state_word, empty)) return false;
+    if (slot_state(load_acquire(next.state)) == XVS_SLOT_EMPTY) return true;
+    (void)swap_if(entries_[slot].state, empty, with_state(empty, XVS_SLOT_TOMBSTONE));
+    return false;
+}
+
+}  // namespace xvs::flow

@@ -1,0 +1,94 @@
+// RecordTable: records that others name by index and generation: destinations, services, next hops.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "flow/layout.h"
+#include "flow/shared_field.h"
+
+namespace xvs::flow {
+
+// A record keeps its index until it is freed. Freed indices are used again in the order in which
+// they were freed, with another generation, so that whoever still names the old record finds it
+// gone. Thread: whoever edits, under the worker's gate; programs in the kernel read.
+template <class Record>
+class RecordTable {
+public:
+    // REQUIRES: zeroed records, at least one.
+    explicit RecordTable(std::span<Record> records)
+        : records_(records.data()),
+          capacity_(static_cast<std::uint32_t>(records.size())),
+          freed_(std::make_unique_for_overwrite<std::uint32_t[]>(records.size())) {}
+
+    // Returns a zeroed record of a new generation, or XVS_NONE when the table is full.
+    [[nodiscard]] std::uint32_t allocate() noexcept {
+        std::uint32_t index = XVS_NONE;
+        if (freed_count_ > 0) {
+            index = freed_[freed_first_];
+            freed_first_ = (freed_first_ + 1) % capacity_;
+            --freed_count_;
+        } else if (used_ < capacity_) {
+            index = used_++;
+        } else {
+            return XVS_NONE;
+        }
+        records_[index] = {};
+        renew(index);
+        ++size_;
+        return index;
+    }
+
+    // REQUIRES: is_used(index).
+    void free(std::uint32_t index) noexcept {
+        store_release(records_[index].generation, 0u);
+        freed_[(freed_first_ + freed_count_++) % capacity_] = index;
+        --size_;
+    }
+
+    // Gives the record a new generation: nobody who named it by the old one uses it any more.
+    // REQUIRES: is_used(index).
+    void invalidate(std::uint32_t index) noexcept { renew(index); }
+
+    [[nodiscard]] Record& operator[](std::uint32_t index) noexcept { return records_[index]; }
+
+    [[nodiscard]] const Record& operator[](std::uint32_t index) const noexcept {
+        return records_[index];
+    }
+
+    // Any index may be asked for.
+    [[nodiscard]] bool is_used(std::uint32_t index) const noexcept {
+        return index < used_ && load_acquire(records_[index].generation) != 0;
+    }
+
+    [[nodiscard]] bool is_current(std::uint32_t index, std::uint32_t generation) const noexcept {
+        return generation != 0 && index < used_ &&
+               load_acquire(records_[index].generation) == generation;
+    }
+
+    [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+
+private:
+    // Generations are counted over the whole table; 0 says unused.
+    void renew(std::uint32_t index) noexcept {
+        if (++generation_ == 0) ++generation_;
+        store_release(records_[index].generation, generation_);
+    }
+
+    Record* records_;
+    std::uint32_t capacity_;
+    std::uint32_t used_ = 0;  // records from here on were never used
+    std::uint32_t size_ = 0;
+    std::uint32_t generation_ = 0;
+    std::uint32_t freed_first_ = 0;
+    std::uint32_t freed_count_ = 0;
+    std::unique_ptr<std::uint32_t[]> freed_;
+};
+
+using DestinationRecords = RecordTable<xvs_destination>;
+using ServiceRecords = RecordTable<xvs_service>;
+
+}  // namespace xvs::flow

@@ -1,0 +1,136 @@
+#include "flow/tables.h"
+
+#include <bit>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace xvs::flow {
+
+namespace {
+
+template <class Element>
+Status allocate_array(Storage& storage,
+                      std::string_view name,
+                      std::size_t count,
+                      std::span<Element>& array) {
+    static_assert(sizeof(Element) % 8 == 0 || std::is_same_v<Element, std::uint32_t>);
+    // Single words go by pairs: an element of a BPF array is a multiple of 8 bytes.
+    constexpr std::size_t kElementSize = sizeof(Element) < 8 ? 8 : sizeof(Element);
+    constexpr std::size_t kTogether = kElementSize / sizeof(Element);
+    Result<std::span<std::byte>> memory =
+        storage.allocate(name, kElementSize, (count + kTogether - 1) / kTogether);
+    if (!memory) return fail(std::move(memory.error()));
+    array = {reinterpret_cast<Element*>(memory->data()), count};
+    return {};
+}
+
+Status check_sizes(const Sizes& sizes) {
+    const auto check_slots = [](std::string_view name, std::uint32_t slots) -> Status {
+        if (std::has_single_bit(slots) && slots >= XVS_PROBES) return {};
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format("table {}: {} slots; must be a power of two from 16 on", name, slots));
+    };
+    if (Status status = check_slots("flows4", sizes.slots4); !status) return status;
+    if (Status status = check_slots("flows6", sizes.slots6); !status) return status;
+
+    const std::pair<std::string_view, std::uint32_t> counts[] = {
+        {"connections4", sizes.connections4},
+        {"connections6", sizes.connections6},
+        {"translations", sizes.translations},
+        {"next_hops", sizes.next_hops},
+        {"destinations", sizes.destinations},
+        {"services", sizes.services},
+        {"counters", sizes.counter_rows}};
+    for (const auto& [name, count] : counts) {
+        // Half the indices, so that twice as many still have one.
+        if (count > 0 && count <= 1u << 30) continue;
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("table {}: {} records; must be 1 to {}", name, count, 1u << 30));
+    }
+    return {};
+}
+
+std::unique_ptr<GracePeriod> make_grace_period(const Storage& storage) {
+    if (!storage.has_kernel_readers()) return std::make_unique<GracePeriod>();
+    return std::make_unique<GracePeriod>(&wait_for_kernel_readers);
+}
+
+}  // namespace
+
+Status Tables::allocate(Storage& storage, const Sizes& sizes, Arrays& arrays) {
+    Status status;
+    const auto get = [&storage, &status](std::string_view name, std::size_t count, auto& array) {
+        if (status) status = allocate_array(storage, name, count, array);
+    };
+    get("header", 1, arrays.header);
+    get("flows4", sizes.slots4, arrays.flows4);
+    get("flows6", sizes.slots6, arrays.flows6);
+    get("owners4", sizes.slots4, arrays.owners4);
+    get("owners6", sizes.slots6, arrays.owners6);
+    get("connections4", sizes.connections4, arrays.connections4);
+    get("connections6", sizes.connections6, arrays.connections6);
+    get("translations", sizes.translations, arrays.translations);
+    get("next_hops", sizes.next_hops, arrays.next_hops);
+    get("destinations", sizes.destinations, arrays.destinations);
+    get("services", sizes.services, arrays.services);
+    get("counters", std::size_t{sizes.counter_rows} * sizes.destinations, arrays.counters);
+    return status;
+}
+
+Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
+                                               const Sizes& sizes,
+                                               const Seed& seed) {
+    if (Status status = check_sizes(sizes); !status) return fail(std::move(status.error()));
+    Arrays arrays;
+    if (Status status = allocate(storage, sizes, arrays); !status) {
+        return fail(std::move(status.error()));
+    }
+    // The magic comes last: a header without it is not yet of use.
+    xvs_table_header& header = arrays.header[0];
+    header = {.magic = 0,
+              .version = XVS_LAYOUT_VERSION,
+              .slots4 = sizes.slots4,
+              .slots6 = sizes.slots6,
+              .connections4 = sizes.connections4,
+              .connections6 = sizes.connections6,
+              .translations = sizes.translations,
+              .next_hops = sizes.next_hops,
+              .destinations = sizes.destinations,
+              .services = sizes.services,
+              .counter_rows = sizes.counter_rows,
+              .seed = {seed[0], seed[1]},
+              .reserved = 0};
+    store_release(header.magic, XVS_LAYOUT_MAGIC);
+    return std::unique_ptr<Tables>(new Tables(arrays, make_grace_period(storage)));
+}
+
+Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
+    : arrays_(arrays),
+      grace_(std::move(grace)),
+      flows4_(arrays.flows4, arrays.owners4, arrays.header[0].seed, *grace_),
+      flows6_(arrays.flows6, arrays.owners6, arrays.header[0].seed, *grace_),
+      connections4_(arrays.connections4),
+      connections6_(arrays.connections6),
+      translations_(arrays.translations, *grace_),
+      next_hops_(arrays.next_hops),
+      destinations_(arrays.destinations),
+      services_(arrays.services) {}
+
+Tables::~Tables() = default;
+
+xvs_counters Tables::sum_counters(std::uint32_t destination) noexcept {
+    xvs_counters sum{};
+    for (std::uint32_t row = 0; row < header().counter_rows; ++row) {
+        const xvs_counters& part = counters(row, destination);
+        sum.packets_in += load_relaxed(part.packets_in);
+        sum.bytes_in += load_relaxed(part.bytes_in);
+        sum.packets_out += load_relaxed(part.packets_out);
+        sum.bytes_out += load_relaxed(part.bytes_out);
+    }
+    return sum;
+}
+
+}  // namespace xvs::flow

@@ -1,0 +1,122 @@
+#include "flow/translation_table.h"
+
+#include <bit>
+#include <cstddef>
+#include <cstring>
+
+#include "flow/shared_field.h"
+
+namespace xvs::flow {
+
+namespace {
+
+// Contents are all that follows the generation.
+static_assert(offsetof(xvs_translation, generation) == 0);
+constexpr std::size_t kContents = sizeof(xvs_translation::generation);
+constexpr std::size_t kContentWords = (sizeof(xvs_translation) - kContents) / 4;
+static_assert((sizeof(xvs_translation) - kContents) % 4 == 0);
+
+// No stranger picks what is hashed: services, destinations and next hops are numbers of our own.
+std::uint32_t hash_contents(const xvs_translation& translation) noexcept {
+    std::uint32_t words[kContentWords];
+    std::memcpy(words, &translation.generation + 1, sizeof words);
+    std::uint64_t sum = 0x9e3779b97f4a7c15u;
+    for (const std::uint32_t word : words) {
+        sum = (sum ^ word) * 0xff51afd7ed558ccdu;
+        sum ^= sum >> 32;
+    }
+    return static_cast<std::uint32_t>(sum);
+}
+
+bool has_equal_contents(const xvs_translation& a, const xvs_translation& b) noexcept {
+    return std::memcmp(&a.generation + 1, &b.generation + 1, sizeof a - kContents) == 0;
+}
+
+}  // namespace
+
+TranslationTable::TranslationTable(std::span<xvs_translation> records, GracePeriod& grace)
+    : records_(records.data()),
+      capacity_(static_cast<std::uint32_t>(records.size())),
+      bucket_mask_(std::bit_ceil(2 * capacity_) - 1),
+      grace_(grace),
+      meta_(std::make_unique<Meta[]>(capacity_)),
+      buckets_(std::make_unique<std::uint32_t[]>(bucket_mask_ + std::size_t{1})) {}
+
+std::uint32_t TranslationTable::acquire(const xvs_translation& wanted) noexcept {
+    const std::uint32_t hash = hash_contents(wanted);
+    for (std::uint32_t at = hash & bucket_mask_; buckets_[at] != 0; at = (at + 1) & bucket_mask_) {
+        const std::uint32_t index = buckets_[at] - 1;
+        Meta& meta = meta_[index];
+        if (meta.hash != hash || !has_equal_contents(records_[index], wanted)) continue;
+        if (meta.references++ == 0) remove_idle(index);
+        return index;
+    }
+
+    const std::uint32_t index = find_room();
+    if (index == XVS_NONE) return XVS_NONE;
+    if (++generation_ == 0) ++generation_;
+    xvs_translation& record = records_[index];
+    record = wanted;
+    record.generation = generation_;
+    meta_[index] = {.references = 1, .hash = hash};
+    std::uint32_t at = hash & bucket_mask_;
+    while (buckets_[at] != 0)
+        at = (at + 1) & bucket_mask_;
+    buckets_[at] = index + 1;
+    return index;
+}
+
+void TranslationTable::release(std::uint32_t index) noexcept {
+    if (--meta_[index].references > 0) return;
+    append_idle(index);
+    // When room grows scarce, have a grace period pass in time.
+    if (size_ - idle_ > capacity_ / 8 * 7 || size_ == capacity_) (void)grace_.request();
+}
+
+// A record never used, else the one longest without references if no program can be reading it.
+std::uint32_t TranslationTable::find_room() noexcept {
+    if (size_ < capacity_) return size_++;
+    const std::uint32_t index = oldest_idle_;
+    if (index == XVS_NONE) return XVS_NONE;
+    if (!grace_.has_ended(meta_[index].idle_since)) {
+        (void)grace_.request();
+        return XVS_NONE;
+    }
+    remove_idle(index);
+    erase_from_buckets(index);
+    return index;
+}
+
+void TranslationTable::append_idle(std::uint32_t index) noexcept {
+    Meta& meta = meta_[index];
+    meta.older = newest_idle_;
+    meta.newer = XVS_NONE;
+    meta.idle_since = grace_.next();
+    (newest_idle_ == XVS_NONE ? oldest_idle_ : meta_[newest_idle_].newer) = index;
+    newest_idle_ = index;
+    ++idle_;
+}
+
+void TranslationTable::remove_idle(std::uint32_t index) noexcept {
+    const Meta& meta = meta_[index];
+    (meta.older == XVS_NONE ? oldest_idle_ : meta_[meta.older].newer) = meta.newer;
+    (meta.newer == XVS_NONE ? newest_idle_ : meta_[meta.newer].older) = meta.older;
+    --idle_;
+}
+
+// Moves those behind the gap forward that may stand there, so that no look-up ends too early.
+void TranslationTable::erase_from_buckets(std::uint32_t index) noexcept {
+    std::uint32_t gap = meta_[index].hash & bucket_mask_;
+    while (buckets_[gap] != index + 1)
+        gap = (gap + 1) & bucket_mask_;
+    for (std::uint32_t at = (gap + 1) & bucket_mask_; buckets_[at] != 0;
+         at = (at + 1) & bucket_mask_) {
+        const std::uint32_t home = meta_[buckets_[at] - 1].hash & bucket_mask_;
+        if (((at - home) & bucket_mask_) < ((at - gap) & bucket_mask_)) continue;
+        buckets_[gap] = buckets_[at];
+        gap = at;
+    }
+    buckets_[gap] = 0;
+}
+
+}  // namespace xvs::flow

@@ -1,0 +1,74 @@
+// TranslationTable: what is to be written into packets, one record for all who write the same.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "flow/grace_period.h"
+#include "flow/layout.h"
+
+namespace xvs::flow {
+
+// Records are interned: equal contents (all but `generation`), one record. One without references
+// is kept until its room is needed, so that a lull does not cost its making; the one longest
+// without any goes first, after a grace period. Thread: the worker.
+class TranslationTable {
+public:
+    // REQUIRES: zeroed records, at least one.
+    TranslationTable(std::span<xvs_translation> records, GracePeriod& grace);
+
+    // Returns the record equal to `wanted`, made if there is none, with one reference more;
+    // XVS_NONE when all records have references.
+    [[nodiscard]] std::uint32_t acquire(const xvs_translation& wanted) noexcept;
+
+    // REQUIRES: the caller has a reference.
+    void add_reference(std::uint32_t index) noexcept { ++meta_[index].references; }
+
+    void release(std::uint32_t index) noexcept;
+
+    // Not to be changed: another connection may hold it.
+    [[nodiscard]] const xvs_translation& operator[](std::uint32_t index) const noexcept {
+        return records_[index];
+    }
+
+    void prefetch(std::uint32_t index) const noexcept { __builtin_prefetch(&records_[index]); }
+
+    [[nodiscard]] std::uint32_t references(std::uint32_t index) const noexcept {
+        return meta_[index].references;
+    }
+
+    // Returns how many records exist, those without references included.
+    [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+
+private:
+    // Beside each record. Those without references form a list, the longest without first.
+    struct Meta {
+        std::uint32_t references = 0;
+        std::uint32_t hash = 0;
+        std::uint32_t older = XVS_NONE;
+        std::uint32_t newer = XVS_NONE;
+        GracePeriod::Number idle_since = 0;
+    };
+
+    [[nodiscard]] std::uint32_t find_room() noexcept;
+    void append_idle(std::uint32_t index) noexcept;
+    void remove_idle(std::uint32_t index) noexcept;
+    void erase_from_buckets(std::uint32_t index) noexcept;
+
+    xvs_translation* records_;
+    std::uint32_t capacity_;
+    std::uint32_t bucket_mask_;
+    GracePeriod& grace_;
+    std::unique_ptr<Meta[]> meta_;
+    std::unique_ptr<std::uint32_t[]> buckets_;  // index + 1, open addressing; 0: empty
+    std::uint32_t size_ = 0;
+    std::uint32_t oldest_idle_ = XVS_NONE;
+    std::uint32_t newest_idle_ = XVS_NONE;
+    std::uint32_t idle_ = 0;
+    std::uint32_t generation_ = 0;
+};
+
+}  // namespace xvs::flow

@@ -1,0 +1,121 @@
+#include "flow/translation_table.h"
+
+#include <map>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/testing/random.h"
+#include "flow/testing/manual_grace.h"
+
+namespace xvs::flow {
+namespace {
+
+xvs_translation to_destination(std::uint32_t destination) {
+    xvs_translation translation{};
+    translation.destination = destination;
+    translation.destination_generation = 1;
+    translation.rewrite = XVS_REWRITE_DESTINATION;
+    translation.family = 4;
+    return translation;
+}
+
+class TranslationTableTest : public testing::Test {
+protected:
+    std::vector<xvs_translation> records = std::vector<xvs_translation>(4);
+    GracePeriod at_once;
+    TranslationTable table{records, at_once};
+};
+
+TEST_F(TranslationTableTest, SharesOneRecordAmongEqualOnes) {
+    const std::uint32_t first = table.acquire(to_destination(1));
+    const std::uint32_t second = table.acquire(to_destination(1));
+    EXPECT_EQ(first, second);
+    EXPECT_EQ(table.references(first), 2u);
+    EXPECT_NE(table[first].generation, 0u);
+    EXPECT_EQ(table[first].destination, 1u);
+    EXPECT_EQ(table.size(), 1u);
+}
+
+TEST_F(TranslationTableTest, KeepsApartWhatDiffersInTheFirstOrTheLastField) {
+    xvs_translation other = to_destination(1);
+    const std::uint32_t index = table.acquire(other);
+    other.outer_destination[15] = 1;
+    const std::uint32_t last = table.acquire(other);
+    EXPECT_NE(last, index);
+    EXPECT_NE(table.acquire(to_destination(2)), index);
+}
+
+TEST_F(TranslationTableTest, DoesNotAskForTheGeneration) {
+    const std::uint32_t index = table.acquire(to_destination(1));
+    xvs_translation wanted = table[index];
+    wanted.generation += 5;
+    EXPECT_EQ(table.acquire(wanted), index);
+}
+
+TEST_F(TranslationTableTest, RefusesWhenEveryRecordHasReferences) {
+    for (std::uint32_t i = 0; i < 4; ++i)
+        ASSERT_NE(table.acquire(to_destination(i)), XVS_NONE);
+    EXPECT_EQ(table.acquire(to_destination(9)), XVS_NONE);
+    EXPECT_NE(table.acquire(to_destination(3)), XVS_NONE) << "a present one needs no room";
+}
+
+TEST_F(TranslationTableTest, KeepsWhatHasNoReferencesUntilItsRoomIsNeeded) {
+    std::vector<std::uint32_t> indices;
+    for (std::uint32_t i = 0; i < 4; ++i)
+        indices.push_back(table.acquire(to_destination(i)));
+    table.release(indices[2]);
+    table.release(indices[0]);
+    const std::uint32_t generation = table[indices[2]].generation;
+
+    EXPECT_EQ(table.acquire(to_destination(0)), indices[0]);
+    table.release(indices[0]);
+    EXPECT_EQ(table.acquire(to_destination(9)), indices[2]) << "not the longest idle one";
+    EXPECT_NE(table[indices[2]].generation, generation);
+    EXPECT_EQ(table.acquire(to_destination(2)), indices[0]) << "2 was forgotten";
+}
+
+TEST(TranslationTable, ReusesARecordOnlyAfterTheGracePeriod) {
+    ManualGrace grace;
+    std::vector<xvs_translation> records(1);
+    TranslationTable table(records, grace.period());
+    const std::uint32_t index = table.acquire(to_destination(1));
+    table.release(index);
+    EXPECT_EQ(table.acquire(to_destination(2)), XVS_NONE);
+    EXPECT_EQ(table[index].destination, 1u);
+
+    grace.end_all();
+    EXPECT_EQ(table.acquire(to_destination(2)), index);
+}
+
+TEST(TranslationTable, AgreesWithAMapUnderRandomUse) {
+    std::vector<xvs_translation> records(64);
+    GracePeriod at_once;
+    TranslationTable table(records, at_once);
+    std::map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> model;  // -> index, references
+    Random random(1);
+    for (int step = 0; step < 200000; ++step) {
+        const std::uint32_t destination = random.below(200);
+        const auto known = model.find(destination);
+        if (random.below(2) == 0) {
+            const std::uint32_t index = table.acquire(to_destination(destination));
+            if (known != model.end()) {
+                ASSERT_EQ(index, known->second.first) << "step " << step;
+                ++known->second.second;
+            } else if (model.size() == 64) {
+                ASSERT_EQ(index, XVS_NONE) << "step " << step;
+            } else {
+                ASSERT_LT(index, 64u) << "step " << step;
+                model[destination] = {index, 1};
+            }
+        } else if (known != model.end()) {
+            ASSERT_EQ(table[known->second.first].destination, destination) << "step " << step;
+            ASSERT_EQ(table.references(known->second.first), known->second.second);
+            table.release(known->second.first);
+            if (--known->second.second == 0) model.erase(known);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace xvs::flow
