@@ -34,7 +34,7 @@ class Results:
             # A program that was not built, or that somebody switched off, is no pass.
             self.failed.append((name, failure or status))
         else:
-            self.failed.append((name, failure or last))
+            self.failed.append((name, failure or last or "ran too long, or ended without a word"))
 
     def add_cases(self, name, report):
         """Adds the cases of a GoogleTest program from its XML report; returns how many failed."""
