@@ -28,8 +28,9 @@ def includes(path):
 
 
 def is_test(path):
-    """Whether a path is a test: beside the code (*_test.cc, *_test.h) or in a folder of tests."""
-    return path.parts[0] in ("testing", "tests", "fuzz", "bench") or path.stem.endswith("_test")
+    """Whether a path is a test or serves tests: *_test.cc, or in a folder that is named so."""
+    folders = {"testing", "tests", "fuzz", "bench"}
+    return path.stem.endswith("_test") or not folders.isdisjoint(path.parts[:-1])
 
 
 def report(problems):
