@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/testing/random.h"
+#include "base/random_test.h"
 
 namespace xvs {
 namespace {

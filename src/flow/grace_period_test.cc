@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "flow/testing/manual_grace.h"
+#include "flow/manual_grace_test.h"
 
 namespace xvs::flow {
 namespace {

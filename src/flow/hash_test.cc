@@ -1,11 +1,12 @@
 #include "flow/hash.h"
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "base/testing/random.h"
+#include "base/random_test.h"
 #include "flow/flow_table.h"
 
 namespace xvs::flow {
@@ -30,6 +31,39 @@ double refused_per_mille(MakeKey make_key) {
     }
     EXPECT_EQ(table.live() + refused, kEntries) << "keys met twice";
     return 1000.0 * refused / kEntries;
+}
+
+// lookup3's hashlittle() over the two steps that the flow hash is made of.
+std::uint32_t lookup3(std::string_view text, std::uint32_t seed) {
+    const auto word = [&text](std::size_t at) {
+        std::uint32_t value = 0;
+        for (std::size_t i = 0; i < 4 && at + i < text.size(); ++i)
+            value |= static_cast<std::uint32_t>(static_cast<unsigned char>(text[at + i])) << 8 * i;
+        return value;
+    };
+    const std::uint32_t start = 0xdeadbeef + static_cast<std::uint32_t>(text.size()) + seed;
+    xvs_mixer mixer = {start, start, start};
+    std::size_t at = 0;
+    for (;; at += 12) {
+        mixer.a += word(at);
+        mixer.b += word(at + 4);
+        mixer.c += word(at + 8);
+        if (text.size() - at <= 12) return xvs_final(&mixer);
+        xvs_mix(&mixer);
+    }
+}
+
+TEST(Hash, MixesAsItsAuthorPublished) {
+    EXPECT_EQ(lookup3("Four score and seven years ago", 0), 0x17770551u);
+    EXPECT_EQ(lookup3("Four score and seven years ago", 1), 0xcd628161u);
+}
+
+// Recorded once: programs in the kernel and pinned tables depend on them.
+TEST(Hash, GivesTheSameFlowTheSameHashInEveryVersion) {
+    EXPECT_EQ(xvs_hash4(kSeed, 0x076433c6, 0x010200c0, 0x5000419c, 6), 460576339u);
+    const std::uint32_t client[4] = {0xb80d0120, 0, 0, 0x07000000};
+    const std::uint32_t vip[4] = {0xb80d0120, 0x00000100, 0, 0x01000000};
+    EXPECT_EQ(xvs_hash6(kSeed, client, vip, 0x5000419c, 17), 1526043984u);
 }
 
 TEST(Hash, SpreadsRandomClients) {

@@ -104,7 +104,7 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
               .seed = {seed[0], seed[1]},
               .reserved = 0};
     store_release(header.magic, XVS_LAYOUT_MAGIC);
-    return std::unique_ptr<Tables>(new Tables(arrays, make_grace_period(storage)));
+    return std::make_unique<Tables>(arrays, make_grace_period(storage));
 }
 
 Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)

@@ -21,6 +21,8 @@
 namespace xvs::flow {
 
 class Tables {
+    struct Arrays;
+
 public:
     // Two random words, so that a stranger cannot aim flows at one slot.
     using Seed = std::array<std::uint32_t, 2>;
@@ -31,6 +33,8 @@ public:
                                                                 const Sizes& sizes,
                                                                 const Seed& seed);
 
+    // For create() alone.
+    Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace);
     Tables(const Tables&) = delete;
     Tables& operator=(const Tables&) = delete;
     ~Tables();
@@ -97,8 +101,6 @@ private:
         std::span<xvs_service> services;
         std::span<xvs_counters> counters;
     };
-
-    Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace);
 
     [[nodiscard]] static Status allocate(Storage& storage, const Sizes& sizes, Arrays& arrays);
 

@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "base/testing/random.h"
-#include "flow/testing/manual_grace.h"
+#include "base/random_test.h"
+#include "flow/manual_grace_test.h"
 
 namespace xvs::flow {
 namespace {

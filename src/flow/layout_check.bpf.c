@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+ *
+ * Compiled as a test: layout.h and hash.h serve BPF programs as they are, and every array element
+ * has the size that a BPF array gives it. */
+#include "flow/hash.h"
+#include "flow/layout.h"
+
+#define XVS_SAME_IN_BPF(type, size)                                \
+    _Static_assert(sizeof(struct type) == (size), #type " moved"); \
+    _Static_assert(sizeof(struct type) % 8 == 0, #type " would be padded by a BPF array")
+
+XVS_SAME_IN_BPF(xvs_flow4, 32);
+XVS_SAME_IN_BPF(xvs_flow6, 64);
+XVS_SAME_IN_BPF(xvs_translation, 96);
+XVS_SAME_IN_BPF(xvs_next_hop, 48);
+XVS_SAME_IN_BPF(xvs_destination, 32);
+XVS_SAME_IN_BPF(xvs_service, 32);
+XVS_SAME_IN_BPF(xvs_counters, 32);
+XVS_SAME_IN_BPF(xvs_connection, 40);
+XVS_SAME_IN_BPF(xvs_table_header, 56);
+
+__u32 xvs_home4(const struct xvs_table_header* header, const struct xvs_flow4* flow) {
+    __u32 ports = flow->source_port | (__u32)flow->destination_port << 16;
+    return xvs_hash4(header->seed, flow->source, flow->destination, ports, flow->protocol) &
+           (header->slots4 - 1);
+}
+
+__u32 xvs_home6(const struct xvs_table_header* header, const struct xvs_flow6* flow) {
+    __u32 ports = flow->source_port | (__u32)flow->destination_port << 16;
+    const __u32* source = (const __u32*)flow->source;
+    const __u32* destination = (const __u32*)flow->destination;
+    return xvs_hash6(header->seed, source, destination, ports, flow->protocol) &
+           (header->slots6 - 1);
+}
