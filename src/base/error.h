@@ -22,6 +22,7 @@ enum class ErrorCode : int {
     FamilyNotSupported = EAFNOSUPPORT,
     InUse = EADDRINUSE,
     NotAvailable = ENOPROTOOPT,
+    TimedOut = ETIMEDOUT,
     System = EIO,
 };
 

@@ -1,0 +1,334 @@
+#include "control/netlink/client.h"
+
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include "control/netlink/codec.h"
+#include "control/netlink/daemon_codec.h"
+
+namespace xvs::control::netlink {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Netlink has no end of stream: a server that died is noticed by asking again.
+constexpr milliseconds kProbeInterval{200};
+constexpr milliseconds kSendRetry{1};
+
+// The errno of an error message; nullopt if it is too short to hold one.
+std::optional<int> error_number(const MessageView& message) {
+    std::int32_t value = 0;
+    if (message.body.size() < sizeof value) return std::nullopt;
+    std::memcpy(&value, message.body.data(), sizeof value);
+    return -value;
+}
+
+Error not_available() {
+    return {.code = ErrorCode::NotAvailable,
+            .context = "no xvsd serves this network namespace; start one"};
+}
+
+}  // namespace
+
+Result<Client> Client::connect(std::uint32_t server, milliseconds patience) {
+    auto socket = Socket::open(0);
+    if (!socket) return fail(std::move(socket).error());
+    Client client(*std::move(socket), server, patience);
+    if (auto status = client.resolve_family(); !status) return fail(std::move(status).error());
+    return client;
+}
+
+Status Client::resolve_family() {
+    return exchange(
+        kControllerFamilyId,
+        message::kFlagRequest | message::kFlagAck,
+        controller::kGetFamily,
+        1,
+        [](MessageWriter& writer) {
+            writer.put_string(controller::kFamilyNameAttribute, kFamilyName);
+        },
+        [this](const Attributes& reply) -> Status {
+            const auto family = reply.u16(controller::kFamilyIdAttribute);
+            if (!family) return fail(ErrorCode::System, "the server names no family");
+            family_ = *family;
+            return {};
+        });
+}
+
+Status Client::request(Command command, std::uint16_t flags, const Body& body, const Visit& visit) {
+    return exchange(family_,
+                    static_cast<std::uint16_t>(flags | message::kFlagRequest | message::kFlagAck),
+                    static_cast<std::uint8_t>(command),
+                    kFamilyVersion,
+                    body,
+                    visit);
+}
+
+Status Client::edit(Command command, const Body& body) {
+    return request(command, 0, body);
+}
+
+Status Client::exchange(std::uint16_t type,
+                        std::uint16_t flags,
+                        std::uint8_t command,
+                        std::uint8_t version,
+                        const Body& body,
+                        const Visit& visit) {
+    Buffer datagram;
+    MessageWriter writer(datagram);
+    const std::uint32_t sequence = ++sequence_;
+    writer.begin(
+        {.length = 0, .type = type, .flags = flags, .sequence = sequence, .port = socket_.port()});
+    writer.put_generic_header(command, version);
+    if (body) body(writer);
+    writer.end();
+    if (auto status = send(datagram); !status) return status;
+    while (true) {
+        const auto received = receive();
+        if (!received) return fail(received.error());
+        Bytes rest = *received;
+        while (const auto message = MessageView::take(rest)) {
+            if (message->header.sequence != sequence) continue;  // of a request given up
+            if (message->header.type == message::kDone) return {};
+            if (message->header.type == message::kError) {
+                const auto number = error_number(*message);
+                if (number && *number == 0) return {};
+                return fail(static_cast<ErrorCode>(number.value_or(EIO)));
+            }
+            const auto generic = GenericView::parse(message->body);
+            if (!generic || !visit) continue;
+            if (auto status = visit(Attributes(generic->attributes)); !status) return status;
+        }
+    }
+}
+
+Status Client::send(Bytes datagram) {
+    const auto deadline = steady_clock::now() + patience_;
+    while (true) {
+        const int error = socket_.send(server_, datagram);
+        if (error == 0) return {};
+        if (error == ECONNREFUSED) return fail(not_available());
+        if (error == EPERM) {
+            return fail(ErrorCode::NotPermitted, "managing services needs CAP_NET_ADMIN");
+        }
+        if (error != EAGAIN && error != EINTR && error != ENOBUFS) {
+            return fail(system_error("send to xvsd", error));
+        }
+        if (steady_clock::now() >= deadline) return fail(no_answer());
+        std::this_thread::sleep_for(kSendRetry);
+    }
+}
+
+Result<Bytes> Client::receive() {
+    const auto deadline = steady_clock::now() + patience_;
+    while (true) {
+        const auto received = socket_.receive(storage_);
+        if (received.error == 0) {
+            // Any process may bind a free port number; only an administrator's answers count.
+            if (received.sender.port == server_ && is_administrator(received.sender)) {
+                return received.datagram;
+            }
+            continue;
+        }
+        if (received.error == ENOBUFS) return fail(ErrorCode::System, "an answer of xvsd was lost");
+        if (received.error == EINTR) continue;
+        if (received.error != EAGAIN)
+            return fail(system_error("receive from xvsd", received.error));
+        if (auto status = wait_for_answer(deadline); !status) return fail(status.error());
+    }
+}
+
+Status Client::wait_for_answer(steady_clock::time_point deadline) {
+    while (true) {
+        pollfd descriptor{.fd = socket_.fd(), .events = POLLIN, .revents = 0};
+        const int ready =
+            ::poll(&descriptor, 1, static_cast<int>(milliseconds(kProbeInterval).count()));
+        if (ready > 0) return {};
+        if (ready < 0 && errno != EINTR) return fail(system_error("wait for xvsd", errno));
+        if (steady_clock::now() >= deadline) return fail(no_answer());
+        Buffer probe;
+        MessageWriter writer(probe);
+        writer.begin({.length = 0,
+                      .type = message::kNoop,
+                      .flags = 0,
+                      .sequence = 0,
+                      .port = socket_.port()});
+        writer.end();
+        if (socket_.send(server_, probe) == ECONNREFUSED) {
+            return fail(ErrorCode::NotAvailable,
+                        "xvsd ended before it answered; whether it did what was asked is unknown, "
+                        "list the services to see");
+        }
+    }
+}
+
+Error Client::no_answer() const {
+    const auto owner = find_port_owner(server_);
+    return {.code = ErrorCode::TimedOut,
+            .context = fmt::format("{}, which has the netlink port of xvsd, did not answer in {} s",
+                                   owner ? *owner : "the process",
+                                   std::chrono::duration<double>(patience_).count())};
+}
+
+Result<Client::Info> Client::info() {
+    Info info;
+    const auto status = request(Command::GetInfo, 0, {}, [&info](const Attributes& top) -> Status {
+        info.version = top.u32(attribute::kInfoVersion).value_or(0);
+        info.table_size = top.u32(attribute::kInfoTableSize).value_or(0);
+        return {};
+    });
+    if (!status) return fail(status.error());
+    return info;
+}
+
+Status Client::add_service(const model::VirtualService& service) {
+    return edit(Command::NewService,
+                [&](MessageWriter& writer) { write_service(writer, service); });
+}
+
+Status Client::edit_service(const model::VirtualService& service) {
+    return edit(Command::SetService,
+                [&](MessageWriter& writer) { write_service(writer, service); });
+}
+
+Status Client::remove_service(const model::ServiceKey& key) {
+    return edit(Command::DeleteService,
+                [&](MessageWriter& writer) { write_service_key(writer, key); });
+}
+
+Status Client::flush() {
+    return edit(Command::Flush, {});
+}
+
+Status Client::add_destination(const model::ServiceKey& key,
+                               const model::Destination& destination) {
+    return edit(Command::NewDestination, [&](MessageWriter& writer) {
+        write_service_key(writer, key);
+        write_destination(writer, destination);
+    });
+}
+
+Status Client::edit_destination(const model::ServiceKey& key,
+                                const model::Destination& destination) {
+    return edit(Command::SetDestination, [&](MessageWriter& writer) {
+        write_service_key(writer, key);
+        write_destination(writer, destination);
+    });
+}
+
+Status Client::remove_destination(const model::ServiceKey& key, const net::Endpoint& real) {
+    return edit(Command::DeleteDestination, [&](MessageWriter& writer) {
+        write_service_key(writer, key);
+        write_destination_key(writer, real);
+    });
+}
+
+Status Client::zero(const model::ServiceKey& key) {
+    return edit(Command::Zero, [&](MessageWriter& writer) { write_service_key(writer, key); });
+}
+
+Status Client::zero_all() {
+    return edit(Command::Zero, {});
+}
+
+Result<ServiceStatus> Client::get_service(const model::ServiceKey& key) {
+    Result<ServiceStatus> result = fail(ErrorCode::NoSuchService);
+    const auto status = request(
+        Command::GetService,
+        0,
+        [&](MessageWriter& writer) { write_service_key(writer, key); },
+        [&result](const Attributes& top) -> Status {
+            result = read_service_status(top.bytes(attribute::kService));
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
+Result<std::vector<ServiceStatus>> Client::services() {
+    std::vector<ServiceStatus> result;
+    const auto status = request(
+        Command::GetService, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
+            auto entry = read_service_status(top.bytes(attribute::kService));
+            if (!entry) return fail(std::move(entry).error());
+            result.push_back(*std::move(entry));
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
+Result<std::vector<DestinationStatus>> Client::destinations(const model::ServiceKey& key) {
+    std::vector<DestinationStatus> result;
+    const auto status = request(
+        Command::GetDestination,
+        message::kFlagDump,
+        [&](MessageWriter& writer) { write_service_key(writer, key); },
+        [&](const Attributes& top) -> Status {
+            auto entry = read_destination_status(top.bytes(attribute::kDestination), key.family());
+            if (!entry) return fail(std::move(entry).error());
+            result.push_back(*std::move(entry));
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
+Status Client::for_each_connection(const std::function<void(const model::ConnectionInfo&)>& visit) {
+    return request(
+        Command::GetConnection, message::kFlagDump, {}, [&visit](const Attributes& top) -> Status {
+            const auto entry = read_connection(top.bytes(attribute::kConnection));
+            if (!entry) return fail(entry.error());
+            visit(*entry);
+            return {};
+        });
+}
+
+Result<model::Timeouts> Client::timeouts() {
+    Result<model::Timeouts> result = fail(ErrorCode::System, "xvsd answered without timeouts");
+    const auto status =
+        request(Command::GetConfig, 0, {}, [&result](const Attributes& top) -> Status {
+            result = read_timeouts(top, {.tcp_s = 0, .tcp_fin_s = 0, .udp_s = 0});
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
+Status Client::set_timeouts(const model::Timeouts& timeouts) {
+    return edit(Command::SetConfig,
+                [&](MessageWriter& writer) { write_timeouts(writer, timeouts); });
+}
+
+Result<std::vector<model::SyncDaemon>> Client::daemons() {
+    std::vector<model::SyncDaemon> result;
+    const auto status = request(
+        Command::GetDaemon, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
+            auto entry = read_daemon(top.bytes(attribute::kDaemon));
+            if (!entry) return fail(std::move(entry).error());
+            result.push_back(*std::move(entry));
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
+Status Client::start_daemon(const model::SyncDaemon& daemon) {
+    return edit(Command::NewDaemon, [&](MessageWriter& writer) { write_daemon(writer, daemon); });
+}
+
+Status Client::stop_daemon(model::SyncRole role) {
+    return edit(Command::DeleteDaemon, [&](MessageWriter& writer) {
+        const auto nest = writer.begin_nest(attribute::kDaemon);
+        writer.put_u32(attribute::kDaemonState, static_cast<std::uint32_t>(role));
+        writer.end_nest(nest);
+    });
+}
+
+}  // namespace xvs::control::netlink

@@ -1,0 +1,86 @@
+// Client: a program's side of the IPVS generic-netlink protocol, as xvsadm uses it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <vector>
+
+#include "base/result.h"
+#include "control/netlink/socket.h"
+#include "control/service_manager.h"
+#include "model/sync_daemon.h"
+
+namespace xvs::control::netlink {
+
+class Client {
+public:
+    struct Info {
+        std::uint32_t version = 0;  // 0x010201 is 1.2.1
+        std::uint32_t table_size = 0;
+    };
+
+    // NotAvailable if nobody serves `server` in this network namespace, NotPermitted without
+    // CAP_NET_ADMIN. An answer that does not come within `patience` is an error.
+    [[nodiscard]] static Result<Client> connect(
+        std::uint32_t server = kPortId,
+        std::chrono::milliseconds patience = std::chrono::seconds(10));
+
+    [[nodiscard]] Result<Info> info();
+
+    // Errors as of ServiceManager, by code alone: the protocol carries no text.
+    Status add_service(const model::VirtualService& service);
+    Status edit_service(const model::VirtualService& service);
+    Status remove_service(const model::ServiceKey& key);
+    Status flush();
+    Status add_destination(const model::ServiceKey& key, const model::Destination& destination);
+    Status edit_destination(const model::ServiceKey& key, const model::Destination& destination);
+    Status remove_destination(const model::ServiceKey& key, const net::Endpoint& real);
+    Status zero(const model::ServiceKey& key);
+    Status zero_all();
+
+    [[nodiscard]] Result<ServiceStatus> get_service(const model::ServiceKey& key);
+    [[nodiscard]] Result<std::vector<ServiceStatus>> services();
+    [[nodiscard]] Result<std::vector<DestinationStatus>> destinations(const model::ServiceKey& key);
+    // Calls `visit` for each connection as they come.
+    Status for_each_connection(const std::function<void(const model::ConnectionInfo&)>& visit);
+
+    [[nodiscard]] Result<model::Timeouts> timeouts();
+    // A timeout of zero stays as it is.
+    Status set_timeouts(const model::Timeouts& timeouts);
+
+    [[nodiscard]] Result<std::vector<model::SyncDaemon>> daemons();
+    Status start_daemon(const model::SyncDaemon& daemon);
+    Status stop_daemon(model::SyncRole role);
+
+private:
+    using Body = std::function<void(MessageWriter&)>;
+    // Reads the attributes of one reply.
+    using Visit = std::function<Status(const Attributes&)>;
+
+    Client(Socket socket, std::uint32_t server, std::chrono::milliseconds patience)
+        : socket_(std::move(socket)), server_(server), patience_(patience) {}
+
+    Status resolve_family();
+    // Sends a command and takes its replies until the acknowledgement, or the end of the dump.
+    Status request(Command command, std::uint16_t flags, const Body& body, const Visit& visit = {});
+    Status edit(Command command, const Body& body);
+    Status exchange(std::uint16_t type,
+                    std::uint16_t flags,
+                    std::uint8_t command,
+                    std::uint8_t version,
+                    const Body& body,
+                    const Visit& visit);
+    Status send(Bytes datagram);
+    Result<Bytes> receive();
+    Status wait_for_answer(std::chrono::steady_clock::time_point deadline);
+    [[nodiscard]] Error no_answer() const;
+
+    Socket socket_;
+    std::uint32_t server_;
+    std::chrono::milliseconds patience_;
+    std::uint16_t family_ = 0;
+    std::uint32_t sequence_ = 0;
+    Buffer storage_;
+};
+
+}  // namespace xvs::control::netlink

@@ -1,0 +1,28 @@
+// Sync daemons, connections and timeouts as attributes, both ways.
+#pragma once
+
+#include "base/result.h"
+#include "control/netlink/wire.h"
+#include "model/connection.h"
+#include "model/sync_daemon.h"
+#include "model/timeouts.h"
+
+namespace xvs::control::netlink {
+
+// Of the attribute DAEMON. InvalidArgument for what is missing; only the role is wanted of a
+// daemon that is to stop.
+[[nodiscard]] Result<model::SyncDaemon> read_daemon(Bytes daemon);
+[[nodiscard]] Result<model::SyncRole> read_daemon_role(Bytes daemon);
+void write_daemon(MessageWriter& writer, const model::SyncDaemon& daemon);
+
+// Of the attribute CONNECTION.
+[[nodiscard]] Result<model::ConnectionInfo> read_connection(Bytes connection);
+void write_connection(MessageWriter& writer, const model::ConnectionInfo& connection);
+
+// Of a message's top level; a timeout that is zero or not there is as in `present`. OutOfRange for
+// an attribute that is too short, InvalidArgument for more seconds than the kernel can count.
+[[nodiscard]] Result<model::Timeouts> read_timeouts(const Attributes& top,
+                                                    const model::Timeouts& present);
+void write_timeouts(MessageWriter& writer, const model::Timeouts& timeouts);
+
+}  // namespace xvs::control::netlink

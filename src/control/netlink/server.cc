@@ -1,0 +1,111 @@
+#include "control/netlink/server.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace xvs::control::netlink {
+
+namespace {
+
+constexpr int kRequestsAtOnce = 64;
+// So that one client with a long listing and a quick reader do not keep the others waiting.
+constexpr int kDatagramsAtOnce = 64;
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::open(RequestHandler& handler,
+                                             const Clock& clock,
+                                             std::uint32_t port) {
+    auto socket = Socket::open(port);
+    if (!socket) return fail(std::move(socket).error());
+    return std::unique_ptr<Server>(new Server(handler, clock, *std::move(socket)));
+}
+
+void Server::on_readable() {
+    for (int i = 0; i < kRequestsAtOnce; ++i) {
+        const auto received = socket_.receive(storage_);
+        // ENOBUFS: the kernel lost requests to us, whose senders will time out; go on.
+        if (received.error == EMSGSIZE || received.error == ENOBUFS || received.error == EINTR) {
+            continue;
+        }
+        if (received.error != 0) return;
+        if (received.sender.port == 0) continue;  // the kernel, which has nothing to ask
+        Bytes rest = received.datagram;
+        while (const auto message = MessageView::take(rest))
+            answer(*message, received.sender.port);
+    }
+}
+
+void Server::on_timer() {
+    const Nanoseconds now = clock_.now();
+    for (auto entry = clients_.begin(); entry != clients_.end();) {
+        const auto here = entry++;
+        if (here->second.retry_at <= now) settle(here->first, here->second);
+    }
+}
+
+std::optional<Nanoseconds> Server::next_deadline() const noexcept {
+    const auto first =
+        std::min_element(clients_.begin(), clients_.end(), [](const auto& a, const auto& b) {
+            return a.second.retry_at < b.second.retry_at;
+        });
+    if (first == clients_.end()) return std::nullopt;
+    return first->second.retry_at;
+}
+
+void Server::answer(const MessageView& message, std::uint32_t port) {
+    Answer answer = handler_.handle(message, port);
+    if (answer.datagrams.empty() && !answer.dump) return;
+    const bool known = clients_.contains(port);
+    if (!known && clients_.size() >= kMaxWaitingClients) return;
+    Client& client = clients_[port];
+    if (!known) client.stalled_since = clock_.now();
+    for (auto& datagram : answer.datagrams)
+        client.waiting.emplace_back(std::move(datagram));
+    if (answer.dump) client.waiting.emplace_back(*std::move(answer.dump));
+    if (client.waiting.size() > kMaxWaitingAnswers) {
+        clients_.erase(port);
+        return;
+    }
+    // Behind what waits already there is nothing to try: the timer does.
+    if (!known) settle(port, client);
+}
+
+Server::Progress Server::send_waiting(Client& client, std::uint32_t port) const {
+    for (int i = 0; i < kDatagramsAtOnce; ++i) {
+        if (client.waiting.empty()) return Progress::Finished;
+        Outgoing& front = client.waiting.front();
+        if (client.unsent.empty()) {
+            if (auto* const dump = std::get_if<Dump>(&front))
+                client.unsent = dump->next();
+            else
+                client.unsent = std::get<Buffer>(std::move(front));
+        }
+        if (client.unsent.empty()) {  // a dump at its end
+            client.waiting.pop_front();
+            continue;
+        }
+        const int error = socket_.send(port, client.unsent);
+        if (error == EAGAIN || error == ENOBUFS || error == EINTR) return Progress::Waiting;
+        // ECONNREFUSED: the client left without waiting, as ipvsadm does before the last ACK.
+        if (error != 0) return Progress::Gone;
+        client.unsent.clear();
+        client.stalled_since = clock_.now();
+        client.retry_after = kFirstRetry;
+        if (std::holds_alternative<Buffer>(front)) client.waiting.pop_front();
+    }
+    return client.waiting.empty() ? Progress::Finished : Progress::Waiting;
+}
+
+void Server::settle(std::uint32_t port, Client& client) {
+    const Nanoseconds now = clock_.now();
+    const Progress progress = send_waiting(client, port);
+    if (progress != Progress::Waiting || now - client.stalled_since >= kStallLimit) {
+        clients_.erase(port);
+        return;
+    }
+    client.retry_at = now + client.retry_after;
+    client.retry_after = std::min(client.retry_after * 2, kLastRetry);
+}
+
+}  // namespace xvs::control::netlink
