@@ -39,6 +39,9 @@ public:
 
     // Returns whether `address` is this host's own.
     [[nodiscard]] virtual bool is_local(const net::IpAddress& address) noexcept = 0;
+
+    // Returns whether `address` is the broadcast address of a network that this host is in.
+    [[nodiscard]] virtual bool is_broadcast(const net::IpAddress& address) noexcept = 0;
 };
 
 }  // namespace xvs::engine

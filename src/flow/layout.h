@@ -92,6 +92,7 @@ struct xvs_flow6 {
 #define XVS_REWRITE_DESTINATION 0x02u /* address and port as given */
 #define XVS_ENCAPSULATE 0x04u         /* an outer header in front */
 #define XVS_TO_HOST 0x08u             /* then to the host's own stack */
+#define XVS_KEEP_PORT 0x10u           /* rewrite the address alone */
 
 /* What to write into a packet: shared by all connections of a service, destination, direction and
  * next hop. `generation` 0: unused. */

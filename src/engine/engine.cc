@@ -1,0 +1,136 @@
+#include "engine/engine.h"
+
+#include <array>
+
+#include "net/ethernet.h"
+
+namespace xvs::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Removed real servers are looked at this often. Kernel: IP_VS_DEST_TRASH_PERIOD / 2.
+constexpr auto kTrashInterval = 60s;
+
+// A cursor names a family and a record; 0 is where a listing starts and ends.
+constexpr std::uint64_t kIpv6Cursor = std::uint64_t{1} << 32;
+
+}  // namespace
+
+Engine::Engine(
+    flow::Tables& tables, Router& router, Steering& steering, PacketPort& port, const Clock& clock)
+    : tables_(tables),
+      port_(port),
+      clock_(clock),
+      services_(tables, steering, router, clock),
+      transmitter_(tables, router, port, drops_, clock),
+      icmp_limit_(clock),
+      ipv4_({tables,
+             services_,
+             router,
+             port,
+             transmitter_,
+             icmp_limit_,
+             drops_,
+             totals_,
+             settings_,
+             clock,
+             identification_}),
+      ipv6_({tables,
+             services_,
+             router,
+             port,
+             transmitter_,
+             icmp_limit_,
+             drops_,
+             totals_,
+             settings_,
+             clock,
+             identification_}),
+      estimated_at_(clock.now()),
+      trash_emptied_at_(clock.now()) {
+    settings_.changed_at = to_tick(clock.now());
+}
+
+std::size_t Engine::process_burst() noexcept {
+    std::array<Frame, kMaxBurst> frames;
+    std::array<Frame, kMaxBurst> ipv4;
+    std::array<Frame, kMaxBurst> ipv6;
+    std::size_t ipv4_count = 0;
+    std::size_t ipv6_count = 0;
+    const std::size_t count = port_.receive(frames);
+    for (std::size_t i = 0; i < count; ++i) {
+        const Frame& frame = frames[i];
+        ++totals_.received;
+        if (frame.offload.segmentation != Segmentation::None) ++totals_.super_packets;
+        const auto link = net::EthernetView::parse(frame.bytes());
+        if (!link) {
+            drops_.count(DropReason::TruncatedHeader);
+        } else if (link->type() == net::EtherType::Ipv4) {
+            ipv4[ipv4_count++] = frame;
+        } else if (link->type() == net::EtherType::Ipv6) {
+            ipv6[ipv6_count++] = frame;
+        } else {
+            ++totals_.to_host;
+            port_.give_to_host(frame);
+        }
+    }
+    ipv4_.process(std::span(ipv4).first(ipv4_count));
+    ipv6_.process(std::span(ipv6).first(ipv6_count));
+    port_.flush();
+    tables_.reclaim();
+    return count;
+}
+
+void Engine::run_timers() noexcept {
+    (void)ipv4_.run_timers(kTimerLimit);
+    (void)ipv6_.run_timers(kTimerLimit);
+    transmitter_.retry();
+    tables_.reclaim();
+    const Nanoseconds now = clock_.now();
+    while (now - estimated_at_ >= kEstimatePeriod) {
+        services_.estimate_rates();
+        estimated_at_ += kEstimatePeriod;
+    }
+    if (now - trash_emptied_at_ >= kTrashInterval) {
+        services_.empty_trash();
+        trash_emptied_at_ = now;
+    }
+}
+
+std::uint64_t Engine::for_each_connection(
+    std::uint64_t cursor,
+    std::size_t limit,
+    const std::function<void(const model::ConnectionInfo&)>& visit) {
+    const auto position = static_cast<std::uint32_t>(cursor);
+    const auto count = static_cast<std::uint32_t>(limit);
+    if (cursor < kIpv6Cursor) {
+        const std::uint32_t next = ipv4_.connections().records().for_each(
+            position, count, [&](std::uint32_t index, const xvs_connection&) {
+                visit(ipv4_.connections().info(index));
+            });
+        return next != XVS_NONE ? next : kIpv6Cursor;
+    }
+    const std::uint32_t next = ipv6_.connections().records().for_each(
+        position, count, [&](std::uint32_t index, const xvs_connection&) {
+            visit(ipv6_.connections().info(index));
+        });
+    return next != XVS_NONE ? kIpv6Cursor + next : 0;
+}
+
+void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
+    if (timeouts.tcp_s != 0) settings_.timeouts.tcp_s = timeouts.tcp_s;
+    if (timeouts.tcp_fin_s != 0) settings_.timeouts.tcp_fin_s = timeouts.tcp_fin_s;
+    if (timeouts.udp_s != 0) settings_.timeouts.udp_s = timeouts.udp_s;
+    settings_.changed_at = to_tick(clock_.now());
+}
+
+std::uint32_t Engine::connection_count() noexcept {
+    return ipv4_.connections().records().size() + ipv6_.connections().records().size();
+}
+
+std::uint32_t Engine::connection_capacity() noexcept {
+    return ipv4_.connections().records().capacity();
+}
+
+}  // namespace xvs::engine

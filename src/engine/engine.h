@@ -1,0 +1,85 @@
+// Engine: services, connections and the packet path as one, driven by whoever owns the thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+
+#include "base/clock.h"
+#include "engine/drop_reason.h"
+#include "engine/lookup/services.h"
+#include "engine/packet_port.h"
+#include "engine/pipeline.h"
+#include "engine/router.h"
+#include "engine/steering.h"
+#include "flow/tables.h"
+#include "model/connection.h"
+#include "model/timeouts.h"
+
+namespace xvs::engine {
+
+// Thread: every call under the worker's gate, a mutex of the owner's that is held for a burst at a
+// time.
+class Engine {
+public:
+    // How often run_timers() wants to be called, and how many connections one call ends at most.
+    static constexpr std::chrono::milliseconds kTimerInterval{100};
+    static constexpr std::size_t kTimerLimit = 4096;
+
+    // All of them must outlive the engine.
+    Engine(flow::Tables& tables,
+           Router& router,
+           Steering& steering,
+           PacketPort& port,
+           const Clock& clock);
+
+    // Takes one burst from the port through the pipeline; returns how many frames there were.
+    std::size_t process_burst() noexcept;
+
+    // Ends what has run out, sends what waited, moves the rates.
+    void run_timers() noexcept;
+
+    // Sends what waited for a neighbour, as soon as one was resolved.
+    void neighbour_resolved() noexcept { transmitter_.retry(); }
+
+    [[nodiscard]] Services& services() noexcept { return services_; }
+
+    [[nodiscard]] const Services& services() const noexcept { return services_; }
+
+    // Calls `visit` for at most `limit` connections from `cursor` on, 0 at first; returns the
+    // cursor to go on from, 0 at the end.
+    std::uint64_t for_each_connection(
+        std::uint64_t cursor,
+        std::size_t limit,
+        const std::function<void(const model::ConnectionInfo&)>& visit);
+
+    [[nodiscard]] const model::Timeouts& timeouts() const noexcept { return settings_.timeouts; }
+
+    // A zero keeps what is set. Connections take them with their next packet.
+    void set_timeouts(const model::Timeouts& timeouts) noexcept;
+
+    [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
+
+    [[nodiscard]] const PacketTotals& totals() const noexcept { return totals_; }
+
+    [[nodiscard]] std::uint32_t connection_count() noexcept;
+    [[nodiscard]] std::uint32_t connection_capacity() noexcept;
+
+private:
+    flow::Tables& tables_;
+    PacketPort& port_;
+    const Clock& clock_;
+    TimeoutSettings settings_;
+    DropCounters drops_;
+    PacketTotals totals_;
+    std::uint16_t identification_ = 0;
+    Services services_;
+    Transmitter transmitter_;
+    IcmpRateLimit icmp_limit_;
+    Pipeline<flow::Ipv4> ipv4_;
+    Pipeline<flow::Ipv6> ipv6_;
+    Nanoseconds estimated_at_;
+    Nanoseconds trash_emptied_at_;
+};
+
+}  // namespace xvs::engine

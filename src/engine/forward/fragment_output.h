@@ -1,0 +1,27 @@
+// Packets too long for their next hop that may be cut: IPv4 without DF.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/forward/transmitter.h"
+#include "engine/packet_port.h"
+#include "engine/parse/packet.h"
+
+namespace xvs::engine {
+
+// Cuts an IPv4 packet of at most 64 KiB into fragments of at most `mtu` bytes and sends them; a
+// partial checksum is completed first. Returns false when buffers ran out. Kernel:
+// ip_do_fragment().
+[[nodiscard]] bool send_fragments(const Outgoing& outgoing,
+                                  std::uint32_t mtu,
+                                  PacketPort& port,
+                                  Transmitter& transmitter) noexcept;
+
+// Lowers a super-packet's segment size until its segments fit `mtu`.
+template <class Ip>
+void limit_segments(Packet<Ip>& packet, std::uint32_t mtu) noexcept;
+
+// Fills in the checksum that a frame's offload leaves to the device. REQUIRES: no super-packet.
+void complete_checksum(Frame& frame) noexcept;
+
+}  // namespace xvs::engine

@@ -1,0 +1,180 @@
+#include "engine/forward/icmp_responder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "net/checksum.h"
+#include "net/icmp.h"
+#include "net/icmpv6.h"
+
+namespace xvs::engine {
+namespace {
+
+constexpr std::uint8_t kDefaultTtl = 64;
+// Of the error as a whole. Kernel: icmp_send() and icmp6_send().
+constexpr std::size_t kMaxIpv4Error = 576;
+constexpr std::size_t kMaxIpv6Error = 1280;
+constexpr std::uint8_t kInternetControl = 0xc0;  // precedence (RFC 1812, 4.3.2.5)
+constexpr std::uint8_t kTosMask = 0x1e;
+
+struct TypeAndCode {
+    std::uint8_t type;
+    std::uint8_t code;
+};
+
+constexpr TypeAndCode icmp_type(IcmpError error) noexcept {
+    switch (error) {
+        case IcmpError::TtlExceeded:
+            return {net::icmp::kTimeExceeded, net::icmp::kTtlExceeded};
+        case IcmpError::TooBig:
+            return {net::icmp::kDestinationUnreachable, net::icmp::kFragmentationNeeded};
+        case IcmpError::PortUnreachable:
+            return {net::icmp::kDestinationUnreachable, net::icmp::kPortUnreachable};
+        case IcmpError::HostUnreachable:
+            break;
+    }
+    return {net::icmp::kDestinationUnreachable, net::icmp::kHostUnreachable};
+}
+
+constexpr TypeAndCode icmpv6_type(IcmpError error) noexcept {
+    switch (error) {
+        case IcmpError::TtlExceeded:
+            return {net::icmpv6::kTimeExceeded, net::icmpv6::kHopLimitExceeded};
+        case IcmpError::TooBig:
+            return {net::icmpv6::kPacketTooBig, 0};
+        case IcmpError::PortUnreachable:
+            return {net::icmpv6::kDestinationUnreachable, net::icmpv6::kPortUnreachable};
+        case IcmpError::HostUnreachable:
+            break;
+    }
+    return {net::icmpv6::kDestinationUnreachable, net::icmpv6::kAddressUnreachable};
+}
+
+// The eight bytes of ICMP and what they quote; the checksum is the caller's.
+void write_message(std::byte* at,
+                   TypeAndCode kind,
+                   std::uint32_t rest,
+                   std::span<const std::byte> quoted) noexcept {
+    const auto icmp = *net::IcmpWriter::parse({at, net::IcmpWriter::kHeaderSize + quoted.size()});
+    icmp.set_type(kind.type, kind.code);
+    icmp.set_checksum(0);
+    icmp.set_rest(rest);
+    std::memcpy(at + net::IcmpWriter::kHeaderSize, quoted.data(), quoted.size());
+}
+
+// Fills the frame behind its link header and returns the packet's length.
+std::size_t write_error(std::byte* at,
+                        IcmpError error,
+                        const Packet<flow::Ipv4>& about,
+                        net::Ipv4Address source,
+                        std::uint32_t mtu,
+                        std::uint16_t id) noexcept {
+    const auto offending = about.ip();
+    const std::size_t header = net::Ipv4View::kMinHeaderSize;
+    const std::size_t quoted = std::min<std::size_t>(
+        about.network_length(), kMaxIpv4Error - header - net::IcmpView::kHeaderSize);
+    const std::size_t length = header + net::IcmpView::kHeaderSize + quoted;
+    std::memset(at, 0, header);
+    at[0] = std::byte{0x45};
+    store_be16(at + 2, static_cast<std::uint16_t>(length));
+    const auto ip = *net::Ipv4Writer::parse({at, length});
+    ip.set_traffic_class(
+        static_cast<std::uint8_t>((offending.traffic_class() & kTosMask) | kInternetControl));
+    ip.set_identification(id);
+    ip.set_ttl(kDefaultTtl);
+    ip.set_protocol(net::IpProtocol::Icmp);
+    ip.set_source(source);
+    ip.set_destination(offending.source());
+    ip.update_checksum();
+    write_message(at + header,
+                  icmp_type(error),
+                  error == IcmpError::TooBig ? mtu : 0,
+                  std::span<const std::byte>(offending.bytes()).first(quoted));
+    store_be16(at + header + net::IcmpView::kChecksumOffset,
+               net::internet_checksum({at + header, length - header}));
+    return length;
+}
+
+std::size_t write_error(std::byte* at,
+                        IcmpError error,
+                        const Packet<flow::Ipv6>& about,
+                        const net::Ipv6Address& source,
+                        std::uint32_t mtu,
+                        std::uint16_t /*id*/) noexcept {
+    const auto offending = about.ip();
+    const std::size_t header = net::Ipv6View::kHeaderSize;
+    const std::size_t quoted = std::min<std::size_t>(
+        about.network_length(), kMaxIpv6Error - header - net::IcmpView::kHeaderSize);
+    const std::size_t payload = net::IcmpView::kHeaderSize + quoted;
+    std::memset(at, 0, header);
+    at[0] = std::byte{0x60};
+    store_be16(at + 4, static_cast<std::uint16_t>(payload));
+    const auto ip = *net::Ipv6Writer::parse({at, header + payload});
+    ip.set_next_header(net::IpProtocol::Icmpv6);
+    ip.set_hop_limit(kDefaultTtl);
+    ip.set_source(source);
+    ip.set_destination(offending.source());
+    write_message(at + header,
+                  icmpv6_type(error),
+                  error == IcmpError::TooBig ? mtu : 0,
+                  std::span<const std::byte>(offending.bytes()).first(quoted));
+    const net::ChecksumSum pseudo =
+        net::pseudo_header_sum(source, offending.source(), net::IpProtocol::Icmpv6, payload);
+    store_be16(at + header + net::IcmpView::kChecksumOffset,
+               net::internet_checksum({at + header, payload}, pseudo));
+    return header + payload;
+}
+
+constexpr net::EtherType ether_type(net::Family family) noexcept {
+    return family == net::Family::Ipv4 ? net::EtherType::Ipv4 : net::EtherType::Ipv6;
+}
+
+}  // namespace
+
+bool IcmpRateLimit::Bucket::try_take(Nanoseconds now,
+                                     std::int64_t cost_ns,
+                                     std::uint32_t burst) noexcept {
+    const std::int64_t full = cost_ns * burst;
+    credit_ns = is_known ? std::min(full, credit_ns + (now - filled_at).count()) : full;
+    filled_at = now;
+    is_known = true;
+    if (credit_ns < cost_ns) return false;
+    credit_ns -= cost_ns;
+    return true;
+}
+
+bool IcmpRateLimit::try_take(std::uint32_t receiver_hash) noexcept {
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const Nanoseconds now = clock_.now();
+    if (!all_.try_take(now, kSecond / kPerSecond, kBurst)) return false;
+    return receivers_[receiver_hash % kReceivers].try_take(now, kSecond, kReceiverBurst);
+}
+
+template <class Ip>
+void IcmpResponder<Ip>::send(IcmpError error,
+                             const Packet<Ip>& packet,
+                             std::uint32_t mtu) noexcept {
+    if (packet.protocol == Headers<Ip>::kIcmp || !packet.fragment.is_first) return;
+    const auto receiver = packet.ip().source();
+    if (receiver.is_multicast() || receiver.is_unspecified()) return;
+    const net::IpAddress vip = packet.ip().destination();
+    const bool is_own = router_.is_local(vip);
+    const Route route = router_.find_route(receiver, is_own ? vip : net::IpAddress{});
+    if (route.kind != RouteKind::Unicast) return;
+    const auto hash = static_cast<std::uint32_t>(std::hash<net::IpAddress>{}(receiver));
+    // Path MTU discovery must work: the kernel does not limit what it needs (icmpv4_xrlim_allow()).
+    if (error != IcmpError::TooBig && !limit_.try_take(hash)) return;
+    Frame frame = port_.make_frame();
+    if (frame.data == nullptr) return;
+    const auto source = (is_own ? vip : route.source).template as<typename Ip::Address>();
+    const std::size_t length = write_error(
+        frame.data + kEthernetHeaderSize, error, packet, source, mtu, ++identification_);
+    frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + length);
+    transmitter_.send(
+        {.frame = frame, .next_hop = route.next_hop, .type = ether_type(Ip::kFamily)});
+}
+
+template class IcmpResponder<flow::Ipv4>;
+template class IcmpResponder<flow::Ipv6>;
+
+}  // namespace xvs::engine

@@ -1,0 +1,74 @@
+// IcmpResponder: the errors that the director itself sends, as the kernel would.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/clock.h"
+#include "engine/forward/transmitter.h"
+#include "engine/parse/packet.h"
+#include "engine/router.h"
+
+namespace xvs::engine {
+
+// What is wrong; each family has its own type and code for it.
+enum class IcmpError : std::uint8_t { TtlExceeded, TooBig, PortUnreachable, HostUnreachable };
+
+// At most so many errors a second from this host, with a reserve for bursts, and one a second to
+// one receiver. Kernel: net.ipv4.icmp_msgs_per_sec, icmp_msgs_burst and icmp_ratelimit, their
+// defaults.
+class IcmpRateLimit {
+public:
+    static constexpr std::uint32_t kPerSecond = 1000;
+    static constexpr std::uint32_t kBurst = 50;
+    static constexpr std::uint32_t kReceiverBurst = 6;  // kernel: XRLIM_BURST_FACTOR
+    static constexpr std::size_t kReceivers = 256;      // told apart by a hash; two may share one
+
+    explicit IcmpRateLimit(const Clock& clock) : clock_(clock) {}
+
+    // Returns whether one may go to the receiver with that hash now, and counts it.
+    [[nodiscard]] bool try_take(std::uint32_t receiver_hash) noexcept;
+
+private:
+    struct Bucket {
+        std::int64_t credit_ns = 0;
+        Nanoseconds filled_at{};
+        bool is_known = false;
+
+        bool try_take(Nanoseconds now, std::int64_t cost_ns, std::uint32_t burst) noexcept;
+    };
+
+    const Clock& clock_;
+    Bucket all_;
+    std::array<Bucket, kReceivers> receivers_;
+};
+
+// Thread: the worker.
+template <class Ip>
+class IcmpResponder {
+public:
+    IcmpResponder(Router& router,
+                  PacketPort& port,
+                  Transmitter& transmitter,
+                  IcmpRateLimit& limit,
+                  std::uint16_t& identification)
+        : router_(router),
+          port_(port),
+          transmitter_(transmitter),
+          limit_(limit),
+          identification_(identification) {}
+
+    // Sends `error` about `packet`, which is as it came but perhaps for its TTL, to its source.
+    // `mtu` is told in TooBig. Nothing is sent about ICMP errors, followers of fragments, or to
+    // multicast.
+    void send(IcmpError error, const Packet<Ip>& packet, std::uint32_t mtu) noexcept;
+
+private:
+    Router& router_;
+    PacketPort& port_;
+    Transmitter& transmitter_;
+    IcmpRateLimit& limit_;
+    std::uint16_t& identification_;
+};
+
+}  // namespace xvs::engine

@@ -1,0 +1,88 @@
+#include "engine/forward/transmitter.h"
+
+#include <cstring>
+
+namespace xvs::engine {
+
+Transmitter::Transmitter(
+    flow::Tables& tables, Router& router, PacketPort& port, DropCounters& drops, const Clock& clock)
+    : tables_(tables),
+      router_(router),
+      port_(port),
+      drops_(drops),
+      clock_(clock),
+      waiting_(kMaxWaiting) {
+    for (Waiting& each : waiting_) {
+        each.buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
+    }
+}
+
+void Transmitter::send(const Outgoing& outgoing) noexcept {
+    const xvs_next_hop& hop = tables_.next_hops()[outgoing.next_hop];
+    if ((hop.flags & XVS_HOP_RESOLVED) != 0) {
+        put_on_wire(outgoing, hop);
+    } else {
+        router_.resolve(outgoing.next_hop);
+        keep(outgoing);
+    }
+}
+
+void Transmitter::put_on_wire(const Outgoing& outgoing, const xvs_next_hop& hop) noexcept {
+    std::byte* const link = outgoing.frame.data;
+    std::memcpy(link, hop.mac_destination, sizeof(hop.mac_destination));
+    std::memcpy(link + 6, hop.mac_source, sizeof(hop.mac_source));
+    store_be16(link + 12, static_cast<std::uint16_t>(outgoing.type));
+    if (outgoing.outer_size != 0) {
+        port_.transmit_encapsulated(outgoing.frame, outgoing.outer_size, hop.interface);
+    } else {
+        port_.transmit(outgoing.frame, hop.interface);
+    }
+}
+
+void Transmitter::keep(const Outgoing& outgoing) noexcept {
+    Waiting* free = nullptr;
+    std::size_t of_this_hop = 0;
+    for (Waiting& each : waiting_) {
+        if (!each.is_used) {
+            free = &each;
+        } else if (each.outgoing.next_hop == outgoing.next_hop) {
+            ++of_this_hop;
+        }
+    }
+    const bool fits = kFrameHeadroom + outgoing.frame.length <= kBufferSize;
+    if (free == nullptr || of_this_hop >= kMaxWaitingPerHop || !fits) {
+        drops_.count(DropReason::NeighbourQueueFull);
+        return;
+    }
+    free->outgoing = outgoing;
+    free->outgoing.frame.data = free->buffer.get() + kFrameHeadroom;
+    free->outgoing.frame.headroom = static_cast<std::uint32_t>(kFrameHeadroom);
+    std::memcpy(free->outgoing.frame.data, outgoing.frame.data, outgoing.frame.length);
+    free->generation = tables_.next_hops()[outgoing.next_hop].generation;
+    free->until = to_tick(clock_.now()) + to_ticks(kMaxWait);
+    free->is_used = true;
+    ++waiting_count_;
+}
+
+void Transmitter::retry() noexcept {
+    if (waiting_count_ == 0) return;
+    const Tick now = to_tick(clock_.now());
+    for (Waiting& each : waiting_) {
+        if (!each.is_used) continue;
+        const std::uint32_t index = each.outgoing.next_hop;
+        const bool is_current = tables_.next_hops().is_current(index, each.generation);
+        const xvs_next_hop& hop = tables_.next_hops()[index];
+        if (is_current && (hop.flags & XVS_HOP_RESOLVED) != 0) {
+            put_on_wire(each.outgoing, hop);
+        } else if (is_current && ticks_between(each.until, now) < 0) {
+            continue;
+        } else {
+            drops_.count(DropReason::NeighbourUnresolved);
+        }
+        each.is_used = false;
+        --waiting_count_;
+    }
+    port_.flush();
+}
+
+}  // namespace xvs::engine

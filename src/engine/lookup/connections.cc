@@ -1,0 +1,264 @@
+#include "engine/lookup/connections.h"
+
+#include <algorithm>
+
+namespace xvs::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Until its first packet has been followed. Kernel: ip_vs_conn_new().
+constexpr auto kFirstTimeout = 3s;
+// How long a connection that controls others is kept on. Kernel: ip_vs_conn_expire().
+constexpr auto kControllerExtension = 60s;
+
+// Stale ids in the wheel are bounded by the number of shorter timeouts a connection can go through
+// between two checks, so twice the connections is ample; when it is not, a check comes late.
+constexpr std::uint32_t kIdsPerConnection = 2;
+
+bool is_tcp(const xvs_connection& record) noexcept {
+    return record.protocol == static_cast<std::uint8_t>(model::Protocol::Tcp);
+}
+
+}  // namespace
+
+template <class Ip>
+Connections<Ip>::Connections(flow::Tables& tables,
+                             Services& services,
+                             const Clock& clock,
+                             const TimeoutSettings& settings)
+    : flows_(tables.flows<Ip>()),
+      records_(tables.connections<Ip>()),
+      translations_(tables.translations()),
+      services_(services),
+      clock_(clock),
+      settings_(settings),
+      wheel_(to_tick(clock.now()), tables.connections<Ip>().capacity() * kIdsPerConnection) {}
+
+template <class Ip>
+std::uint32_t Connections<Ip>::create(const NewConnection<Ip>& wanted,
+                                      DestinationState& destination) noexcept {
+    const Tick now = to_tick(clock_.now());
+    const std::uint32_t connection = records_.allocate();
+    flow::InsertResult inserted;
+    if (connection != XVS_NONE) {
+        inserted = flows_.insert(wanted.inbound,
+                                 wanted.inbound_hash,
+                                 {.translation = wanted.inbound_translation,
+                                  .punt = XVS_EVENT_SYN,
+                                  .last_seen = now,
+                                  .connection = connection});
+    }
+    if (!inserted.is_inserted()) {
+        if (connection != XVS_NONE) records_.free(connection);
+        translations_.release(wanted.inbound_translation);
+        return XVS_NONE;
+    }
+    xvs_connection& record = records_[connection];
+    record.inbound = inserted.slot;
+    record.destination = destination.index;
+    record.flags = wanted.flags | kConnectionInactive;
+    record.protocol = wanted.inbound.protocol;
+    record.timeout = to_ticks(kFirstTimeout);
+    if (wanted.outbound) install_outbound(connection, wanted);
+    services_.bind(destination, false);
+    schedule_check(connection, now + record.timeout);
+    return connection;
+}
+
+template <class Ip>
+void Connections<Ip>::install_outbound(std::uint32_t connection,
+                                       const NewConnection<Ip>& wanted) noexcept {
+    const std::uint32_t hash = flows_.hash(*wanted.outbound);
+    // The way to the client is looked up when the first reply comes, hence no translation yet.
+    const flow::NewEntry entry{.translation = XVS_NONE,
+                               .flags = XVS_FLOW_OUTBOUND,
+                               .punt = XVS_EVENT_ANY,
+                               .last_seen = to_tick(clock_.now()),
+                               .connection = connection};
+    flow::InsertResult inserted = flows_.insert(*wanted.outbound, hash, entry);
+    if (inserted.outcome == flow::InsertOutcome::Exists) {
+        const std::uint32_t former = flows_.connection(inserted.slot);
+        records_[former].outbound = XVS_NONE;
+        retire(former, inserted.slot);
+        inserted = flows_.insert(*wanted.outbound, hash, entry);
+    }
+    if (inserted.is_inserted()) records_[connection].outbound = inserted.slot;
+}
+
+template <class Ip>
+void Connections<Ip>::follow(std::uint32_t connection,
+                             bool is_outbound,
+                             std::uint8_t events) noexcept {
+    xvs_connection& record = records_[connection];
+    if (!is_tcp(record)) {
+        record.timeout = table_timeout(record);
+        set_masks(record);
+        return;
+    }
+    TcpDirection direction = TcpDirection::Inbound;
+    if (is_outbound) {
+        direction = TcpDirection::Outbound;
+        record.flags &= ~kConnectionNoOutput;
+    } else if ((record.flags & kConnectionNoOutput) != 0) {
+        direction = TcpDirection::InboundOnly;
+    }
+    set_state(connection,
+              next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events));
+}
+
+template <class Ip>
+void Connections<Ip>::set_state(std::uint32_t connection, TcpState state) noexcept {
+    xvs_connection& record = records_[connection];
+    const bool was_active = is_active_record(record);
+    record.protocol_state = static_cast<std::uint8_t>(state);
+    if (was_active != is_active(state)) {
+        DestinationState& destination = services_.destination(record.destination);
+        if (was_active) {
+            record.flags |= kConnectionInactive;
+            --destination.active_connections;
+        } else {
+            record.flags &= ~kConnectionInactive;
+            ++destination.active_connections;
+        }
+    }
+    record.timeout = table_timeout(record);
+    set_masks(record);
+    const Tick expires = to_tick(clock_.now()) + record.timeout;
+    if (ticks_between(expires, record.check_at) > 0) schedule_check(connection, expires);
+}
+
+template <class Ip>
+void Connections<Ip>::set_masks(const xvs_connection& record) noexcept {
+    const auto state = static_cast<TcpState>(record.protocol_state);
+    const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
+    const auto inbound = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
+    // A client's SYN always comes up: the connection may have to be scheduled anew.
+    const auto punt = static_cast<std::uint8_t>(is_tcp(record) ? XVS_EVENT_SYN : 0);
+    flows_.set_masks(record.inbound,
+                     punt,
+                     is_tcp(record) ? tcp_events_that_change(inbound, state) : std::uint8_t{0});
+    if (record.outbound == XVS_NONE) return;
+    const bool is_resolved = flows_.entry(record.outbound).translation != XVS_NONE;
+    flows_.set_masks(
+        record.outbound,
+        is_resolved ? std::uint8_t{0} : static_cast<std::uint8_t>(XVS_EVENT_ANY),
+        is_tcp(record) ? tcp_events_that_change(TcpDirection::Outbound, state) : std::uint8_t{0});
+}
+
+template <class Ip>
+void Connections<Ip>::set_translation(flow::SlotIndex slot, std::uint32_t translation) noexcept {
+    const std::uint32_t former = flows_.entry(slot).translation;
+    flows_.set_translation(slot, translation);
+    if (former != XVS_NONE) translations_.release(former);
+    set_masks(records_[flows_.connection(slot)]);
+}
+
+template <class Ip>
+void Connections<Ip>::end(std::uint32_t connection) noexcept {
+    const xvs_connection& record = records_[connection];
+    services_.unbind(services_.destination(record.destination), is_active_record(record));
+    retire(connection, record.inbound);
+    if (record.outbound != XVS_NONE) retire(connection, record.outbound);
+    records_.free(connection);
+}
+
+template <class Ip>
+void Connections<Ip>::retire(std::uint32_t connection, flow::SlotIndex slot) noexcept {
+    if (flows_.connection(slot) != connection) return;
+    const std::uint32_t translation = flows_.entry(slot).translation;
+    flows_.retire(slot);
+    if (translation != XVS_NONE) translations_.release(translation);
+}
+
+template <class Ip>
+bool Connections<Ip>::run_timers(std::size_t limit) noexcept {
+    const Tick now = to_tick(clock_.now());
+    const std::size_t done = wheel_.advance(
+        now,
+        limit,
+        [this](std::uint32_t id) noexcept { records_.prefetch(id); },
+        [this, now](std::uint32_t id) noexcept { check(id, now); });
+    return done == limit;
+}
+
+template <class Ip>
+void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
+    if (!records_.is_live(connection)) return;
+    xvs_connection& record = records_[connection];
+    // Not due: a record used again, or one whose check was moved since.
+    if (ticks_between(record.check_at, now) < 0) return;
+    const Tick last = last_seen(record);
+    const Tick expires = last + timeout(record, last);
+    if (ticks_between(expires, now) < 0) {
+        schedule_check(connection, expires);
+    } else if (record.controlled > 0) {
+        schedule_check(connection, now + to_ticks(kControllerExtension));
+    } else {
+        end(connection);
+    }
+}
+
+template <class Ip>
+void Connections<Ip>::schedule_check(std::uint32_t connection, Tick at) noexcept {
+    const Tick due = wheel_.clamp(at);
+    if (wheel_.schedule(connection, due)) records_[connection].check_at = due;
+}
+
+template <class Ip>
+Tick Connections<Ip>::last_seen(const xvs_connection& record) const noexcept {
+    const Tick inbound = flows_.last_seen(record.inbound);
+    if (record.outbound == XVS_NONE) return inbound;
+    const Tick outbound = flows_.last_seen(record.outbound);
+    return ticks_between(inbound, outbound) > 0 ? outbound : inbound;
+}
+
+template <class Ip>
+Tick Connections<Ip>::timeout(const xvs_connection& record, Tick last) const noexcept {
+    const bool has_met_change = ticks_between(settings_.changed_at, last) > 0;
+    return has_met_change ? table_timeout(record) : record.timeout;
+}
+
+template <class Ip>
+Tick Connections<Ip>::table_timeout(const xvs_connection& record) const noexcept {
+    const std::uint32_t seconds =
+        is_tcp(record)
+            ? tcp_timeout_s(static_cast<TcpState>(record.protocol_state), settings_.timeouts)
+            : settings_.timeouts.udp_s;
+    return to_ticks(std::chrono::seconds(seconds));
+}
+
+template <class Ip>
+bool Connections<Ip>::is_active_record(const xvs_connection& record) noexcept {
+    return (record.flags & kConnectionInactive) == 0;
+}
+
+template <class Ip>
+model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noexcept {
+    const xvs_connection& record = records_[connection];
+    const flow::FlowKey<Ip> key = flows_.key(record.inbound);
+    const model::Destination& destination = services_.destination(record.destination).config;
+    const Tick last = last_seen(record);
+    const Tick expires = last + timeout(record, last);
+    const std::int32_t left = ticks_between(to_tick(clock_.now()), expires);
+    const net::Port real_port = destination.real.port != net::Port{0}
+                                    ? destination.real.port
+                                    : key.destination_port_number();
+    model::ConnectionInfo info;
+    info.protocol = static_cast<model::Protocol>(record.protocol);
+    info.client = {.address = key.source_address(), .port = key.source_port_number()};
+    info.virtual_endpoint = {.address = key.destination_address(),
+                             .port = key.destination_port_number()};
+    info.real = {.address = destination.real.address, .port = real_port};
+    info.state = record.protocol_state;
+    info.expires_in_s = static_cast<std::uint32_t>(
+        std::chrono::floor<std::chrono::seconds>(from_ticks(static_cast<Tick>(std::max(left, 0))))
+            .count());
+    info.flags = record.flags;
+    return info;
+}
+
+template class Connections<flow::Ipv4>;
+template class Connections<flow::Ipv6>;
+
+}  // namespace xvs::engine

@@ -1,0 +1,98 @@
+// Connections: made, followed through their states, and ended in time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/timer_wheel.h"
+#include "engine/lookup/services.h"
+#include "engine/lookup/tcp_states.h"
+#include "engine/ticks.h"
+#include "flow/tables.h"
+#include "model/connection.h"
+#include "model/timeouts.h"
+
+namespace xvs::engine {
+
+// IP_VS_CONN_F_* (include/uapi/linux/ip_vs.h).
+inline constexpr std::uint32_t kConnectionMethodMask = 0x0007;
+inline constexpr std::uint32_t kConnectionNoOutput = 0x0080;  // replies are not seen here
+inline constexpr std::uint32_t kConnectionInactive = 0x0100;  // does not count as ActiveConn
+inline constexpr std::uint32_t kConnectionTemplate = 0x1000;
+
+// The administrator's timeouts and when they changed: a connection takes new ones with its next
+// packet.
+struct TimeoutSettings {
+    model::Timeouts timeouts;
+    Tick changed_at = 0;
+};
+
+template <class Ip>
+struct NewConnection {
+    flow::FlowKey<Ip> inbound;
+    std::uint32_t inbound_hash = 0;
+    std::uint32_t inbound_translation = XVS_NONE;  // with a reference that passes to the connection
+    std::optional<flow::FlowKey<Ip>> outbound;     // of methods whose replies come through here
+    std::uint32_t flags = 0;
+};
+
+// Thread: the worker. Nothing allocates after construction.
+template <class Ip>
+class Connections {
+public:
+    Connections(flow::Tables& tables,
+                Services& services,
+                const Clock& clock,
+                const TimeoutSettings& settings);
+
+    // Binds a connection to `destination` and installs its entries. Returns its index, or XVS_NONE
+    // when the tables are full; then nothing has changed but the reference, which is released.
+    // A reply entry of an older connection with the same key passes to the new one, since the
+    // client has given the old one up. Kernel: ip_vs_conn_new() puts it before the old one in its
+    // bucket.
+    std::uint32_t create(const NewConnection<Ip>& wanted, DestinationState& destination) noexcept;
+
+    // Follows a packet's events in the state table; to be called for every packet whose entry's
+    // punt or report mask says so. Kernel: set_tcp_state(), udp_state_transition().
+    void follow(std::uint32_t connection, bool is_outbound, std::uint8_t events) noexcept;
+
+    // Ends a connection before its time.
+    void end(std::uint32_t connection) noexcept;
+
+    // Replaces the translation of a live entry; the new one's reference passes to the entry.
+    void set_translation(flow::SlotIndex slot, std::uint32_t translation) noexcept;
+
+    // Ends what has run out, at most `limit` connections; returns whether there may be more.
+    bool run_timers(std::size_t limit) noexcept;
+
+    [[nodiscard]] model::ConnectionInfo info(std::uint32_t connection) const noexcept;
+
+    [[nodiscard]] xvs_connection& operator[](std::uint32_t connection) noexcept {
+        return records_[connection];
+    }
+
+    [[nodiscard]] flow::ConnectionTable<Ip>& records() noexcept { return records_; }
+
+private:
+    void set_state(std::uint32_t connection, TcpState state) noexcept;
+    void set_masks(const xvs_connection& record) noexcept;
+    void schedule_check(std::uint32_t connection, Tick at) noexcept;
+    void check(std::uint32_t connection, Tick now) noexcept;
+    void install_outbound(std::uint32_t connection, const NewConnection<Ip>& wanted) noexcept;
+    void retire(std::uint32_t connection, flow::SlotIndex slot) noexcept;
+    [[nodiscard]] Tick last_seen(const xvs_connection& record) const noexcept;
+    [[nodiscard]] Tick timeout(const xvs_connection& record, Tick last) const noexcept;
+    [[nodiscard]] Tick table_timeout(const xvs_connection& record) const noexcept;
+    [[nodiscard]] static bool is_active_record(const xvs_connection& record) noexcept;
+
+    flow::FlowTable<Ip>& flows_;
+    flow::ConnectionTable<Ip>& records_;
+    flow::TranslationTable& translations_;
+    Services& services_;
+    const Clock& clock_;
+    const TimeoutSettings& settings_;
+    TimerWheel<> wheel_;
+};
+
+}  // namespace xvs::engine

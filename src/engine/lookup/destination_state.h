@@ -1,0 +1,90 @@
+// DestinationState: a real server of a running service, and the list that holds them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "flow/layout.h"
+#include "model/counters.h"
+#include "model/destination.h"
+#include "model/virtual_service.h"
+
+namespace xvs::engine {
+
+struct ServiceState;
+
+struct DestinationState {
+    model::Destination config;
+    std::uint32_t index = XVS_NONE;  // of its record and its counters in the shared tables
+    bool is_available = false;       // configured; false while it only waits for its connections
+    bool is_overloaded = false;      // at its upper threshold
+    bool is_local = false;           // an address of this host's own
+
+    // The translation of its newest connection's requests, with a reference of its own.
+    std::uint32_t translation = XVS_NONE;
+
+    // Connections bound to it; total includes active. Templates count apart.
+    std::uint32_t active_connections = 0;
+    std::uint32_t total_connections = 0;
+    std::uint32_t persistent_connections = 0;
+
+    std::uint64_t connections = 0;      // scheduled to it, ever
+    model::Counters zeroed;             // what -Z subtracts
+    model::Counters estimated_from;     // counters at the last estimate
+    model::Rates scaled_rates;          // fixed point, see estimator.h
+    ServiceState* service = nullptr;    // nullptr: removed
+    model::ServiceKey service_key;      // also of the service it was removed from
+    std::uint64_t former_service = 0;   // ServiceState::id before it was removed
+    std::uint32_t idle_since_tick = 0;  // while removed and without connections
+
+    DestinationState* next = nullptr;
+    DestinationState* previous = nullptr;
+
+    [[nodiscard]] std::uint32_t inactive_connections() const noexcept {
+        return total_connections - active_connections;
+    }
+
+    // Returns whether a scheduler may choose it. Kernel: every scheduler asks the same two.
+    [[nodiscard]] bool is_eligible() const noexcept { return config.weight > 0 && !is_overloaded; }
+};
+
+// The real servers of a service in IPVS's order: the newest first. Owns nothing.
+class DestinationList {
+public:
+    [[nodiscard]] DestinationState* first() const noexcept { return first_; }
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    [[nodiscard]] bool is_empty() const noexcept { return first_ == nullptr; }
+
+    // Returns the one after `destination`, the first one after nullptr, nullptr at the end.
+    [[nodiscard]] DestinationState* after(const DestinationState* destination) const noexcept {
+        return destination == nullptr ? first_ : destination->next;
+    }
+
+    void push_front(DestinationState& destination) noexcept {
+        destination.previous = nullptr;
+        destination.next = first_;
+        if (first_ != nullptr) first_->previous = &destination;
+        first_ = &destination;
+        ++size_;
+    }
+
+    void remove(DestinationState& destination) noexcept {
+        if (destination.previous != nullptr) {
+            destination.previous->next = destination.next;
+        } else {
+            first_ = destination.next;
+        }
+        if (destination.next != nullptr) destination.next->previous = destination.previous;
+        destination.next = nullptr;
+        destination.previous = nullptr;
+        --size_;
+    }
+
+private:
+    DestinationState* first_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace xvs::engine

@@ -1,0 +1,367 @@
+#include "engine/lookup/services.h"
+
+#include <algorithm>
+
+#include "engine/ticks.h"
+
+namespace xvs::engine {
+namespace {
+
+constexpr net::Port kFtpPort{21};
+constexpr net::Port kFtpDataPort{20};
+constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
+
+// Kernel 6.1: the lower threshold, or three quarters of the upper one.
+std::uint32_t effective_lower(const model::Destination& config) noexcept {
+    if (config.lower_threshold != 0) return config.lower_threshold;
+    return config.upper_threshold - (config.upper_threshold >> 2);
+}
+
+void review_overload(DestinationState& destination) noexcept {
+    const std::uint32_t upper = destination.config.upper_threshold;
+    if (upper == 0) {
+        destination.is_overloaded = false;
+    } else if (destination.total_connections >= upper) {
+        destination.is_overloaded = true;
+    } else if (destination.total_connections < effective_lower(destination.config)) {
+        destination.is_overloaded = false;
+    }
+}
+
+}  // namespace
+
+std::size_t ServiceKeyHash::operator()(const model::ServiceKey& key) const noexcept {
+    std::size_t hash = std::hash<net::IpAddress>{}(key.address);
+    hash ^= (std::size_t{net::number(key.port)} << 16 | static_cast<std::size_t>(key.protocol)) *
+            0x9e3779b97f4a7c15U;
+    return hash ^ (std::size_t{key.fwmark} * 0xc2b2ae3d27d4eb4fU);
+}
+
+Services::Services(flow::Tables& tables, Steering& steering, Router& router, const Clock& clock)
+    : tables_(tables), steering_(steering), router_(router), clock_(clock) {
+    surroundings_.has_scheduler = [](std::string_view name) {
+        return make_scheduler(name) != nullptr;
+    };
+    surroundings_.has_persistence_engine = [](std::string_view /*name*/) {
+        return false;
+    };
+    surroundings_.is_local = [this](const net::IpAddress& address) {
+        return router_.is_local(address);
+    };
+    surroundings_.is_broadcast = [this](const net::IpAddress& address) {
+        return router_.is_broadcast(address);
+    };
+}
+
+Status Services::add_service(const model::VirtualService& asked) {
+    model::VirtualService wanted = asked;
+    wanted.key = model::canonical(asked.key);
+    if (services_.contains(wanted.key)) {
+        return fail(ErrorCode::AlreadyExists, wanted.key.to_string() + " exists already");
+    }
+    if (const Status valid = model::check_service(wanted, surroundings_); !valid) return valid;
+    auto service = std::make_unique<ServiceState>();
+    service->config = wanted;
+    service->config.flags |= model::kServiceHashed;
+    service->id = ++last_service_id_;
+    service->scheduler = make_scheduler(wanted.scheduler);
+    service->index = tables_.services().allocate();
+    if (service->index == XVS_NONE) {
+        return fail(ErrorCode::OutOfMemory, "no room for another virtual service");
+    }
+    xvs_service& record = tables_.services()[service->index];
+    record.fwmark = wanted.key.fwmark;
+    record.protocol = static_cast<std::uint8_t>(wanted.key.protocol);
+    record.family = static_cast<std::uint8_t>(wanted.key.family());
+    record.port = to_wire16(net::number(wanted.key.port));
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(wanted.key.address.bytes().data()),
+                sizeof(record.address),
+                record.address);
+    count_special(wanted.key, +1);
+    if (wanted.key.fwmark == 0) {
+        steering_.add_service(wanted.key);
+        steering_.add_address(wanted.key.address);
+    }
+    order_.push_back(service.get());
+    services_.emplace(wanted.key, std::move(service));
+    return {};
+}
+
+Status Services::edit_service(const model::VirtualService& asked) {
+    model::VirtualService wanted = asked;
+    wanted.key = model::canonical(asked.key);
+    ServiceState* service = find(wanted.key);
+    if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + wanted.key.to_string());
+    if (const Status valid = model::check_service(wanted, surroundings_); !valid) return valid;
+    const bool same_scheduler = service->config.scheduler == wanted.scheduler;
+    service->config = wanted;
+    service->config.flags |= model::kServiceHashed;
+    if (!same_scheduler) {
+        service->scheduler = make_scheduler(wanted.scheduler);
+        if (service->scheduler) service->scheduler->destinations_changed(service->destinations);
+    }
+    ++tables_.services()[service->index].epoch;
+    return {};
+}
+
+Status Services::remove_service(const model::ServiceKey& asked) {
+    const model::ServiceKey key = model::canonical(asked);
+    const auto found = services_.find(key);
+    if (found == services_.end()) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
+    ServiceState& service = *found->second;
+    while (!service.destinations.is_empty())
+        unlink(service, *service.destinations.first());
+    count_special(key, -1);
+    if (key.fwmark == 0) {
+        steering_.remove_service(key);
+        steering_.remove_address(key.address);
+    }
+    tables_.services().free(service.index);
+    order_.erase(std::find(order_.begin(), order_.end(), &service));
+    services_.erase(found);
+    return {};
+}
+
+void Services::flush() {
+    while (!order_.empty())
+        (void)remove_service(order_.back()->config.key);
+}
+
+Status Services::add_destination(const model::ServiceKey& asked, const model::Destination& wanted) {
+    const model::ServiceKey key = model::canonical(asked);
+    ServiceState* service = find(key);
+    if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
+    if (const Status valid = check(key, wanted); !valid) return valid;
+    if (find_destination(*service, wanted.real) != nullptr) {
+        return fail(
+            ErrorCode::AlreadyExists,
+            wanted.real.to_string() + " is a real server of " + key.to_string() + " already");
+    }
+    if (const Status valid = model::check_real_address(wanted.real.address, surroundings_);
+        !valid) {
+        return valid;
+    }
+    DestinationState* destination = revive(key, wanted.real);
+    if (destination == nullptr) {
+        const std::uint32_t index = tables_.destinations().allocate();
+        if (index == XVS_NONE)
+            return fail(ErrorCode::OutOfMemory, "no room for another real server");
+        while (destinations_.size() <= index)
+            destinations_.emplace_back();
+        destination = &destinations_[index];
+        *destination = DestinationState{};
+        destination->index = index;
+        destination->service_key = key;
+        steering_.add_address(wanted.real.address);
+        if (key.fwmark == 0) steering_.add_address(key.address);
+    }
+    destination->service = service;
+    destination->is_available = true;
+    apply(*destination, wanted);
+    if (wanted.method == model::ForwardingMethod::Masquerade) {
+        steering_.add_nat_source(key.protocol, wanted.real);
+    }
+    // Counts stay with a real server that returns to the same service. Kernel:
+    // __ip_vs_update_dest().
+    if (destination->former_service != service->id) destination->zeroed = raw(*destination);
+    service->absorbed -= raw(*destination);
+    service->destinations.push_front(*destination);
+    service->by_endpoint.emplace(wanted.real, destination);
+    if (service->scheduler) service->scheduler->destination_added(service->destinations);
+    ++tables_.services()[service->index].epoch;
+    return {};
+}
+
+Status Services::edit_destination(const model::ServiceKey& asked,
+                                  const model::Destination& wanted) {
+    const model::ServiceKey key = model::canonical(asked);
+    ServiceState* service = find(key);
+    if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
+    if (const Status valid = check(key, wanted); !valid) return valid;
+    DestinationState* destination = find_destination(*service, wanted.real);
+    if (destination == nullptr) {
+        return fail(ErrorCode::NotFound,
+                    wanted.real.to_string() + " is not a real server of " + key.to_string());
+    }
+    const bool was_nat = destination->config.method == model::ForwardingMethod::Masquerade;
+    const bool is_nat = wanted.method == model::ForwardingMethod::Masquerade;
+    if (was_nat && !is_nat) steering_.remove_nat_source(key.protocol, wanted.real);
+    if (!was_nat && is_nat) steering_.add_nat_source(key.protocol, wanted.real);
+    apply(*destination, wanted);
+    if (service->scheduler) service->scheduler->destinations_changed(service->destinations);
+    ++tables_.services()[service->index].epoch;
+    return {};
+}
+
+// Kernel IPVS has two more kinds of tunnels; a real server that could not be reached is refused.
+Status Services::check(const model::ServiceKey& key, const model::Destination& wanted) {
+    if (const Status valid = model::check_destination(key.family(), wanted); !valid) return valid;
+    if (wanted.method == model::ForwardingMethod::Tunnel &&
+        wanted.tunnel.type != model::TunnelType::Ipip) {
+        return fail(ErrorCode::NotSupported,
+                    "GUE and GRE tunnels are not there yet: add " + wanted.real.to_string() +
+                        " with --tun-type ipip");
+    }
+    return {};
+}
+
+Status Services::remove_destination(const model::ServiceKey& asked, const net::Endpoint& real) {
+    const model::ServiceKey key = model::canonical(asked);
+    ServiceState* service = find(key);
+    if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
+    DestinationState* destination = find_destination(*service, real);
+    if (destination == nullptr) {
+        return fail(ErrorCode::NotFound,
+                    real.to_string() + " is not a real server of " + key.to_string());
+    }
+    unlink(*service, *destination);
+    return {};
+}
+
+ServiceState* Services::find_for_packet(model::Protocol protocol,
+                                        const net::IpAddress& vip,
+                                        net::Port port) noexcept {
+    model::ServiceKey key{.protocol = protocol, .address = vip, .port = port, .fwmark = 0};
+    if (ServiceState* service = find(key)) return service;
+    const bool may_be_ftp_data =
+        port == kFtpDataPort || net::number(port) >= kFirstUnprivilegedPort;
+    if (ftp_services_ != 0 && protocol == model::Protocol::Tcp && may_be_ftp_data) {
+        key.port = kFtpPort;
+        if (ServiceState* service = find(key)) return service;
+    }
+    if (any_port_services_ != 0) {
+        key.port = net::Port{0};
+        return find(key);
+    }
+    return nullptr;
+}
+
+ServiceState* Services::find(const model::ServiceKey& key) noexcept {
+    const auto found = services_.find(key);
+    return found == services_.end() ? nullptr : found->second.get();
+}
+
+const ServiceState* Services::find(const model::ServiceKey& key) const noexcept {
+    const auto found = services_.find(key);
+    return found == services_.end() ? nullptr : found->second.get();
+}
+
+void Services::bind(DestinationState& destination, bool is_active) noexcept {
+    ++destination.total_connections;
+    if (is_active) ++destination.active_connections;
+    const std::uint32_t upper = destination.config.upper_threshold;
+    if (upper != 0 && destination.total_connections == upper) destination.is_overloaded = true;
+}
+
+void Services::unbind(DestinationState& destination, bool is_active) noexcept {
+    const std::uint32_t before = destination.total_connections--;
+    if (is_active) --destination.active_connections;
+    const bool reached_lower = before == effective_lower(destination.config);
+    if (destination.config.upper_threshold != 0 && reached_lower) review_overload(destination);
+    if (destination.total_connections == 0) destination.idle_since_tick = to_tick(clock_.now());
+}
+
+void Services::empty_trash() {
+    const std::uint32_t now = to_tick(clock_.now());
+    for (auto each = trash_.begin(); each != trash_.end();) {
+        DestinationState& destination = destinations_[each->second];
+        const bool is_idle =
+            destination.total_connections == 0 && destination.persistent_connections == 0;
+        if (is_idle && now - destination.idle_since_tick >= to_ticks(kTrashPeriod)) {
+            each = trash_.erase(each);
+            free_destination(destination);
+        } else {
+            ++each;
+        }
+    }
+}
+
+void Services::estimate_rates() noexcept {
+    for (ServiceState* service : order_) {
+        for (DestinationState* each = service->destinations.first(); each; each = each->next) {
+            estimate(raw(*each), each->estimated_from, each->scaled_rates);
+        }
+        estimate(raw(*service), service->estimated_from, service->scaled_rates);
+    }
+    estimate(raw_total(), estimated_from_, scaled_rates_);
+}
+
+DestinationState* Services::find_destination(const ServiceState& service,
+                                             const net::Endpoint& real) noexcept {
+    const auto found = service.by_endpoint.find(real);
+    return found == service.by_endpoint.end() ? nullptr : found->second;
+}
+
+DestinationState* Services::revive(const model::ServiceKey& key, const net::Endpoint& real) {
+    const auto [first, last] = trash_.equal_range(real.address);
+    for (auto each = first; each != last; ++each) {
+        DestinationState& destination = destinations_[each->second];
+        if (destination.config.real == real && destination.service_key == key) {
+            trash_.erase(each);
+            return &destination;
+        }
+    }
+    return nullptr;
+}
+
+void Services::apply(DestinationState& destination, const model::Destination& wanted) {
+    release_translation(destination);
+    destination.config = wanted;
+    destination.is_local = router_.is_local(wanted.real.address);
+    review_overload(destination);
+    xvs_destination& record = tables_.destinations()[destination.index];
+    record.service = destination.service->index;
+    record.flags = XVS_DESTINATION_AVAILABLE;
+    record.method = static_cast<std::uint8_t>(wanted.method);
+    record.family = static_cast<std::uint8_t>(wanted.real.address.family());
+    record.port = to_wire16(net::number(wanted.real.port));
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(wanted.real.address.bytes().data()),
+                sizeof(record.address),
+                record.address);
+}
+
+void Services::unlink(ServiceState& service, DestinationState& destination) {
+    if (service.scheduler)
+        service.scheduler->destination_will_go(service.destinations, destination);
+    service.destinations.remove(destination);
+    service.by_endpoint.erase(destination.config.real);
+    service.absorbed += raw(destination);
+    ++tables_.services()[service.index].epoch;
+    if (destination.config.method == model::ForwardingMethod::Masquerade) {
+        steering_.remove_nat_source(service.config.key.protocol, destination.config.real);
+    }
+    tables_.destinations()[destination.index].flags = 0;
+    destination.is_available = false;
+    destination.service = nullptr;
+    destination.former_service = service.id;
+    destination.idle_since_tick = to_tick(clock_.now());
+    trash_.emplace(destination.config.real.address, destination.index);
+}
+
+void Services::release_translation(DestinationState& destination) noexcept {
+    if (destination.translation == XVS_NONE) return;
+    tables_.translations().release(destination.translation);
+    destination.translation = XVS_NONE;
+}
+
+void Services::free_destination(DestinationState& destination) {
+    release_translation(destination);
+    absorbed_ += raw(destination);
+    tables_.counters(0, destination.index) = xvs_counters{};
+    steering_.remove_address(destination.config.real.address);
+    if (destination.service_key.fwmark == 0) {
+        steering_.remove_address(destination.service_key.address);
+    }
+    tables_.destinations().free(destination.index);
+    destination = DestinationState{};
+}
+
+void Services::count_special(const model::ServiceKey& key, int by) noexcept {
+    if (key.fwmark != 0) return;
+    if (key.port == net::Port{0}) any_port_services_ += static_cast<unsigned>(by);
+    if (key.port == kFtpPort && key.protocol == model::Protocol::Tcp) {
+        ftp_services_ += static_cast<unsigned>(by);
+    }
+}
+
+}  // namespace xvs::engine

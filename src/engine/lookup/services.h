@@ -1,0 +1,139 @@
+// Services: the virtual services as they run, with their real servers, schedulers and counts.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "engine/lookup/destination_state.h"
+#include "engine/lookup/estimator.h"
+#include "engine/router.h"
+#include "engine/schedule/scheduler.h"
+#include "engine/steering.h"
+#include "flow/tables.h"
+#include "model/counters.h"
+#include "model/validate.h"
+#include "model/virtual_service.h"
+
+namespace xvs::engine {
+
+struct EndpointHash {
+    std::size_t operator()(const net::Endpoint& endpoint) const noexcept {
+        return std::hash<net::IpAddress>{}(endpoint.address) ^
+               (std::size_t{net::number(endpoint.port)} * 0x9e3779b97f4a7c15U);
+    }
+};
+
+struct ServiceState {
+    model::VirtualService config;
+    std::uint32_t index = XVS_NONE;  // of its record in the shared tables
+    DestinationList destinations;
+    std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
+    std::unordered_map<net::Endpoint, DestinationState*, EndpointHash> by_endpoint;
+    std::uint64_t id = 0;  // never used twice
+    // Counts of real servers that have gone, less those of real servers before they came.
+    model::Counters absorbed;
+    model::Counters zeroed;
+    model::Counters estimated_from;
+    model::Rates scaled_rates;
+};
+
+struct ServiceKeyHash {
+    std::size_t operator()(const model::ServiceKey& key) const noexcept;
+};
+
+// A removed real server is remembered this long after its last connection, and revived with its
+// counts when it is added again. Kernel: IP_VS_DEST_TRASH_PERIOD.
+inline constexpr std::chrono::seconds kTrashPeriod{120};
+
+// Thread: under the worker's gate. Nothing allocates but add_*() and edit_*().
+class Services {
+public:
+    Services(flow::Tables& tables, Steering& steering, Router& router, const Clock& clock);
+
+    // Errors as the kernel's: ip_vs_ctl.c. A call that fails has changed nothing.
+    Status add_service(const model::VirtualService& wanted);
+    Status edit_service(const model::VirtualService& wanted);
+    Status remove_service(const model::ServiceKey& key);
+    void flush();
+    Status add_destination(const model::ServiceKey& key, const model::Destination& wanted);
+    Status edit_destination(const model::ServiceKey& key, const model::Destination& wanted);
+    Status remove_destination(const model::ServiceKey& key, const net::Endpoint& real);
+
+    // Returns the service that a packet to `vip`:`port` belongs to, or nullptr. Kernel:
+    // ip_vs_service_find(): the exact port, then for FTP's data port 21, then port 0.
+    // Cost: one hash look-up, more only where such services exist.
+    [[nodiscard]] ServiceState* find_for_packet(model::Protocol protocol,
+                                                const net::IpAddress& vip,
+                                                net::Port port) noexcept;
+    [[nodiscard]] ServiceState* find(const model::ServiceKey& key) noexcept;
+    [[nodiscard]] const ServiceState* find(const model::ServiceKey& key) const noexcept;
+
+    [[nodiscard]] DestinationState& destination(std::uint32_t index) noexcept {
+        return destinations_[index];
+    }
+
+    [[nodiscard]] const DestinationState& destination(std::uint32_t index) const noexcept {
+        return destinations_[index];
+    }
+
+    // A connection comes to, or goes from, a real server; an active one counts as ActiveConn.
+    // Thresholds are watched here. Kernel: ip_vs_bind_dest(), ip_vs_unbind_dest().
+    void bind(DestinationState& destination, bool is_active) noexcept;
+    void unbind(DestinationState& destination, bool is_active) noexcept;
+
+    // Frees real servers that were removed kTrashPeriod ago and have no connection left.
+    void empty_trash();
+    // Moves all rates; to be called every kEstimatePeriod.
+    void estimate_rates() noexcept;
+
+    [[nodiscard]] model::Statistics statistics(const ServiceState& service) const noexcept;
+    [[nodiscard]] model::Statistics statistics(const DestinationState& destination) const noexcept;
+    [[nodiscard]] model::Statistics total() const noexcept;
+    void zero(ServiceState& service) noexcept;
+    void zero_all() noexcept;
+
+    // Services in the order they were added.
+    [[nodiscard]] const std::vector<ServiceState*>& in_order() const noexcept { return order_; }
+
+private:
+    [[nodiscard]] model::Counters raw(const DestinationState& destination) const noexcept;
+    [[nodiscard]] model::Counters raw(const ServiceState& service) const noexcept;
+    [[nodiscard]] model::Counters raw_total() const noexcept;
+    [[nodiscard]] static DestinationState* find_destination(const ServiceState& service,
+                                                            const net::Endpoint& real) noexcept;
+    [[nodiscard]] DestinationState* revive(const model::ServiceKey& key, const net::Endpoint& real);
+    [[nodiscard]] static Status check(const model::ServiceKey& key,
+                                      const model::Destination& wanted);
+    void release_translation(DestinationState& destination) noexcept;
+    void apply(DestinationState& destination, const model::Destination& wanted);
+    void unlink(ServiceState& service, DestinationState& destination);
+    void free_destination(DestinationState& destination);
+    void count_special(const model::ServiceKey& key, int by) noexcept;
+
+    flow::Tables& tables_;
+    Steering& steering_;
+    Router& router_;
+    const Clock& clock_;
+    model::Surroundings surroundings_;
+    std::unordered_map<model::ServiceKey, std::unique_ptr<ServiceState>, ServiceKeyHash> services_;
+    std::vector<ServiceState*> order_;
+    std::deque<DestinationState> destinations_;  // by record index
+    // Removed real servers that wait for their connections and their period, by RIP and port.
+    std::unordered_multimap<net::IpAddress, std::uint32_t> trash_;
+    unsigned any_port_services_ = 0;
+    unsigned ftp_services_ = 0;
+    std::uint64_t last_service_id_ = 0;
+    model::Counters absorbed_;  // counts of freed records
+    model::Counters zeroed_;
+    model::Counters estimated_from_;
+    model::Rates scaled_rates_;
+};
+
+}  // namespace xvs::engine

@@ -1,0 +1,99 @@
+// Fragments: the first one decides, its followers go the same way; those that came before it wait.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "engine/drop_reason.h"
+#include "engine/parse/packet.h"
+#include "engine/ticks.h"
+
+namespace xvs::engine {
+
+// Which way the first fragment of a datagram went.
+enum class FragmentFate : std::uint8_t { Unknown, Balanced, ToHost, Dropped };
+
+// Thread: the worker. Nothing allocates after construction.
+template <class Ip>
+class Fragments {
+public:
+    // Datagrams whose fate is remembered, how long, and fragments that wait for it, how long.
+    static constexpr std::size_t kMaxDatagrams = 4096;
+    static constexpr std::chrono::seconds kRemembered{30};  // net.ipv4.ipfrag_time
+    static constexpr std::size_t kMaxWaiting = 128;
+    static constexpr std::chrono::seconds kMaxWait{1};
+
+    Fragments(const Clock& clock, DropCounters& drops);
+
+    struct Fate {
+        FragmentFate fate = FragmentFate::Unknown;
+        flow::FlowKey<Ip> key;  // of Balanced: the first fragment's, ports included
+    };
+
+    // Returns what became of the datagram that `follower` belongs to.
+    [[nodiscard]] Fate find(const Packet<Ip>& follower) const noexcept;
+
+    // Notes what became of the datagram of `first`. When there is no room the oldest is forgotten.
+    void remember(const Packet<Ip>& first, FragmentFate fate) noexcept;
+
+    // Keeps a copy of a follower whose first fragment has not come, or drops it when too many wait.
+    void keep(const Packet<Ip>& follower) noexcept;
+
+    // Calls `resume(packet)` for the followers that waited for the datagram of `first`, in the
+    // order they came. Their frames are valid until the next keep().
+    template <class Resume>
+    void resume(const Packet<Ip>& first, Resume&& resume) noexcept {
+        if (waiting_count_ == 0) return;
+        const Id id = id_of(first);
+        for (Waiting& each : waiting_) {
+            if (!each.is_used || !(each.id == id)) continue;
+            each.is_used = false;
+            --waiting_count_;
+            resume(each.packet);
+        }
+    }
+
+    // Drops what waited too long.
+    void expire() noexcept;
+
+private:
+    struct Id {
+        decltype(flow::FlowKey<Ip>::source) source{};
+        decltype(flow::FlowKey<Ip>::source) destination{};
+        std::uint32_t identification = 0;
+        std::uint8_t protocol = 0;
+        bool operator==(const Id&) const noexcept = default;
+    };
+
+    struct Datagram {
+        Id id;
+        Fate fate;
+        Tick until = 0;
+        bool is_used = false;
+    };
+
+    struct Waiting {
+        Id id;
+        Packet<Ip> packet;  // its frame lies in `buffer`
+        Tick until = 0;
+        bool is_used = false;
+        std::unique_ptr<std::byte[]> buffer;
+    };
+
+    static constexpr std::size_t kWays = 4;  // places that a datagram may be remembered in
+    static constexpr std::size_t kBufferSize = kFrameHeadroom + 9216;  // a jumbo frame
+
+    [[nodiscard]] static Id id_of(const Packet<Ip>& packet) noexcept;
+    [[nodiscard]] std::size_t set_of(const Id& id) const noexcept;
+
+    const Clock& clock_;
+    DropCounters& drops_;
+    std::uint32_t seed_[2];  // a stranger picks the identification
+    std::vector<Datagram> datagrams_;
+    std::vector<Waiting> waiting_;
+    std::size_t waiting_count_ = 0;
+};
+
+}  // namespace xvs::engine

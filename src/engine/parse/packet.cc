@@ -1,0 +1,156 @@
+#include "engine/parse/packet.h"
+
+#include "engine/lookup/tcp_states.h"
+#include "net/icmp.h"
+#include "net/icmpv6.h"
+#include "net/ports.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+
+namespace xvs::engine {
+namespace {
+
+constexpr ParseResult dropped(DropReason reason) noexcept {
+    return {.outcome = ParseOutcome::Dropped, .reason = reason};
+}
+
+// Fills ports, flags and key. REQUIRES: the transport header starts in this frame.
+template <class Ip>
+ParseResult parse_transport(Packet<Ip>& packet,
+                            const std::byte* source,
+                            const std::byte* destination) noexcept {
+    const std::span<const std::byte> transport = packet.transport();
+    const std::uint8_t protocol = net::number(packet.protocol);
+    if (packet.protocol == net::IpProtocol::Tcp) {
+        const auto tcp = net::TcpView::parse(transport);
+        if (!tcp) {
+            return dropped(transport.size() < net::TcpView::kMinHeaderSize
+                               ? DropReason::TruncatedHeader
+                               : DropReason::BadTransportHeader);
+        }
+        packet.tcp_flags = tcp->flags();
+        packet.events = tcp_events(packet.tcp_flags);
+    } else if (packet.protocol == net::IpProtocol::Udp) {
+        if (!net::UdpView::parse_header(transport)) return dropped(DropReason::TruncatedHeader);
+    } else {
+        return {.outcome = packet.protocol == Headers<Ip>::kIcmp ? ParseOutcome::Icmp
+                                                                 : ParseOutcome::Other};
+    }
+    packet.key = flow::FlowKey<Ip>::load(source, destination, transport.data(), protocol);
+    return {.outcome = ParseOutcome::Balanced};
+}
+
+// Fills the key of a fragment that shows no ports.
+template <class Ip>
+ParseResult parse_follower(Packet<Ip>& packet,
+                           const std::byte* source,
+                           const std::byte* destination) noexcept {
+    static constexpr std::array<std::byte, 4> kNoPorts{};
+    packet.key =
+        flow::FlowKey<Ip>::load(source, destination, kNoPorts.data(), net::number(packet.protocol));
+    return {.outcome = ParseOutcome::Balanced};
+}
+
+bool is_balanced(net::IpProtocol protocol) noexcept {
+    return protocol == net::IpProtocol::Tcp || protocol == net::IpProtocol::Udp;
+}
+
+}  // namespace
+
+template <>
+ParseResult parse_packet(const Frame& frame, Packet<flow::Ipv4>& packet) noexcept {
+    packet.frame = frame;
+    if (frame.length < kEthernetHeaderSize + net::Ipv4View::kMinHeaderSize) {
+        return dropped(DropReason::TruncatedHeader);
+    }
+    const auto ip = net::Ipv4View::parse(frame.bytes().subspan(kEthernetHeaderSize));
+    if (!ip || !ip->has_valid_checksum()) {
+        return dropped(ip ? DropReason::BadIpChecksum : DropReason::BadIpHeader);
+    }
+    packet.frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + ip->total_length());
+    packet.transport_offset = static_cast<std::uint16_t>(kEthernetHeaderSize + ip->header_size());
+    packet.protocol = ip->protocol();
+    const std::byte* source = ip->bytes().data() + 12;
+    if (ip->is_fragment()) {
+        packet.fragment = {.is_fragment = true,
+                           .is_first = ip->fragment_offset() == 0,
+                           .has_more = ip->more_fragments(),
+                           .offset = static_cast<std::uint32_t>(ip->fragment_offset()),
+                           .identification = ip->identification()};
+        if (!packet.fragment.is_first) {
+            if (!is_balanced(packet.protocol)) return {.outcome = ParseOutcome::Other};
+            return parse_follower(packet, source, source + 4);
+        }
+    }
+    return parse_transport(packet, source, source + 4);
+}
+
+template <>
+ParseResult parse_packet(const Frame& frame, Packet<flow::Ipv6>& packet) noexcept {
+    packet.frame = frame;
+    if (frame.length < kEthernetHeaderSize + net::Ipv6View::kHeaderSize) {
+        return dropped(DropReason::TruncatedHeader);
+    }
+    const auto ip = net::Ipv6View::parse(frame.bytes().subspan(kEthernetHeaderSize));
+    if (!ip) return dropped(DropReason::BadIpHeader);
+    const auto transport = net::find_ipv6_transport(*ip);
+    if (!transport) return dropped(DropReason::TruncatedHeader);
+    packet.frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + ip->total_length());
+    packet.transport_offset =
+        static_cast<std::uint16_t>(kEthernetHeaderSize + transport->transport_offset);
+    packet.protocol = transport->protocol;
+    const std::byte* source = ip->bytes().data() + 8;
+    if (transport->fragment) {
+        packet.fragment = {.is_fragment = true,
+                           .is_first = transport->fragment->is_first(),
+                           .has_more = transport->fragment->more_fragments,
+                           .offset = static_cast<std::uint32_t>(transport->fragment->offset),
+                           .identification = transport->fragment->identification};
+        if (!packet.fragment.is_first) {
+            if (!is_balanced(packet.protocol)) return {.outcome = ParseOutcome::Other};
+            return parse_follower(packet, source, source + 16);
+        }
+    }
+    return parse_transport(packet, source, source + 16);
+}
+
+template <>
+bool parse_quoted(const Packet<flow::Ipv4>& packet, QuotedPacket<flow::Ipv4>& quoted) noexcept {
+    const auto icmp = net::IcmpView::parse(packet.transport());
+    if (!icmp || !net::icmp::is_related_error(icmp->type())) return false;
+    const auto inner = net::Ipv4View::parse_quoted(icmp->payload());
+    if (!inner || inner->fragment_offset() != 0 || !is_balanced(inner->protocol())) return false;
+    const std::span<const std::byte> ports = inner->payload();
+    if (ports.size() < net::PortsView::kHeaderSize) return false;
+    const std::byte* source = inner->bytes().data() + 12;
+    quoted.key = flow::FlowKey<flow::Ipv4>::load(
+        source, source + 4, ports.data(), net::number(inner->protocol()));
+    quoted.network_offset =
+        static_cast<std::uint32_t>(packet.transport_offset + net::IcmpView::kHeaderSize);
+    quoted.transport_offset =
+        static_cast<std::uint32_t>(quoted.network_offset + inner->header_size());
+    return true;
+}
+
+template <>
+bool parse_quoted(const Packet<flow::Ipv6>& packet, QuotedPacket<flow::Ipv6>& quoted) noexcept {
+    const auto icmp = net::IcmpView::parse(packet.transport());
+    if (!icmp || !net::icmpv6::is_related_error(icmp->type())) return false;
+    const auto inner = net::Ipv6View::parse_quoted(icmp->payload());
+    if (!inner) return false;
+    const auto transport = net::find_ipv6_transport(*inner);
+    if (!transport || !is_balanced(transport->protocol)) return false;
+    if (transport->fragment && !transport->fragment->is_first()) return false;
+    const std::span<const std::byte> ports = inner->bytes().subspan(transport->transport_offset);
+    if (ports.size() < net::PortsView::kHeaderSize) return false;
+    const std::byte* source = inner->bytes().data() + 8;
+    quoted.key = flow::FlowKey<flow::Ipv6>::load(
+        source, source + 16, ports.data(), net::number(transport->protocol));
+    quoted.network_offset =
+        static_cast<std::uint32_t>(packet.transport_offset + net::IcmpView::kHeaderSize);
+    quoted.transport_offset =
+        static_cast<std::uint32_t>(quoted.network_offset + transport->transport_offset);
+    return true;
+}
+
+}  // namespace xvs::engine

@@ -1,0 +1,430 @@
+#include "engine/pipeline.h"
+
+#include <array>
+
+#include "engine/forward/fragment_output.h"
+#include "engine/forward/quoted.h"
+#include "engine/forward/replay.h"
+
+namespace xvs::engine {
+namespace {
+
+constexpr net::Port kFtpPort{21};
+constexpr net::Port kFtpDataPort{20};
+
+// Entries beyond this do not fit into a core's L2 cache, so fetching them ahead is worth its price.
+constexpr std::size_t kCachedBytes = std::size_t{1} << 20;
+
+net::EtherType ether_type(std::uint8_t family) noexcept {
+    return family == static_cast<std::uint8_t>(net::Family::Ipv4) ? net::EtherType::Ipv4
+                                                                  : net::EtherType::Ipv6;
+}
+
+}  // namespace
+
+template <class Ip>
+Pipeline<Ip>::Pipeline(const PipelineParts& parts)
+    : parts_(parts),
+      flows_(parts.tables.template flows<Ip>()),
+      connections_(parts.tables, parts.services, parts.clock, parts.settings),
+      fragments_(parts.clock, parts.drops),
+      icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identification) {}
+
+template <class Ip>
+void Pipeline<Ip>::process(std::span<const Frame> frames) noexcept {
+    std::array<Packet<Ip>, kMaxBurst> packets;
+    std::array<ParseOutcome, kMaxBurst> outcomes{};
+    const bool prefetches = std::size_t{flows_.live()} * sizeof(typename Ip::Flow) > kCachedBytes;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        const ParseResult result = parse_packet<Ip>(frames[i], packets[i]);
+        outcomes[i] = result.outcome;
+        if (result.outcome == ParseOutcome::Dropped) {
+            (void)drop(result.reason);
+        } else if (result.outcome == ParseOutcome::Balanced) {
+            packets[i].hash = flows_.hash(packets[i].key);
+            if (prefetches) flows_.prefetch(packets[i].hash);
+        }
+    }
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        switch (outcomes[i]) {
+            case ParseOutcome::Balanced:
+                (void)handle(packets[i]);
+                break;
+            case ParseOutcome::Icmp:
+                (void)handle_icmp(packets[i]);
+                break;
+            case ParseOutcome::Other:
+                (void)give_to_host(packets[i]);
+                break;
+            case ParseOutcome::Dropped:
+                break;
+        }
+    }
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::handle(Packet<Ip>& packet) noexcept {
+    if (packet.fragment.is_fragment) return handle_fragment(packet);
+    const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+    return slot != XVS_NONE ? hit(packet, slot) : miss(packet);
+}
+
+// The first fragment shows the ports and decides; the others are replayed as it was.
+// DIFFERS FROM IPVS: ADR-0004. The kernel puts IPv4 fragments together first, and counts one
+// packet.
+template <class Ip>
+Verdict Pipeline<Ip>::handle_fragment(Packet<Ip>& packet) noexcept {
+    if (packet.fragment.is_first) {
+        const Packet<Ip> first = packet;
+        const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+        const Verdict verdict = slot != XVS_NONE ? hit(packet, slot) : miss(packet);
+        fragments_.remember(first,
+                            verdict == Verdict::Forwarded ? FragmentFate::Balanced
+                            : verdict == Verdict::ToHost  ? FragmentFate::ToHost
+                                                          : FragmentFate::Dropped);
+        fragments_.resume(first, [this](Packet<Ip>& follower) { (void)handle_fragment(follower); });
+        // What was resumed lies in buffers that the next fragment may need.
+        parts_.port.flush();
+        return verdict;
+    }
+    const auto fate = fragments_.find(packet);
+    switch (fate.fate) {
+        case FragmentFate::Balanced: {
+            packet.key = fate.key;
+            packet.hash = flows_.hash(packet.key);
+            packet.events = 0;
+            const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+            return slot != XVS_NONE ? hit(packet, slot) : drop(DropReason::FragmentOfDropped);
+        }
+        case FragmentFate::ToHost:
+            return give_to_host(packet);
+        case FragmentFate::Dropped:
+            return drop(DropReason::FragmentOfDropped);
+        case FragmentFate::Unknown:
+            break;
+    }
+    fragments_.keep(packet);
+    return Verdict::Held;
+}
+
+// Kernel: ip_vs_in_icmp(), handle_response_icmp(): an error about a balanced packet goes where the
+// packet's connection goes, rewritten inside and outside.
+template <class Ip>
+Verdict Pipeline<Ip>::handle_icmp(Packet<Ip>& packet) noexcept {
+    QuotedPacket<Ip> quoted;
+    if (packet.fragment.is_fragment || !parse_quoted(packet, quoted)) return give_to_host(packet);
+    // What came back is an answer to the quoted packet, hence the reversed key.
+    packet.key = quoted.key.reversed();
+    packet.hash = flows_.hash(packet.key);
+    const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+    if (slot == XVS_NONE) return give_to_host(packet);
+    const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
+    if (!is_usable(packet, flows_.entry(slot).translation)) {
+        const DropReason failure = refresh(packet, slot);
+        if (flows_.entry(slot).translation == XVS_NONE) return drop(failure);
+    }
+    const xvs_translation translation =
+        parts_.tables.translations()[flows_.entry(slot).translation];
+    const bool is_nat = (translation.rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0;
+    if (is_nat && !has_valid_icmp_checksum(packet)) return drop(DropReason::BadIcmpChecksum);
+    count(translation, is_outbound, packet.network_length());
+    flows_.note_packet(slot, to_tick(parts_.clock.now()));
+    return send(packet, translation, is_outbound, Subject::Quoted);
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
+    const auto& entry = flows_.entry(slot);
+    const bool is_marked = ((entry.punt | entry.report) & packet.events) != 0;
+    if (is_marked && is_reused(packet, flows_.connection(slot))) {
+        connections_.end(flows_.connection(slot));
+        return miss(packet);
+    }
+    return replay(packet, slot, is_marked);
+}
+
+// Kernel: is_new_conn_expected() with conn_reuse_mode 1.
+template <class Ip>
+bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept {
+    const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
+    if (!is_tcp || (packet.events & XVS_EVENT_SYN) == 0) return false;
+    const xvs_connection& record = connections_[connection];
+    const bool is_inbound = flows_.key(record.inbound) == packet.key;
+    if (!is_inbound || record.controller != XVS_NONE) return false;
+    const auto state = static_cast<TcpState>(record.protocol_state);
+    return state == TcpState::TimeWait || state == TcpState::Close;
+}
+
+// Kernel: ip_vs_in_hook() without a connection, tcp_conn_schedule(), udp_conn_schedule(). What
+// starts no connection is the host's: it answers stray ACKs with RST and closed ports as always.
+template <class Ip>
+Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
+    if (packet.frame.reason == XVS_REASON_EGRESS) return give_to_host(packet);
+    const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
+    const bool may_start =
+        !is_tcp || (packet.events & (XVS_EVENT_SYN | XVS_EVENT_RST)) == XVS_EVENT_SYN;
+    if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
+    ServiceState* const service =
+        parts_.services.find_for_packet(static_cast<model::Protocol>(packet.key.protocol),
+                                        packet.key.destination_address(),
+                                        packet.key.destination_port_number());
+    if (service == nullptr) return give_to_host(packet);
+    return schedule(packet, *service);
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexcept {
+    const flow::FlowKey<Ip>& key = packet.key;
+    const bool is_own_port = key.destination_port_number() == service.config.key.port;
+    DestinationState* destination = nullptr;
+    if (is_own_port && service.scheduler) {
+        destination = service.scheduler->schedule(service.destinations,
+                                                  {.client = key.source_address(),
+                                                   .virtual_address = key.destination_address(),
+                                                   .client_port = key.source_port_number(),
+                                                   .service_flags = service.config.flags});
+    }
+    if (destination == nullptr) return refuse(packet, service);
+    const std::uint32_t translation = translation_for(*destination, key);
+    if (translation == XVS_NONE) return drop(DropReason::NoRoute);
+    const model::ForwardingMethod method = destination->config.method;
+    const bool is_nat = method == model::ForwardingMethod::Masquerade;
+    NewConnection<Ip> wanted{.inbound = key,
+                             .inbound_hash = packet.hash,
+                             .inbound_translation = translation,
+                             .outbound = std::nullopt,
+                             .flags = static_cast<std::uint32_t>(method)};
+    if (is_nat) {
+        const net::Endpoint& real = destination->config.real;
+        using Address = typename Ip::Address;
+        const auto rip = real.address.template as<Address>();
+        const net::Port port =
+            real.port != net::Port{0} ? real.port : key.destination_port_number();
+        const bool is_identity =
+            rip == key.destination_address() && port == key.destination_port_number();
+        if (!is_identity) {
+            wanted.outbound = flow::FlowKey<Ip>::make(
+                rip, port, key.source_address(), key.source_port_number(), key.protocol);
+        }
+    } else {
+        wanted.flags |= kConnectionNoOutput;
+    }
+    const std::uint32_t connection = connections_.create(wanted, *destination);
+    if (connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
+    ++destination->connections;
+    return replay(packet, connections_[connection].inbound, true);
+}
+
+// Kernel: ip_vs_leave().
+template <class Ip>
+Verdict Pipeline<Ip>::refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept {
+    const bool is_ftp_data =
+        service.config.key.port == kFtpPort && packet.key.destination_port_number() != kFtpPort;
+    if (is_ftp_data) return give_to_host(packet);
+    icmp_.send(IcmpError::PortUnreachable, packet, 0);
+    return drop(DropReason::NoDestination);
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept {
+    const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
+    if (!is_usable(packet, flows_.entry(slot).translation)) {
+        const DropReason failure = refresh(packet, slot);
+        if (!is_usable(packet, flows_.entry(slot).translation)) return drop(failure);
+    }
+    // A copy: following the state may release the last reference, sending may need its room.
+    const xvs_translation translation =
+        parts_.tables.translations()[flows_.entry(slot).translation];
+    const bool is_available = (parts_.tables.destinations()[translation.destination].flags &
+                               XVS_DESTINATION_AVAILABLE) != 0;
+    if (!is_available && !is_outbound) return drop(DropReason::DestinationRemoved);
+    if (is_available) count(translation, is_outbound, packet.network_length());
+    flows_.note_packet(slot, to_tick(parts_.clock.now()));
+    if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events);
+    return send(packet, translation, is_outbound, Subject::Packet);
+}
+
+// Whether a translation leads somewhere still: its next hop is current, or it needs none.
+template <class Ip>
+bool Pipeline<Ip>::is_usable(const Packet<Ip>& packet, std::uint32_t translation) const noexcept {
+    if (translation == XVS_NONE) return false;
+    const xvs_translation& entry = parts_.tables.translations()[translation];
+    if ((entry.rewrite & XVS_TO_HOST) != 0) return true;
+    if (entry.next_hop == XVS_NONE) return packet.frame.reason == XVS_REASON_EGRESS;
+    return parts_.tables.next_hops().is_current(entry.next_hop, entry.next_hop_generation);
+}
+
+// Looks the way up again for an entry whose translation has none, or one that is gone. Returns why
+// not where there is no way.
+template <class Ip>
+DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
+    const xvs_connection& record = connections_[flows_.connection(slot)];
+    const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
+    const flow::FlowKey<Ip> inbound = flows_.key(record.inbound);
+    const DestinationState& destination = parts_.services.destination(record.destination);
+    Route route;
+    if (!is_outbound) {
+        route = parts_.router.find_route(destination.config.real.address, {});
+    } else if (packet.frame.reason == XVS_REASON_EGRESS) {
+        route.kind = RouteKind::Local;  // the host's stack has chosen the way
+    } else {
+        route = parts_.router.find_route(inbound.source_address(), inbound.destination_address());
+        if (route.kind != RouteKind::Unicast) return DropReason::NoRoute;
+    }
+    if (route.kind == RouteKind::Unreachable) return DropReason::NoRoute;
+    const ForwardingContext<Ip> context{
+        .tables = parts_.tables,
+        .destination = destination,
+        .method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask),
+        .inbound = inbound,
+        .route = route};
+    const xvs_translation wanted =
+        is_outbound ? masquerade_outbound(context) : inbound_translation(context);
+    const std::uint32_t translation = parts_.tables.translations().acquire(wanted);
+    if (translation == XVS_NONE) return DropReason::TranslationTableFull;
+    connections_.set_translation(slot, translation);
+    return DropReason::NoRoute;
+}
+
+// Returns a translation with a reference for a new connection, or XVS_NONE without a route. The
+// last one is kept at hand, since it is nearly always the same.
+template <class Ip>
+std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
+                                            const flow::FlowKey<Ip>& inbound) noexcept {
+    const Route route = parts_.router.find_route(destination.config.real.address, {});
+    if (route.kind == RouteKind::Unreachable) return XVS_NONE;
+    flow::TranslationTable& table = parts_.tables.translations();
+    if (destination.translation != XVS_NONE && route.kind == RouteKind::Unicast) {
+        const xvs_translation& last = table[destination.translation];
+        if (last.next_hop == route.next_hop &&
+            parts_.tables.next_hops().is_current(last.next_hop, last.next_hop_generation)) {
+            table.add_reference(destination.translation);
+            return destination.translation;
+        }
+    }
+    const ForwardingContext<Ip> context{.tables = parts_.tables,
+                                        .destination = destination,
+                                        .method = destination.config.method,
+                                        .inbound = inbound,
+                                        .route = route};
+    const std::uint32_t translation = table.acquire(inbound_translation(context));
+    if (translation == XVS_NONE) return XVS_NONE;
+    if (destination.translation != XVS_NONE) table.release(destination.translation);
+    table.add_reference(translation);
+    destination.translation = translation;
+    return translation;
+}
+
+template <class Ip>
+void Pipeline<Ip>::count(const xvs_translation& translation,
+                         bool is_outbound,
+                         std::uint32_t bytes) noexcept {
+    xvs_counters& counters = parts_.tables.counters(0, translation.destination);
+    if (is_outbound) {
+        ++counters.packets_out;
+        counters.bytes_out += bytes;
+    } else {
+        ++counters.packets_in;
+        counters.bytes_in += bytes;
+    }
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
+                           const xvs_translation& translation,
+                           bool is_outbound,
+                           Subject subject) noexcept {
+    ++parts_.totals.forwarded;
+    if ((translation.rewrite & XVS_TO_HOST) != 0) {
+        apply(packet, translation, subject);
+        parts_.port.give_to_host(packet.frame);
+        return Verdict::Forwarded;
+    }
+    if (packet.frame.reason == XVS_REASON_EGRESS) {
+        apply(packet, translation, subject);
+        parts_.port.transmit(packet.frame, packet.frame.interface);
+        return Verdict::Forwarded;
+    }
+    if (ttl(packet) <= 1) {
+        icmp_.send(IcmpError::TtlExceeded, packet, 0);
+        --parts_.totals.forwarded;
+        return drop(DropReason::TtlExceeded);
+    }
+    // The kernel counts a request down before it looks at the MTU and a reply after: an error that
+    // quotes it shows which. Kernel: __ip_vs_get_out_rt(), ip_forward().
+    if (!is_outbound) decrement_ttl(packet);
+    const xvs_next_hop& hop = parts_.tables.next_hops()[translation.next_hop];
+    const std::uint32_t mtu = hop.mtu - translation.overhead;
+    if (segment_length(packet) > mtu && is_unfragmentable(packet)) {
+        icmp_.send(IcmpError::TooBig, packet, mtu);
+        --parts_.totals.forwarded;
+        return drop(DropReason::TooBig);
+    }
+    if (is_outbound) decrement_ttl(packet);
+    apply(packet, translation, subject);
+    return send_on_wire(packet, translation);
+}
+
+template <class Ip>
+void Pipeline<Ip>::apply(Packet<Ip>& packet,
+                         const xvs_translation& translation,
+                         Subject subject) noexcept {
+    if (subject == Subject::Quoted) {
+        rewrite_quoted(packet, translation);
+    } else {
+        rewrite(packet, translation);
+    }
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
+                                   const xvs_translation& translation) noexcept {
+    const std::uint32_t mtu = parts_.tables.next_hops()[translation.next_hop].mtu;
+    const bool is_super = packet.frame.offload.segmentation != Segmentation::None;
+    // Without DF a super-packet may be cut smaller instead of being fragmented.
+    if (is_super) limit_segments(packet, mtu - translation.overhead);
+    Outgoing outgoing{.frame = packet.frame,
+                      .next_hop = translation.next_hop,
+                      .type = ether_type(static_cast<std::uint8_t>(Ip::kFamily))};
+    if ((translation.rewrite & XVS_ENCAPSULATE) != 0) {
+        encapsulate(packet, translation, ++parts_.identification);
+        outgoing.frame = packet.frame;
+        outgoing.type = ether_type(translation.outer_family);
+        if (is_super) outgoing.outer_size = translation.overhead;
+    }
+    const bool is_too_long =
+        !is_super && packet.network_length() > mtu && outgoing.type == net::EtherType::Ipv4;
+    if (is_too_long) {
+        if (!send_fragments(outgoing, mtu, parts_.port, parts_.transmitter)) {
+            --parts_.totals.forwarded;
+            return drop(DropReason::NoBuffer);
+        }
+        return Verdict::Forwarded;
+    }
+    parts_.transmitter.send(outgoing);
+    return Verdict::Forwarded;
+}
+
+template <class Ip>
+bool Pipeline<Ip>::run_timers(std::size_t limit) noexcept {
+    fragments_.expire();
+    return connections_.run_timers(limit);
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::drop(DropReason reason) noexcept {
+    parts_.drops.count(reason);
+    return Verdict::Dropped;
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::give_to_host(const Packet<Ip>& packet) noexcept {
+    ++parts_.totals.to_host;
+    parts_.port.give_to_host(packet.frame);
+    return Verdict::ToHost;
+}
+
+template class Pipeline<flow::Ipv4>;
+template class Pipeline<flow::Ipv6>;
+
+}  // namespace xvs::engine

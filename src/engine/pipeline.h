@@ -1,0 +1,107 @@
+// Pipeline: a packet's way through the engine, of one address family. Read this first.
+//
+//   frame -> parse -> fragment? -> flow entry? -> state -> translation -> next hop -> port
+//                        |             | none
+//                  (parse/fragments)   service? -> schedule -> connection
+//                                      | none
+//                                      the host's stack
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/clock.h"
+#include "engine/drop_reason.h"
+#include "engine/forward/forwarder.h"
+#include "engine/forward/icmp_responder.h"
+#include "engine/forward/transmitter.h"
+#include "engine/lookup/connections.h"
+#include "engine/lookup/services.h"
+#include "engine/packet_port.h"
+#include "engine/parse/fragments.h"
+#include "engine/parse/packet.h"
+#include "engine/router.h"
+#include "flow/tables.h"
+
+namespace xvs::engine {
+
+// What became of a packet.
+enum class Verdict : std::uint8_t { Forwarded, ToHost, Dropped, Held };
+
+// How many packets met each end. Dropped ones are counted by reason.
+struct PacketTotals {
+    std::uint64_t received = 0;
+    std::uint64_t super_packets = 0;  // of those received
+    std::uint64_t forwarded = 0;
+    std::uint64_t to_host = 0;
+};
+
+// What the pipelines of both families share.
+struct PipelineParts {
+    flow::Tables& tables;
+    Services& services;
+    Router& router;
+    PacketPort& port;
+    Transmitter& transmitter;
+    IcmpRateLimit& icmp_limit;
+    DropCounters& drops;
+    PacketTotals& totals;
+    const TimeoutSettings& settings;
+    const Clock& clock;
+    std::uint16_t& identification;  // of IPv4 packets of the director's own
+};
+
+// Thread: the worker. Nothing allocates after construction.
+template <class Ip>
+class Pipeline {
+public:
+    explicit Pipeline(const PipelineParts& parts);
+
+    // Parses a burst, then handles it packet by packet while the entries are on their way into
+    // cache.
+    void process(std::span<const Frame> frames) noexcept;
+
+    // Ends connections and fragments whose time is over; returns whether more are due.
+    bool run_timers(std::size_t limit) noexcept;
+
+    [[nodiscard]] Connections<Ip>& connections() noexcept { return connections_; }
+
+private:
+    Verdict handle(Packet<Ip>& packet) noexcept;
+    Verdict handle_fragment(Packet<Ip>& packet) noexcept;
+    Verdict handle_icmp(Packet<Ip>& packet) noexcept;
+
+    Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
+    Verdict miss(Packet<Ip>& packet) noexcept;
+    Verdict schedule(Packet<Ip>& packet, ServiceState& service) noexcept;
+    Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
+    Verdict replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept;
+
+    [[nodiscard]] bool is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept;
+    [[nodiscard]] std::uint32_t translation_for(DestinationState& destination,
+                                                const flow::FlowKey<Ip>& inbound) noexcept;
+    [[nodiscard]] bool is_usable(const Packet<Ip>& packet,
+                                 std::uint32_t translation) const noexcept;
+    [[nodiscard]] DropReason refresh(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
+    void count(const xvs_translation& translation, bool is_outbound, std::uint32_t bytes) noexcept;
+
+    // What a translation is applied to: the packet itself, or of an ICMP error what it quotes.
+    enum class Subject : std::uint8_t { Packet, Quoted };
+    Verdict send(Packet<Ip>& packet,
+                 const xvs_translation& translation,
+                 bool is_outbound,
+                 Subject subject) noexcept;
+    void apply(Packet<Ip>& packet, const xvs_translation& translation, Subject subject) noexcept;
+    Verdict send_on_wire(Packet<Ip>& packet, const xvs_translation& translation) noexcept;
+
+    Verdict drop(DropReason reason) noexcept;
+    Verdict give_to_host(const Packet<Ip>& packet) noexcept;
+
+    PipelineParts parts_;
+    flow::FlowTable<Ip>& flows_;
+    Connections<Ip> connections_;
+    Fragments<Ip> fragments_;
+    IcmpResponder<Ip> icmp_;
+};
+
+}  // namespace xvs::engine

@@ -1,0 +1,52 @@
+// Scheduler: which real server gets a new connection. One file each; the table is in schedulers.cc.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "engine/lookup/destination_state.h"
+#include "net/address.h"
+
+namespace xvs::engine {
+
+// What is known of the packet that asks for a real server.
+struct ScheduleRequest {
+    net::IpAddress client;
+    net::IpAddress virtual_address;
+    net::Port client_port{};
+    std::uint32_t service_flags = 0;
+};
+
+class Scheduler {
+public:
+    Scheduler() = default;
+    Scheduler(const Scheduler&) = delete;
+    Scheduler& operator=(const Scheduler&) = delete;
+    virtual ~Scheduler() = default;
+
+    // Returns an eligible real server, or nullptr when there is none. Thread: under the service's
+    // lock. Must not allocate.
+    virtual DestinationState* schedule(const DestinationList& destinations,
+                                       const ScheduleRequest& request) noexcept = 0;
+
+    // Called once the list holds the new destination, still holds the one to go, or after a weight
+    // changed; and after the scheduler was put in charge of a list.
+    virtual void destination_added(const DestinationList& destinations) { (void)destinations; }
+
+    virtual void destination_will_go(const DestinationList& destinations,
+                                     const DestinationState& destination) {
+        (void)destinations;
+        (void)destination;
+    }
+
+    virtual void destinations_changed(const DestinationList& destinations) { (void)destinations; }
+};
+
+// Returns the scheduler of that name ("rr", "wlc"), or nullptr when there is none.
+[[nodiscard]] std::unique_ptr<Scheduler> make_scheduler(std::string_view name);
+
+// Returns the names that make_scheduler() knows, for messages.
+[[nodiscard]] std::vector<std::string_view> scheduler_names();
+
+}  // namespace xvs::engine

@@ -1,0 +1,93 @@
+// FakeRouter: routes and neighbours that a test writes down.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "engine/router.h"
+#include "flow/tables.h"
+#include "net/address.h"
+
+namespace xvs::testing {
+
+class FakeRouter final : public engine::Router {
+public:
+    explicit FakeRouter(flow::Tables& tables) : tables_(tables) {}
+
+    // An interface as the director sees it: its own MAC and address, and the MTU.
+    struct Interface {
+        std::uint32_t index = 0;
+        net::MacAddress mac;
+        std::uint32_t mtu = 1500;
+    };
+
+    void add_local(const net::IpAddress& address) { local_.insert(address); }
+
+    void remove_local(const net::IpAddress& address) { local_.erase(address); }
+
+    // `destination` is reached over `interface` by a neighbour with that MAC, from `source`.
+    // Returns the next hop.
+    std::uint32_t add_route(const net::IpAddress& destination,
+                            const Interface& interface,
+                            const net::MacAddress& neighbour,
+                            const net::IpAddress& source) {
+        const std::uint32_t index = tables_.next_hops().allocate();
+        xvs_next_hop& hop = tables_.next_hops()[index];
+        hop.interface = interface.index;
+        hop.mtu = interface.mtu;
+        hop.flags = XVS_HOP_LINK_HEADER;
+        tables_.next_hops().resolve(index, neighbour, interface.mac);
+        routes_[destination] = {.kind = engine::RouteKind::Unicast,
+                                .next_hop = index,
+                                .mtu = interface.mtu,
+                                .source = source};
+        return index;
+    }
+
+    void remove_route(const net::IpAddress& destination) {
+        const auto found = routes_.find(destination);
+        if (found == routes_.end()) return;
+        tables_.next_hops().free(found->second.next_hop);
+        routes_.erase(found);
+    }
+
+    // Where everything goes that no route names.
+    void set_default(const net::IpAddress& like) { default_ = like; }
+
+    engine::Route find_route(const net::IpAddress& destination,
+                             const net::IpAddress& /*source*/) noexcept override {
+        if (local_.contains(destination)) {
+            engine::Route local;
+            local.kind = engine::RouteKind::Local;
+            return local;
+        }
+        auto found = routes_.find(destination);
+        if (found == routes_.end() && default_.family() == destination.family()) {
+            found = routes_.find(default_);
+        }
+        return found == routes_.end() ? engine::Route{} : found->second;
+    }
+
+    void resolve(std::uint32_t index) noexcept override { asked_.push_back(index); }
+
+    // Next hops whose neighbours were asked for.
+    [[nodiscard]] const std::vector<std::uint32_t>& asked() const { return asked_; }
+
+    [[nodiscard]] bool is_local(const net::IpAddress& address) noexcept override {
+        return local_.contains(address);
+    }
+
+    [[nodiscard]] bool is_broadcast(const net::IpAddress& /*address*/) noexcept override {
+        return false;
+    }
+
+private:
+    flow::Tables& tables_;
+    std::set<net::IpAddress> local_;
+    std::map<net::IpAddress, engine::Route> routes_;
+    net::IpAddress default_;
+    std::vector<std::uint32_t> asked_;
+};
+
+}  // namespace xvs::testing
