@@ -7,10 +7,8 @@
 namespace xvs::engine {
 namespace {
 
-using namespace std::chrono_literals;
-
 // Removed real servers are looked at this often. Kernel: IP_VS_DEST_TRASH_PERIOD / 2.
-constexpr auto kTrashInterval = 60s;
+constexpr std::chrono::seconds kTrashInterval{60};
 
 // A cursor names a family and a record; 0 is where a listing starts and ends.
 constexpr std::uint64_t kIpv6Cursor = std::uint64_t{1} << 32;

@@ -5,12 +5,10 @@
 namespace xvs::engine {
 namespace {
 
-using namespace std::chrono_literals;
-
 // Until its first packet has been followed. Kernel: ip_vs_conn_new().
-constexpr auto kFirstTimeout = 3s;
+constexpr std::chrono::seconds kFirstTimeout{3};
 // How long a connection that controls others is kept on. Kernel: ip_vs_conn_expire().
-constexpr auto kControllerExtension = 60s;
+constexpr std::chrono::seconds kControllerExtension{60};
 
 // Stale ids in the wheel are bounded by the number of shorter timeouts a connection can go through
 // between two checks, so twice the connections is ample; when it is not, a check comes late.
