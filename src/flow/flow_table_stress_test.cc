@@ -1,6 +1,7 @@
 // One thread installs and retires flows, as the worker does; another looks them up and replays
 // them, as a program in the kernel does. Built with the thread sanitizer.
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -71,8 +72,20 @@ private:
 template <class Ip>
 class FlowTableStress : public testing::Test {
 protected:
-    static constexpr int kRounds = 60000;
+    static constexpr std::uint64_t kRounds = 30000;
+    static constexpr std::uint64_t kReads = 3000;
 
+    // Whether to go on: for kRounds, and until the reader, which may run on the same CPU, has had
+    // its share; but not forever.
+    bool goes_on(std::uint64_t round, const std::atomic<std::uint64_t>& reads) {
+        if (round < kRounds) return true;
+        if (reads >= kReads || std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::yield();
+        return true;
+    }
+
+    const std::chrono::steady_clock::time_point end =
+        std::chrono::steady_clock::now() + std::chrono::seconds(60);
     std::vector<typename Ip::Flow> entries = std::vector<typename Ip::Flow>(kSlots);
     std::vector<std::uint32_t> owners = std::vector<std::uint32_t>(kSlots);
 };
@@ -84,7 +97,7 @@ TYPED_TEST(FlowTableStress, NeverShowsAReaderATornEntryThoughSlotsAreReusedAtOnc
     GracePeriod at_once;
     FlowTable<TypeParam> table(this->entries, this->owners, kSeed, at_once);
     std::atomic<bool> stop = false;
-    std::uint64_t seen = 0;
+    std::atomic<std::uint64_t> seen = 0;
     std::uint64_t torn = 0;
     std::thread reader([&] {
         typename TypeParam::Flow copy{};
@@ -100,7 +113,7 @@ TYPED_TEST(FlowTableStress, NeverShowsAReaderATornEntryThoughSlotsAreReusedAtOnc
     });
 
     Random random(3);
-    for (int round = 0; round < this->kRounds; ++round) {
+    for (std::uint64_t round = 0; this->goes_on(round, seen); ++round) {
         const std::uint32_t number = random.below(kFlows);
         const auto key = key_of<TypeParam>(number);
         const InsertResult result = table.insert(key, table.hash(key), entry_of(number));
@@ -108,7 +121,7 @@ TYPED_TEST(FlowTableStress, NeverShowsAReaderATornEntryThoughSlotsAreReusedAtOnc
     }
     stop = true;
     reader.join();
-    EXPECT_GT(seen, 100u);
+    EXPECT_GE(seen, this->kReads);
     EXPECT_EQ(torn, 0u) << "of " << seen;
 }
 
@@ -117,7 +130,7 @@ TYPED_TEST(FlowTableStress, NeverLetsALateReplayTouchTheNextFlowInTheSlot) {
     GracePeriod grace([&section] { section.wait(); });
     FlowTable<TypeParam> table(this->entries, this->owners, kSeed, grace);
     std::atomic<bool> stop = false;
-    std::uint64_t replayed = 0;
+    std::atomic<std::uint64_t> replayed = 0;
     std::thread reader([&] {
         for (std::uint32_t number = 0; !stop; number = (number + 1) % kFlows) {
             const auto key = key_of<TypeParam>(number);
@@ -135,7 +148,7 @@ TYPED_TEST(FlowTableStress, NeverLetsALateReplayTouchTheNextFlowInTheSlot) {
     Random random(4);
     std::uint64_t retired = 0;
     std::uint64_t touched = 0;
-    for (int round = 0; round < this->kRounds; ++round) {
+    for (std::uint64_t round = 0; this->goes_on(round, replayed); ++round) {
         table.reclaim(8);
         const std::uint32_t number = random.below(kFlows);
         const auto key = key_of<TypeParam>(number);
@@ -147,8 +160,8 @@ TYPED_TEST(FlowTableStress, NeverLetsALateReplayTouchTheNextFlowInTheSlot) {
     }
     stop = true;
     reader.join();
-    EXPECT_GT(replayed, 100u);
-    EXPECT_GT(retired, 100u);
+    EXPECT_GE(replayed, this->kReads);
+    EXPECT_GT(retired, 1000u);
     EXPECT_EQ(touched, 0u) << "of " << retired;
     while (table.retired() > 0)
         table.reclaim(kSlots);
