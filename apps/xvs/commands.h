@@ -1,0 +1,29 @@
+// The subcommands of xvs, one file each. Each adds itself to `app` and, when it is chosen, runs and
+// leaves its exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+
+namespace xvs::app {
+
+inline constexpr int kSuccess = 0;
+inline constexpr int kFailure = 1;
+
+struct Invocation {
+    std::vector<std::string> command;  // what stood after --
+    int exit_code = kSuccess;
+};
+
+// Says "xvs: <the sentence>" on stderr; returns kFailure.
+int complain(const Error& error);
+
+void add_lab(CLI::App& app, Invocation& invocation);
+void add_lab_server(CLI::App& app, Invocation& invocation);
+void add_real_server(CLI::App& app, Invocation& invocation);
+
+}  // namespace xvs::app
