@@ -1,0 +1,87 @@
+#include "offload/bpf_storage.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <limits>
+
+#include <linux/bpf.h>
+#include <sys/mman.h>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+namespace xvs::offload {
+namespace {
+
+std::size_t to_whole_pages(std::size_t size) noexcept {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return (size + page - 1) / page * page;
+}
+
+Error creation_error(std::string_view name, std::size_t size, int error_number) {
+    if (error_number == EPERM) {
+        return Error{.code = ErrorCode::NotPermitted,
+                     .context =
+                         "the kernel refuses BPF maps to this process: run xvsd as root, or "
+                         "with CAP_BPF"};
+    }
+    Error error =
+        system_error(fmt::format("BPF array {} of {} MiB", name, size >> 20), error_number);
+    if (error_number == ENOMEM || error_number == E2BIG) {
+        error.code = ErrorCode::OutOfMemory;
+        error.context += "; lower --connections";
+    }
+    return error;
+}
+
+}  // namespace
+
+Result<std::span<std::byte>> map_array(int map, std::size_t size) {
+    void* memory =
+        ::mmap(nullptr, to_whole_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+    if (memory == MAP_FAILED) return fail(system_error("mapping a BPF array into memory", errno));
+    return std::span(static_cast<std::byte*>(memory), size);
+}
+
+void unmap_array(std::span<std::byte> mapping) noexcept {
+    if (!mapping.empty()) ::munmap(mapping.data(), to_whole_pages(mapping.size()));
+}
+
+BpfStorage::~BpfStorage() {
+    for (const Array& array : arrays_)
+        unmap_array(array.mapping);
+}
+
+Result<std::span<std::byte>> BpfStorage::allocate(std::string_view name,
+                                                  std::size_t element_size,
+                                                  std::size_t count) {
+    std::size_t size = 0;
+    if (__builtin_mul_overflow(element_size, count, &size) || size == 0 || element_size % 8 != 0 ||
+        count > std::numeric_limits<std::uint32_t>::max() || name.size() >= BPF_OBJ_NAME_LEN) {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("table {}: {} elements of {} bytes", name, count, element_size));
+    }
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+    Array array{.name = std::string(name), .map = {}, .mapping = {}};
+    array.map = UniqueFd(::bpf_map_create(BPF_MAP_TYPE_ARRAY,
+                                          array.name.c_str(),
+                                          sizeof(std::uint32_t),
+                                          static_cast<std::uint32_t>(element_size),
+                                          static_cast<std::uint32_t>(count),
+                                          &options));
+    if (!array.map.is_open()) return fail(creation_error(name, size, errno));
+    const auto mapping = map_array(array.map.get(), size);
+    if (!mapping) return fail(mapping.error());
+    array.mapping = *mapping;
+    arrays_.push_back(std::move(array));
+    return *mapping;
+}
+
+int BpfStorage::find_map(std::string_view name) const noexcept {
+    for (const Array& array : arrays_) {
+        if (array.name == name) return array.map.get();
+    }
+    return -1;
+}
+
+}  // namespace xvs::offload

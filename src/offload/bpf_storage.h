@@ -1,0 +1,47 @@
+// BpfStorage: the flow table's arrays as BPF maps that programs in the kernel read.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "flow/storage.h"
+
+namespace xvs::offload {
+
+// Each array is a BPF array of its own, mapped into this process. It is committed in full when it
+// is made, on pages of 4 KiB, and goes when this process and the programs that use it have gone.
+class BpfStorage final : public flow::Storage {
+public:
+    BpfStorage() = default;
+    ~BpfStorage() override;
+
+    [[nodiscard]] Result<std::span<std::byte>> allocate(std::string_view name,
+                                                        std::size_t element_size,
+                                                        std::size_t count) override;
+
+    [[nodiscard]] bool has_kernel_readers() const noexcept override { return true; }
+
+    // Returns the descriptor of the array that was allocated under `name`, or -1.
+    [[nodiscard]] int find_map(std::string_view name) const noexcept;
+
+private:
+    struct Array {
+        std::string name;
+        UniqueFd map;
+        std::span<std::byte> mapping;
+    };
+
+    std::vector<Array> arrays_;
+};
+
+// Maps the array behind `map` into memory: `size` bytes. The kernel wants whole pages.
+[[nodiscard]] Result<std::span<std::byte>> map_array(int map, std::size_t size);
+
+void unmap_array(std::span<std::byte> mapping) noexcept;
+
+}  // namespace xvs::offload

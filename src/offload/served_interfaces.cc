@@ -1,0 +1,126 @@
+#include "offload/served_interfaces.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace xvs::offload {
+namespace {
+
+SteeringPart part_for(TcDirection direction, bool has_link_header) noexcept {
+    if (direction == TcDirection::Ingress)
+        return has_link_header ? SteeringPart::Ingress : SteeringPart::IngressBare;
+    return has_link_header ? SteeringPart::Egress : SteeringPart::EgressBare;
+}
+
+}  // namespace
+
+ServedInterfaces::~ServedInterfaces() {
+    while (!served_.empty())
+        release(served_.begin()->first);
+}
+
+Result<std::uint16_t> ServedInterfaces::serve(const ServedInterface& interface) {
+    if (const auto known = served_.find(interface.ifindex); known != served_.end()) {
+        known->second.interface = interface;
+        write_slot(known->second.slot, interface);
+        return known->second.slot;
+    }
+    const auto slot = find_free_slot();
+    if (!slot) {
+        return fail(ErrorCode::OutOfRange,
+                    fmt::format("interface {} is not served: XVS serves at most {} interfaces; "
+                                "narrow them by --interface",
+                                interface.name,
+                                XVS_MAX_INTERFACES));
+    }
+    write_slot(*slot, interface);
+    const std::uint32_t value = *slot;
+    if (::bpf_map_update_elem(
+            program_.map(SteeringMap::Slots), &interface.ifindex, &value, BPF_ANY))
+        return fail(system_error(fmt::format("serving interface {}", interface.name), errno));
+    auto ingress = attach(interface, TcDirection::Ingress);
+    if (!ingress) return fail(ingress.error());
+    auto egress = attach(interface, TcDirection::Egress);
+    if (!egress) return fail(egress.error());
+    served_.emplace(interface.ifindex,
+                    Served{.interface = interface,
+                           .slot = *slot,
+                           .ingress = std::move(*ingress),
+                           .egress = std::move(*egress)});
+    return *slot;
+}
+
+void ServedInterfaces::release(std::uint32_t ifindex) {
+    const auto found = served_.find(ifindex);
+    if (found == served_.end()) return;
+    const Served served = std::move(found->second);
+    served_.erase(found);
+    clear_slot(served);
+}
+
+void ServedInterfaces::forget(std::uint32_t ifindex) {
+    const auto found = served_.find(ifindex);
+    if (found == served_.end()) return;
+    found->second.ingress.forget();
+    found->second.egress.forget();
+    release(ifindex);
+}
+
+std::size_t ServedInterfaces::repair() {
+    std::size_t repaired = 0;
+    for (auto& [ifindex, served] : served_) {
+        if (repair(served, served.ingress, TcDirection::Ingress)) ++repaired;
+        if (repair(served, served.egress, TcDirection::Egress)) ++repaired;
+    }
+    return repaired;
+}
+
+bool ServedInterfaces::repair(Served& served, TcHook& hook, TcDirection direction) {
+    if (hook.is_attached()) return false;
+    auto again = attach(served.interface, direction);
+    // The interface may be going at this moment: rtnetlink says so next.
+    if (!again) return false;
+    hook.forget();
+    hook = std::move(*again);
+    spdlog::warn(
+        "another tool had removed the steering program from interface {}: attached it again",
+        served.interface.name);
+    return true;
+}
+
+Result<TcHook> ServedInterfaces::attach(const ServedInterface& interface, TcDirection direction) {
+    const int program = program_.program(part_for(direction, interface.has_link_header));
+    return TcHook::attach(program, interface.ifindex, direction, how_);
+}
+
+// Slots are used in turn, so that a frame still under way never names an interface that came since.
+std::optional<std::uint16_t> ServedInterfaces::find_free_slot() noexcept {
+    const auto interfaces = program_.interfaces();
+    for (std::size_t tried = 0; tried < interfaces.size(); ++tried) {
+        const std::uint16_t slot = next_slot_;
+        next_slot_ = static_cast<std::uint16_t>((next_slot_ + 1u) % interfaces.size());
+        if (interfaces[slot].ifindex == 0) return slot;
+    }
+    return std::nullopt;
+}
+
+void ServedInterfaces::write_slot(std::uint16_t slot, const ServedInterface& interface) noexcept {
+    xvs_interface& record = program_.interfaces()[slot];
+    std::memcpy(record.mac, interface.mac.bytes().data(), sizeof(record.mac));
+    record.link_header = interface.has_link_header ? 1 : 0;
+    __atomic_store_n(&record.ifindex, interface.ifindex, __ATOMIC_RELEASE);
+}
+
+void ServedInterfaces::clear_slot(const Served& served) noexcept {
+    ::bpf_map_delete_elem(program_.map(SteeringMap::Slots), &served.interface.ifindex);
+    __atomic_store_n(&program_.interfaces()[served.slot].ifindex, 0u, __ATOMIC_RELEASE);
+}
+
+}  // namespace xvs::offload

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+//
+// The steering program: decides once, at tc, which packets are XVS's, and sends those to the engine
+// over the private link; everything else stays untouched with the host.
+//
+// - xvs_ingress*, at a real interface's ingress: what is ours gets metadata and is redirected to
+// the
+//   private link's near end.
+// - xvs_egress*, at its egress: the same for what the host itself sends as a real server.
+// - xvs_return, at the near end's ingress: what comes back from the engine.
+// - xvs_drop, at the far end's ingress: the engine's socket has read it, the stack must not.
+//
+// Which packets are whose, and why: docs/life-of-a-packet.md.
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "offload/steer_return.bpf.h"
+
+/* A packet that came in. Returns an xvs_reason, or 0. */
+INLINE int judge_whole(const struct tuple* t) {
+    if (is_live_flow(t)) return XVS_REASON_FLOW;
+    if (is_service(&t->destination)) return XVS_REASON_SERVICE;
+    if (is_nat_source(&t->source) && !is_local(&t->destination)) return XVS_REASON_REPLY;
+    return 0;
+}
+
+INLINE int judge_error(struct __sk_buff* skb, const struct parsed* p) {
+    struct parsed quoted = {};
+    if (!parse_quoted(skb, p, &quoted)) return 0;
+    const struct tuple original = reversed(&quoted.tuple);
+    if (is_live_flow(&original)) return XVS_REASON_ICMP;
+    if (is_service(&original.destination)) return XVS_REASON_ICMP;
+    if (is_nat_source(&original.source) && !is_local(&p->tuple.destination)) return XVS_REASON_ICMP;
+    return 0;
+}
+
+INLINE int judge_by_address(const struct tuple* t, int to, int from) {
+    const int local = is_local(&t->destination);
+    if (local) return is_known_address(&t->destination) ? to : 0;
+    return is_known_address(&t->source) ? from : 0;
+}
+
+NOINLINE int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset) {
+    struct parsed p = {};
+    switch (parse(skb, family, offset, &p)) {
+        case SHAPE_WHOLE:
+            return judge_whole(&p.tuple);
+        case SHAPE_FRAGMENT:
+            return judge_by_address(&p.tuple, XVS_REASON_FRAGMENT, XVS_REASON_FRAGMENT);
+        case SHAPE_ICMP:
+            return judge_error(skb, &p);
+        case SHAPE_MALFORMED:
+            return judge_by_address(&p.tuple, XVS_REASON_SERVICE, XVS_REASON_REPLY);
+        default:
+            return 0;
+    }
+}
+
+/* A packet that the host itself is about to send: ours if a NAT destination, which is an address of
+ * the host's own, speaks. */
+NOINLINE int judge_egress(struct __sk_buff* skb, __u32 family, __u32 offset) {
+    struct parsed p = {};
+    struct parsed quoted = {};
+    bool ours = false;
+    switch (parse(skb, family, offset, &p)) {
+        case SHAPE_WHOLE:
+            ours = is_nat_source(&p.tuple.source);
+            break;
+        case SHAPE_FRAGMENT:
+            ours = is_known_address(&p.tuple.source);
+            break;
+        case SHAPE_ICMP:
+            ours = parse_quoted(skb, &p, &quoted) && is_nat_source(&quoted.tuple.destination);
+            break;
+        default:
+            break;
+    }
+    return ours && is_local(&p.tuple.source) ? XVS_REASON_EGRESS : 0;
+}
+
+INLINE bool daemon_is_alive(void) {
+    const __u32 zero = 0;
+    if (!constants.watched) return true;
+    struct bpf_sock* socket = bpf_map_lookup_elem(&alive, &zero);
+    if (!socket) return false;
+    bpf_sk_release(socket);
+    return true;
+}
+
+/* Puts metadata into the destination MAC's place, in a new Ethernet header where there is none, and
+ * sends the packet to the engine. */
+INLINE int send_up(struct __sk_buff* skb, int reason, bool link_header) {
+    const __u32 ifindex = skb->ifindex;
+    const __u32* slot = bpf_map_lookup_elem(&slots, &ifindex);
+    if (!slot || !daemon_is_alive()) return TC_ACT_UNSPEC;
+
+    struct {
+        struct xvs_metadata metadata;
+        __u8 source[6];
+        __u16 type;
+    } ethernet = {
+        .metadata = {.magic = XVS_METADATA_MAGIC, .kind = (__u8)reason, .slot = (__u16)*slot}};
+
+    if (link_header) {
+        if (skb->vlan_present && bpf_skb_vlan_pop(skb)) return TC_ACT_UNSPEC;
+        if (reason == XVS_REASON_EGRESS) {
+            if (bpf_skb_load_bytes(skb, 0, ethernet.source, sizeof(ethernet.source)) ||
+                bpf_skb_store_bytes(skb, ETH_ALEN, ethernet.source, sizeof(ethernet.source), 0))
+                return TC_ACT_UNSPEC;
+        }
+        if (bpf_skb_store_bytes(skb, 0, &ethernet.metadata, sizeof(ethernet.metadata), 0))
+            return TC_ACT_UNSPEC;
+    } else {
+        ethernet.type = (__u16)skb->protocol;
+        if (bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_UNSPEC;
+        if (bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0)) return TC_ACT_SHOT;
+    }
+    return bpf_redirect(constants.near_ifindex, 0);
+}
+
+/* A frame of another VLAN is not this interface's; VLAN 0 is priority alone. */
+INLINE bool is_tagged(const struct __sk_buff* skb) {
+    return skb->vlan_present && (skb->vlan_tci & 0xfff) != 0;
+}
+
+INLINE __u32 family_of(const struct __sk_buff* skb) {
+    if (skb->protocol == bpf_htons(ETH_P_IP)) return 4;
+    if (skb->protocol == bpf_htons(ETH_P_IPV6)) return 6;
+    return 0;
+}
+
+INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
+    if (skb->mark == XVS_MARK_TO_HOST) {
+        skb->mark = 0;
+        return TC_ACT_UNSPEC;
+    }
+    const __u32 family = family_of(skb);
+    if (skb->pkt_type != PACKET_HOST || family == 0 || is_tagged(skb)) return TC_ACT_UNSPEC;
+    const int reason = judge_ingress(skb, family, link_header ? ETH_HLEN : 0);
+    return reason ? send_up(skb, reason, link_header) : TC_ACT_UNSPEC;
+}
+
+INLINE int steer_egress(struct __sk_buff* skb, bool link_header) {
+    if (skb->mark == XVS_MARK_TO_WIRE) {
+        skb->mark = 0;
+        return TC_ACT_UNSPEC;
+    }
+    const __u32 family = family_of(skb);
+    if (family == 0 || is_tagged(skb)) return TC_ACT_UNSPEC;
+    const int reason = judge_egress(skb, family, link_header ? ETH_HLEN : 0);
+    return reason ? send_up(skb, reason, link_header) : TC_ACT_UNSPEC;
+}
+
+SEC("tc") int xvs_ingress(struct __sk_buff* skb) {
+    return steer_ingress(skb, true);
+}
+
+SEC("tc") int xvs_ingress_bare(struct __sk_buff* skb) {
+    return steer_ingress(skb, false);
+}
+
+SEC("tc") int xvs_egress(struct __sk_buff* skb) {
+    return steer_egress(skb, true);
+}
+
+SEC("tc") int xvs_egress_bare(struct __sk_buff* skb) {
+    return steer_egress(skb, false);
+}
+
+SEC("tc") int xvs_return(struct __sk_buff* skb) {
+    struct xvs_metadata metadata;
+    if (bpf_skb_load_bytes(skb, 0, &metadata, sizeof(metadata))) return TC_ACT_SHOT;
+    if (metadata.magic != XVS_METADATA_MAGIC) return TC_ACT_SHOT;
+    const __u32 slot = metadata.slot;
+    const struct xvs_interface* interface = bpf_map_lookup_elem(&interfaces, &slot);
+    if (!interface || interface->ifindex == 0) return TC_ACT_SHOT;
+    switch (metadata.kind) {
+        case XVS_COMMAND_TO_HOST:
+            return to_host(skb, interface);
+        case XVS_COMMAND_TO_WIRE:
+            return to_wire(skb, interface);
+        case XVS_COMMAND_ENCAPSULATE:
+            return encapsulate(skb, metadata.position, interface);
+        default:
+            return TC_ACT_SHOT;
+    }
+}
+
+SEC("tc") int xvs_drop(struct __sk_buff* skb) {
+    (void)skb;
+    return TC_ACT_SHOT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+//
+// The steering program's maps and constants.
+#ifndef XVS_OFFLOAD_STEER_MAPS_BPF_H
+#define XVS_OFFLOAD_STEER_MAPS_BPF_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "flow/layout.h"
+#include "offload/steer_layout.h"
+
+#define INLINE static __always_inline
+#define NOINLINE static __attribute__((noinline))
+
+const volatile struct xvs_steer_constants constants = {};
+
+#define ARRAY_OF(value_type, entries)  \
+    __uint(type, BPF_MAP_TYPE_ARRAY);  \
+    __uint(max_entries, entries);      \
+    __uint(map_flags, BPF_F_MMAPABLE); \
+    __type(key, __u32);                \
+    __type(value, value_type)
+
+#define HASH_OF(key_type, value_type, entries) \
+    __uint(type, BPF_MAP_TYPE_HASH);           \
+    __uint(max_entries, entries);              \
+    __uint(map_flags, BPF_F_NO_PREALLOC);      \
+    __type(key, key_type);                     \
+    __type(value, value_type)
+
+#define PREFIXES_OF(key_type)                    \
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);         \
+    __uint(max_entries, XVS_MAX_LOCAL_PREFIXES); \
+    __uint(map_flags, BPF_F_NO_PREALLOC);        \
+    __type(key, key_type);                       \
+    __type(value, __u32)
+
+/* The flow table: user space puts its own in place of these before the program is loaded. */
+struct {
+    ARRAY_OF(struct xvs_table_header, 1);
+} header SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_flow4, 1);
+} flows4 SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_flow6, 1);
+} flows6 SEC(".maps");
+
+struct {
+    HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_SERVICES);
+} services SEC(".maps");
+
+struct {
+    HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_NAT_SOURCES);
+} nat_sources SEC(".maps");
+
+struct {
+    HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_ADDRESSES);
+} addresses SEC(".maps");
+
+struct {
+    PREFIXES_OF(struct xvs_prefix4);
+} local4 SEC(".maps");
+
+struct {
+    PREFIXES_OF(struct xvs_prefix6);
+} local6 SEC(".maps");
+
+struct {
+    HASH_OF(__u32, __u32, XVS_MAX_INTERFACES);
+} slots SEC(".maps"); /* by ifindex */
+
+struct {
+    ARRAY_OF(struct xvs_interface, XVS_MAX_INTERFACES);
+} interfaces SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_outer_header, XVS_MAX_OUTER_HEADERS);
+} outer_headers SEC(".maps");
+
+/* Holds a socket of the daemon's, which leaves the map when the daemon ends, however it ends. */
+struct {
+    __uint(type, BPF_MAP_TYPE_SOCKMAP);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} alive SEC(".maps");
+
+#endif

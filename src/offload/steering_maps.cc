@@ -1,0 +1,134 @@
+#include "offload/steering_maps.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+#include <spdlog/spdlog.h>
+
+#include "base/byte_order.h"
+#include "offload/steering_program.h"
+
+namespace xvs::offload {
+namespace {
+
+xvs_endpoint_key make_key(model::Protocol protocol, const net::IpAddress& address, net::Port port) {
+    xvs_endpoint_key key{};
+    std::memcpy(key.address, address.bytes().data(), sizeof(key.address));
+    key.port = to_wire16(net::number(port));
+    key.protocol = static_cast<std::uint8_t>(protocol);
+    key.family = static_cast<std::uint8_t>(address.family());
+    return key;
+}
+
+// Of an address alone.
+xvs_endpoint_key make_key(const net::IpAddress& address) {
+    return make_key(model::Protocol::Ip, address, net::Port{0});
+}
+
+template <class Prefix>
+Prefix make_prefix(const LocalPrefix& from) {
+    Prefix prefix{};
+    prefix.length = from.length;
+    std::memcpy(prefix.address, from.address.bytes().data(), sizeof(prefix.address));
+    return prefix;
+}
+
+}  // namespace
+
+bool SteeringMaps::KeyOrder::operator()(const xvs_endpoint_key& a,
+                                        const xvs_endpoint_key& b) const noexcept {
+    return std::memcmp(&a, &b, sizeof(a)) < 0;
+}
+
+// The program steers by addresses and ports; a service by firewall mark has neither.
+void SteeringMaps::add_service(const model::ServiceKey& key) {
+    if (key.fwmark != 0) return;
+    const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
+    insert(program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, &service);
+}
+
+void SteeringMaps::remove_service(const model::ServiceKey& key) {
+    if (key.fwmark != 0) return;
+    const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
+    erase(program_.map(SteeringMap::Services), &service);
+}
+
+void SteeringMaps::add_nat_source(model::Protocol protocol, const net::Endpoint& real) {
+    const xvs_endpoint_key key = make_key(protocol, real.address, real.port);
+    if (nat_sources_[key]++ > 0) return;
+    insert(program_.map(SteeringMap::NatSources), "NAT destinations", XVS_MAX_NAT_SOURCES, &key);
+}
+
+void SteeringMaps::remove_nat_source(model::Protocol protocol, const net::Endpoint& real) {
+    const auto found = nat_sources_.find(make_key(protocol, real.address, real.port));
+    if (found == nat_sources_.end() || --found->second > 0) return;
+    erase(program_.map(SteeringMap::NatSources), &found->first);
+    nat_sources_.erase(found);
+}
+
+void SteeringMaps::add_address(const net::IpAddress& address) {
+    const xvs_endpoint_key key = make_key(address);
+    if (addresses_[key]++ > 0) return;
+    insert(program_.map(SteeringMap::Addresses), "addresses", XVS_MAX_ADDRESSES, &key);
+}
+
+void SteeringMaps::remove_address(const net::IpAddress& address) {
+    const auto found = addresses_.find(make_key(address));
+    if (found == addresses_.end() || --found->second > 0) return;
+    erase(program_.map(SteeringMap::Addresses), &found->first);
+    addresses_.erase(found);
+}
+
+void SteeringMaps::set_local_prefixes(const std::set<LocalPrefix>& prefixes) {
+    for (const LocalPrefix& prefix : prefixes) {
+        if (!prefixes_.contains(prefix)) insert_prefix(prefix);
+    }
+    for (const LocalPrefix& prefix : prefixes_) {
+        if (!prefixes.contains(prefix)) erase_prefix(prefix);
+    }
+    prefixes_ = prefixes;
+}
+
+void SteeringMaps::insert_prefix(const LocalPrefix& prefix) {
+    if (prefix.address.family() == net::Family::Ipv4) {
+        const auto key = make_prefix<xvs_prefix4>(prefix);
+        insert(
+            program_.map(SteeringMap::Local4), "local IPv4 prefixes", XVS_MAX_LOCAL_PREFIXES, &key);
+    } else {
+        const auto key = make_prefix<xvs_prefix6>(prefix);
+        insert(
+            program_.map(SteeringMap::Local6), "local IPv6 prefixes", XVS_MAX_LOCAL_PREFIXES, &key);
+    }
+}
+
+void SteeringMaps::erase_prefix(const LocalPrefix& prefix) {
+    if (prefix.address.family() == net::Family::Ipv4) {
+        const auto key = make_prefix<xvs_prefix4>(prefix);
+        erase(program_.map(SteeringMap::Local4), &key);
+    } else {
+        const auto key = make_prefix<xvs_prefix6>(prefix);
+        erase(program_.map(SteeringMap::Local6), &key);
+    }
+}
+
+void SteeringMaps::insert(int map, const char* what, std::uint32_t limit, const void* key) {
+    const std::uint32_t present = 1;
+    if (::bpf_map_update_elem(map, key, &present, BPF_ANY) == 0) return;
+    const int error = errno;
+    if (!full_.insert(map).second) return;
+    spdlog::error(
+        "the steering program can hold no more {} (limit {}): {}; packets for those that "
+        "come now stay with the host",
+        what,
+        limit,
+        std::strerror(error));
+}
+
+void SteeringMaps::erase(int map, const void* key) {
+    if (::bpf_map_delete_elem(map, key) == 0) full_.erase(map);
+}
+
+}  // namespace xvs::offload

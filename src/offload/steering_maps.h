@@ -1,0 +1,58 @@
+// SteeringMaps: tells the steering program in the kernel which packets are ours.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+
+#include "engine/steering.h"
+#include "offload/steer_layout.h"
+
+namespace xvs::offload {
+
+class SteeringProgram;
+
+// A prefix whose addresses the routing table calls this host's own.
+struct LocalPrefix {
+    net::IpAddress address;
+    std::uint8_t length = 0;
+
+    auto operator<=>(const LocalPrefix&) const noexcept = default;
+};
+
+// A map that is full is logged when that begins, not for each key that finds no room.
+class SteeringMaps final : public engine::Steering {
+public:
+    // `program` must outlive this.
+    explicit SteeringMaps(const SteeringProgram& program) noexcept : program_(program) {}
+
+    void add_service(const model::ServiceKey& key) override;
+    void remove_service(const model::ServiceKey& key) override;
+    void add_nat_source(model::Protocol protocol, const net::Endpoint& real) override;
+    void remove_nat_source(model::Protocol protocol, const net::Endpoint& real) override;
+    void add_address(const net::IpAddress& address) override;
+    void remove_address(const net::IpAddress& address) override;
+
+    // Makes these the local prefixes; what changed is all that costs. Thread: as above.
+    void set_local_prefixes(const std::set<LocalPrefix>& prefixes);
+
+private:
+    struct KeyOrder {
+        bool operator()(const xvs_endpoint_key& a, const xvs_endpoint_key& b) const noexcept;
+    };
+
+    using Counts = std::map<xvs_endpoint_key, std::uint32_t, KeyOrder>;
+
+    void insert(int map, const char* what, std::uint32_t limit, const void* key);
+    void erase(int map, const void* key);
+    void insert_prefix(const LocalPrefix& prefix);
+    void erase_prefix(const LocalPrefix& prefix);
+
+    const SteeringProgram& program_;
+    Counts nat_sources_;
+    Counts addresses_;
+    std::set<LocalPrefix> prefixes_;
+    std::set<int> full_;  // maps whose being full was logged
+};
+
+}  // namespace xvs::offload

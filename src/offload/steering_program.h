@@ -1,0 +1,74 @@
+// SteeringProgram: the steering program (steer.bpf.c) loaded into the kernel, with its maps.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "offload/steer_layout.h"
+
+struct steer_bpf;
+
+namespace xvs::offload {
+
+enum class SteeringPart : std::uint8_t {
+    Ingress,      // of an interface with Ethernet headers
+    IngressBare,  // of one without
+    Egress,
+    EgressBare,
+    Return,  // the private link's near end
+    Drop,    // its far end
+};
+
+enum class SteeringMap : std::uint8_t {
+    Services,
+    NatSources,
+    Addresses,
+    Local4,
+    Local6,
+    Slots,
+};
+
+class SteeringProgram {
+public:
+    struct Options {
+        // The flow table's arrays (flow::Tables), or -1: then no packet belongs to a live flow.
+        int header = -1;
+        int flows4 = -1;
+        int flows6 = -1;
+        std::uint32_t near_ifindex = 0;  // the private link's near end
+        // Steer only as long as this object lives, whatever becomes of the programs. Needed where
+        // they stay attached when the process dies (clsact).
+        bool is_watched = false;
+    };
+
+    [[nodiscard]] static Result<std::unique_ptr<SteeringProgram>> load(const Options& options);
+
+    SteeringProgram(const SteeringProgram&) = delete;
+    SteeringProgram& operator=(const SteeringProgram&) = delete;
+    ~SteeringProgram();
+
+    [[nodiscard]] int program(SteeringPart part) const noexcept;
+    [[nodiscard]] int map(SteeringMap map) const noexcept;
+
+    // Arrays shared with the programs.
+    [[nodiscard]] std::span<xvs_interface> interfaces() const noexcept { return interfaces_; }
+
+    [[nodiscard]] std::span<xvs_outer_header> outer_headers() const noexcept { return outers_; }
+
+private:
+    explicit SteeringProgram(steer_bpf* skeleton) noexcept : skeleton_(skeleton) {}
+
+    [[nodiscard]] Status map_arrays();
+    [[nodiscard]] Status watch();
+
+    steer_bpf* skeleton_;
+    std::span<xvs_interface> interfaces_;
+    std::span<xvs_outer_header> outers_;
+    UniqueFd watched_;
+    UniqueFd watched_peer_;
+};
+
+}  // namespace xvs::offload
