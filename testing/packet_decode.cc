@@ -1,0 +1,239 @@
+#include <algorithm>
+
+#include "net/icmp.h"
+#include "net/ipv4.h"
+#include "net/ipv6.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+#include "testing/packet.h"
+#include "testing/packet_codec.h"
+
+namespace xvs::test {
+namespace {
+
+using net::IpProtocol;
+
+Bytes copy_of(std::span<const std::byte> bytes) {
+    return {bytes.begin(), bytes.end()};
+}
+
+TcpFields decode_tcp(const net::TcpView& segment) {
+    TcpFields tcp{.source = segment.source_port(), .destination = segment.destination_port()};
+    tcp.flags = segment.flags();
+    tcp.sequence = segment.sequence();
+    tcp.acknowledgement = segment.acknowledgement();
+    tcp.window = segment.window();
+    tcp.mss = segment.mss();
+    tcp.sack_permitted = segment.find_option(net::tcp_option::kSackPermitted).size() == 2;
+    const auto timestamp = segment.find_option(net::tcp_option::kTimestamp);
+    if (timestamp.size() == 10)
+        tcp.timestamp = {load_be32(timestamp.data() + 2), load_be32(timestamp.data() + 6)};
+    const auto scale = segment.find_option(net::tcp_option::kWindowScale);
+    if (scale.size() == 3) tcp.window_scale = std::to_integer<std::uint8_t>(scale[2]);
+    return tcp;
+}
+
+std::optional<Packet> decode_cut(std::span<const std::byte> bytes);
+
+void decode_icmp(Packet& packet, const net::IcmpView& message) {
+    IcmpFields icmp{.type = message.type(), .code = message.code(), .rest = message.rest()};
+    const IcmpKind* kind = find_icmp_kind(packet.family(), icmp.type, icmp.code);
+    if (kind != nullptr && kind->quotes) {
+        auto quoted = decode_cut(message.payload());
+        if (quoted) {
+            const std::size_t whole = quoted->bytes().size();
+            const std::size_t limit = max_quoted_bytes(packet.family());
+            if (message.payload().size() != std::min(whole, limit))
+                icmp.quoted_bytes = message.payload().size();
+            packet.inner = {std::move(*quoted)};
+        }
+    }
+    if (packet.inner.empty()) packet.data = copy_of(message.payload());
+    packet.transport = icmp;
+}
+
+// Fills in the transport and what follows it from the payload of a packet that is no fragment.
+void decode_transport(Packet& packet, IpProtocol protocol, std::span<const std::byte> payload) {
+    if (protocol == IpProtocol::Tcp) {
+        if (const auto segment = net::TcpView::parse(payload)) {
+            packet.transport = decode_tcp(*segment);
+            packet.data = copy_of(segment->payload());
+            return;
+        }
+    } else if (protocol == IpProtocol::Udp) {
+        if (const auto datagram = net::UdpView::parse_header(payload)) {
+            UdpFields udp{.source = datagram->source_port(),
+                          .destination = datagram->destination_port()};
+            udp.has_checksum = datagram->checksum() != 0;
+            if (datagram->length() != payload.size())
+                udp.length = static_cast<std::uint16_t>(datagram->length());
+            packet.transport = udp;
+            packet.data = copy_of(datagram->payload());
+            return;
+        }
+    } else if (protocol == IpProtocol::Icmp || protocol == IpProtocol::Icmpv6) {
+        const auto message = net::IcmpView::parse(payload);
+        const bool is_v4 = packet.family() == net::Family::Ipv4;
+        if (message && is_v4 == (protocol == IpProtocol::Icmp)) {
+            decode_icmp(packet, *message);
+            return;
+        }
+    } else if (protocol == IpProtocol::Ipv4 || protocol == IpProtocol::Ipv6) {
+        if (auto inside = Packet::decode(payload)) {
+            packet.transport = IpInIpFields{};
+            packet.inner = {std::move(*inside)};
+            return;
+        }
+    }
+    packet.transport = RawFields{protocol};
+    packet.data = copy_of(payload);
+}
+
+// A first fragment of UDP tells the whole datagram's length; where its data are the alphabet the
+// whole is known. Of every other fragment only the piece is.
+void decode_fragment(Packet& packet, IpProtocol protocol, std::span<const std::byte> piece) {
+    packet.part->length = piece.size();
+    if (packet.part->offset == 0 && protocol == IpProtocol::Udp) {
+        if (const auto datagram = net::UdpView::parse_header(piece);
+            datagram && datagram->length() > piece.size()) {
+            packet.transport = UdpFields{.source = datagram->source_port(),
+                                         .destination = datagram->destination_port(),
+                                         .has_checksum = datagram->checksum() != 0,
+                                         .length = std::nullopt};
+            packet.data = alphabet(datagram->length() - net::UdpView::kHeaderSize);
+            return;
+        }
+    }
+    packet.transport = RawFields{protocol};
+    packet.data = Bytes(packet.part->offset);
+    packet.data.insert(packet.data.end(), piece.begin(), piece.end());
+}
+
+struct Parts {
+    Packet packet;
+    IpProtocol protocol = IpProtocol::NoNextHeader;
+    std::span<const std::byte> payload;
+};
+
+std::optional<Parts> decode_ipv4(const net::Ipv4View& header) {
+    Parts parts;
+    Packet& packet = parts.packet;
+    packet.source = header.source();
+    packet.destination = header.destination();
+    packet.time_to_live = header.ttl();
+    packet.traffic_class = header.traffic_class();
+    packet.dont_fragment = header.dont_fragment();
+    packet.identification = header.identification();
+    packet.options = copy_of(header.header().subspan(net::Ipv4View::kMinHeaderSize));
+    packet.has_bad_ip_checksum = !header.has_valid_checksum();
+    if (header.is_fragment()) {
+        packet.part = FragmentPart{
+            .offset = header.fragment_offset(), .length = 0, .more = header.more_fragments()};
+    }
+    parts.protocol = header.protocol();
+    parts.payload = header.payload();
+    return parts;
+}
+
+std::optional<Parts> decode_ipv6(const net::Ipv6View& header) {
+    const auto transport = net::find_ipv6_transport(header);
+    if (!transport) return std::nullopt;
+    Parts parts;
+    Packet& packet = parts.packet;
+    packet.source = header.source();
+    packet.destination = header.destination();
+    packet.time_to_live = header.hop_limit();
+    packet.traffic_class = header.traffic_class();
+    packet.label = header.flow_label();
+    IpProtocol next = header.next_header();
+    for (std::size_t at = net::Ipv6View::kHeaderSize; at + 8 <= transport->transport_offset;
+         at += 8) {
+        if (next != IpProtocol::Fragment) packet.extensions.push_back(next);
+        next = IpProtocol{std::to_integer<std::uint8_t>(header.bytes()[at])};
+    }
+    if (transport->fragment) {
+        packet.identification = transport->fragment->identification;
+        packet.part = FragmentPart{.offset = transport->fragment->offset,
+                                   .length = 0,
+                                   .more = transport->fragment->more_fragments};
+    }
+    parts.protocol = transport->protocol;
+    parts.payload = header.bytes().subspan(transport->transport_offset);
+    return parts;
+}
+
+std::optional<Parts> decode_headers(std::span<const std::byte> bytes) {
+    if (const auto v4 = net::Ipv4View::parse(bytes)) return decode_ipv4(*v4);
+    if (const auto v6 = net::Ipv6View::parse(bytes)) return decode_ipv6(*v6);
+    return std::nullopt;
+}
+
+bool starts_with(const Bytes& whole, std::span<const std::byte> front) {
+    return front.size() <= whole.size() && std::equal(front.begin(), front.end(), whole.begin());
+}
+
+// Returns `packet`, or `packet` with a bad checksum, if its bytes start with `bytes`.
+std::optional<Packet> confirmed(Packet packet, std::span<const std::byte> bytes, bool is_whole) {
+    for (const bool is_bad : {false, true}) {
+        packet.has_bad_checksum = is_bad;
+        const Bytes rebuilt = packet.bytes();
+        if (starts_with(rebuilt, bytes) && (!is_whole || rebuilt.size() == bytes.size()))
+            return packet;
+    }
+    return std::nullopt;
+}
+
+std::size_t stated_length(std::span<const std::byte> bytes) {
+    if (const auto v4 = net::Ipv4View::parse_quoted(bytes)) return v4->total_length();
+    if (const auto v6 = net::Ipv6View::parse_quoted(bytes)) return v6->total_length();
+    return 0;
+}
+
+// Decodes a packet that may be cut short: what is missing is taken to be the alphabet, or for a
+// TCP header cut short zeros with the default window.
+std::optional<Packet> decode_cut(std::span<const std::byte> bytes) {
+    if (auto whole = Packet::decode(bytes)) return whole;
+    const std::size_t length = stated_length(bytes);
+    if (length <= bytes.size()) return std::nullopt;
+    Bytes completed = copy_of(bytes);
+    completed.resize(length);
+    const auto parts = decode_headers(completed);
+    if (!parts) return std::nullopt;
+    Packet packet = parts->packet;
+    const std::size_t header = length - parts->payload.size();
+    if (parts->protocol == IpProtocol::Tcp && bytes.size() < header + 16 && length >= header + 20) {
+        completed[header + 12] = std::byte{0x50};
+        store_be16(completed.data() + header + 14, TcpFields{}.window);
+    }
+    if (packet.part) {
+        decode_fragment(packet, parts->protocol, parts->payload);
+    } else {
+        decode_transport(packet, parts->protocol, parts->payload);
+    }
+    packet.data = alphabet(packet.data.size());
+    return confirmed(packet, bytes, false);
+}
+
+}  // namespace
+
+std::optional<Packet> Packet::decode(std::span<const std::byte> bytes) {
+    const auto parts = decode_headers(bytes);
+    if (!parts) return std::nullopt;
+    Packet packet = parts->packet;
+    if (packet.part) {
+        decode_fragment(packet, parts->protocol, parts->payload);
+        if (auto found = confirmed(packet, bytes, true)) return found;
+        packet.transport = RawFields{parts->protocol};
+        packet.data = Bytes(packet.part->offset);
+        packet.data.insert(packet.data.end(), parts->payload.begin(), parts->payload.end());
+        return confirmed(packet, bytes, true);
+    }
+    decode_transport(packet, parts->protocol, parts->payload);
+    if (auto found = confirmed(packet, bytes, true)) return found;
+    packet.transport = RawFields{parts->protocol};
+    packet.inner.clear();
+    packet.data = copy_of(parts->payload);
+    return confirmed(packet, bytes, true);
+}
+
+}  // namespace xvs::test
