@@ -1,0 +1,102 @@
+// kernel_scenarios FOLDER|FILE...: runs scenarios on the IPVS of the kernel it runs under, as root.
+// tests/differential/run boots a kernel for it.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "tests/differential/kernel_target.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A scenario that waits longer is for the engine, whose clock is virtual.
+constexpr std::chrono::milliseconds kLongestWait = 6s;
+
+struct Tally {
+    unsigned agree = 0;
+    unsigned differ = 0;
+    unsigned engine_only = 0;
+    unsigned failed = 0;
+
+    void report(const char* verdict, const std::string& name, const std::string& remark = {}) {
+        fmt::print("{:8} {}{}{}\n", verdict, name, remark.empty() ? "" : ": ", remark);
+        std::fflush(stdout);
+    }
+};
+
+void run_one(const xvs::test::FarNamespace& far,
+             unsigned number,
+             const std::string& path,
+             const std::string& name,
+             Tally& tally) {
+    const auto scenario = xvs::test::read_scenario(path);
+    if (!scenario) {
+        ++tally.failed;
+        tally.report("FAILED", name, scenario.error().context);
+        return;
+    }
+    const bool is_too_long = scenario->duration() > kLongestWait;
+    if (scenario->engine_only || is_too_long) {
+        ++tally.engine_only;
+        tally.report("engine", name, scenario->engine_only.value_or("it waits too long"));
+        return;
+    }
+    xvs::test::KernelTarget target(far, number);
+    const auto status = run_scenario(*scenario, target);
+    if (scenario->differs_from_ipvs) {
+        if (!status) {
+            ++tally.differ;
+            tally.report("differs", name, *scenario->differs_from_ipvs);
+        } else {
+            ++tally.failed;
+            tally.report("FAILED", name, "it says that it differs from IPVS, but it does not");
+        }
+    } else if (status) {
+        ++tally.agree;
+        tally.report("agrees", name);
+    } else {
+        ++tally.failed;
+        tally.report("FAILED", name, "\n  " + status.error().context);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 2) {
+        std::fputs("usage: kernel_scenarios FOLDER|FILE...\n", stderr);
+        return 2;
+    }
+    const xvs::test::FarNamespace far;
+    const auto began = std::chrono::steady_clock::now();
+    Tally tally;
+    unsigned number = 0;
+    for (int i = 1; i < argc; ++i) {
+        const std::string argument = argv[i];
+        const bool is_folder = std::filesystem::is_directory(argument);
+        const auto paths =
+            is_folder ? xvs::test::find_scenarios(argument) : std::vector<std::string>{argument};
+        for (const std::string& path : paths) {
+            const auto name =
+                is_folder ? std::filesystem::path(path).lexically_relative(argument).string()
+                          : path;
+            run_one(far, ++number, path, name, tally);
+        }
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    fmt::print(
+        "{} scenarios: {} agree with kernel IPVS, {} differ as they say, {} are the engine's "
+        "alone, {} failed ({:.1f} s)\n",
+        number,
+        tally.agree,
+        tally.differ,
+        tally.engine_only,
+        tally.failed,
+        took.count());
+    if (number == 0) std::fputs("kernel_scenarios: no scenario was found\n", stderr);
+    return number != 0 && tally.failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,58 @@
+// The sockets by which the kernel runner sends frames and sees what the director does with them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "net/ip_protocol.h"
+#include "testing/packet.h"
+
+namespace xvs::test {
+
+// The far end of one of the director's links: whatever the director sends there comes in here.
+class FarEnd {
+public:
+    // The interface is one of the calling thread's network namespace, and is set up.
+    explicit FarEnd(const std::string& interface);
+
+    void send(std::span<const std::byte> frame) const;
+
+    // Returns the next frame, without waiting for one.
+    [[nodiscard]] std::optional<Bytes> receive() const;
+
+    [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+
+private:
+    UniqueFd socket_;
+};
+
+// Sees the packets of one protocol that are delivered to the network stack of the namespace in
+// which it was made: those that IPVS left alone.
+class StackTap {
+public:
+    StackTap(net::Family family, net::IpProtocol protocol);
+
+    // Returns the next packet, from its IP header on, without waiting for one. Of IPv6 the kernel
+    // tells the fields of the fixed header; extension headers are not there any more.
+    [[nodiscard]] std::optional<Bytes> receive() const;
+
+    [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+
+private:
+    [[nodiscard]] std::optional<Bytes> receive_ipv6() const;
+
+    net::Family family_;
+    net::IpProtocol protocol_;
+    UniqueFd socket_;
+};
+
+// Sends a packet, IP header included, as the stack of this namespace would.
+void send_from_stack(const Packet& packet);
+
+// Ends the program with a sentence: the runner can do nothing without what failed.
+[[noreturn]] void give_up(const std::string& what, int error_number);
+
+}  // namespace xvs::test
