@@ -42,5 +42,9 @@ fuzz: bootstrap  ## Run each fuzz target for SECONDS_EACH=60 seconds
 	@tools/build.sh fuzz
 	@tools/fuzz.sh build/fuzz $(SECONDS_EACH)
 
+differential: bootstrap  ## Compare the scenarios with kernel IPVS (XVS_IPVS_KERNEL: its runner)
+	@tools/build.sh dev kernel_scenarios
+	@tests/differential/run
+
 clean:  ## Remove everything that was built
 	rm -rf build
