@@ -105,12 +105,14 @@ std::uint64_t Engine::for_each_connection(
     if (cursor < kIpv6Cursor) {
         const std::uint32_t next = ipv4_.connections().records().for_each(
             position, count, [&](std::uint32_t index, const xvs_connection&) {
+                if (!ipv4_.connections().is_listed(index)) return;
                 visit(ipv4_.connections().info(index));
             });
         return next != XVS_NONE ? next : kIpv6Cursor;
     }
     const std::uint32_t next = ipv6_.connections().records().for_each(
         position, count, [&](std::uint32_t index, const xvs_connection&) {
+            if (!ipv6_.connections().is_listed(index)) return;
             visit(ipv6_.connections().info(index));
         });
     return next != XVS_NONE ? kIpv6Cursor + next : 0;

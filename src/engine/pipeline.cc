@@ -9,9 +9,6 @@
 namespace xvs::engine {
 namespace {
 
-constexpr net::Port kFtpPort{21};
-constexpr net::Port kFtpDataPort{20};
-
 // Entries beyond this do not fit into a core's L2 cache, so fetching them ahead is worth its price.
 constexpr std::size_t kCachedBytes = std::size_t{1} << 20;
 
@@ -155,76 +152,6 @@ bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection)
     return state == TcpState::TimeWait || state == TcpState::Close;
 }
 
-// Kernel: ip_vs_in_hook() without a connection, tcp_conn_schedule(), udp_conn_schedule(). What
-// starts no connection is the host's: it answers stray ACKs with RST and closed ports as always.
-template <class Ip>
-Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
-    if (packet.frame.reason == XVS_REASON_EGRESS) return give_to_host(packet);
-    const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
-    const bool may_start =
-        !is_tcp || (packet.events & (XVS_EVENT_SYN | XVS_EVENT_RST)) == XVS_EVENT_SYN;
-    if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
-    ServiceState* const service =
-        parts_.services.find_for_packet(static_cast<model::Protocol>(packet.key.protocol),
-                                        packet.key.destination_address(),
-                                        packet.key.destination_port_number());
-    if (service == nullptr) return give_to_host(packet);
-    return schedule(packet, *service);
-}
-
-template <class Ip>
-Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexcept {
-    const flow::FlowKey<Ip>& key = packet.key;
-    const bool is_own_port = key.destination_port_number() == service.config.key.port;
-    DestinationState* destination = nullptr;
-    if (is_own_port && service.scheduler) {
-        destination = service.scheduler->schedule(service.destinations,
-                                                  {.client = key.source_address(),
-                                                   .virtual_address = key.destination_address(),
-                                                   .client_port = key.source_port_number(),
-                                                   .service_flags = service.config.flags});
-    }
-    if (destination == nullptr) return refuse(packet, service);
-    const std::uint32_t translation = translation_for(*destination, key);
-    if (translation == XVS_NONE) return drop(DropReason::NoRoute);
-    const model::ForwardingMethod method = destination->config.method;
-    const bool is_nat = method == model::ForwardingMethod::Masquerade;
-    NewConnection<Ip> wanted{.inbound = key,
-                             .inbound_hash = packet.hash,
-                             .inbound_translation = translation,
-                             .outbound = std::nullopt,
-                             .flags = static_cast<std::uint32_t>(method)};
-    if (is_nat) {
-        const net::Endpoint& real = destination->config.real;
-        using Address = typename Ip::Address;
-        const auto rip = real.address.template as<Address>();
-        const net::Port port =
-            real.port != net::Port{0} ? real.port : key.destination_port_number();
-        const bool is_identity =
-            rip == key.destination_address() && port == key.destination_port_number();
-        if (!is_identity) {
-            wanted.outbound = flow::FlowKey<Ip>::make(
-                rip, port, key.source_address(), key.source_port_number(), key.protocol);
-        }
-    } else {
-        wanted.flags |= kConnectionNoOutput;
-    }
-    const std::uint32_t connection = connections_.create(wanted, *destination);
-    if (connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
-    ++destination->connections;
-    return replay(packet, connections_[connection].inbound, true);
-}
-
-// Kernel: ip_vs_leave().
-template <class Ip>
-Verdict Pipeline<Ip>::refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept {
-    const bool is_ftp_data =
-        service.config.key.port == kFtpPort && packet.key.destination_port_number() != kFtpPort;
-    if (is_ftp_data) return give_to_host(packet);
-    icmp_.send(IcmpError::PortUnreachable, packet, 0);
-    return drop(DropReason::NoDestination);
-}
-
 template <class Ip>
 Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept {
     const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
@@ -284,35 +211,6 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
     if (translation == XVS_NONE) return DropReason::TranslationTableFull;
     connections_.set_translation(slot, translation);
     return DropReason::NoRoute;
-}
-
-// Returns a translation with a reference for a new connection, or XVS_NONE without a route. The
-// last one is kept at hand, since it is nearly always the same.
-template <class Ip>
-std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
-                                            const flow::FlowKey<Ip>& inbound) noexcept {
-    const Route route = parts_.router.find_route(destination.config.real.address, {});
-    if (route.kind == RouteKind::Unreachable) return XVS_NONE;
-    flow::TranslationTable& table = parts_.tables.translations();
-    if (destination.translation != XVS_NONE && route.kind == RouteKind::Unicast) {
-        const xvs_translation& last = table[destination.translation];
-        if (last.next_hop == route.next_hop &&
-            parts_.tables.next_hops().is_current(last.next_hop, last.next_hop_generation)) {
-            table.add_reference(destination.translation);
-            return destination.translation;
-        }
-    }
-    const ForwardingContext<Ip> context{.tables = parts_.tables,
-                                        .destination = destination,
-                                        .method = destination.config.method,
-                                        .inbound = inbound,
-                                        .route = route};
-    const std::uint32_t translation = table.acquire(inbound_translation(context));
-    if (translation == XVS_NONE) return XVS_NONE;
-    if (destination.translation != XVS_NONE) table.release(destination.translation);
-    table.add_reference(translation);
-    destination.translation = translation;
-    return translation;
 }
 
 template <class Ip>

@@ -74,6 +74,14 @@ private:
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss(Packet<Ip>& packet) noexcept;
     Verdict schedule(Packet<Ip>& packet, ServiceState& service) noexcept;
+    Verdict connect(Packet<Ip>& packet,
+                    DestinationState& destination,
+                    std::uint32_t controller) noexcept;
+    Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
+    [[nodiscard]] std::uint32_t find_or_make_template(const Packet<Ip>& packet,
+                                                      ServiceState& service) noexcept;
+    [[nodiscard]] static DestinationState* choose(const Packet<Ip>& packet,
+                                                  ServiceState& service) noexcept;
     Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
     Verdict replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept;
 

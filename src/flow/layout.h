@@ -84,6 +84,12 @@ struct xvs_flow6 {
     __u64 reserved;
 };
 
+/* Stands as protocol in the entry of a persistence template: no packet is looked up by these. */
+#define XVS_TEMPLATE_IP 0xfbu
+#define XVS_TEMPLATE_SCTP 0xfcu
+#define XVS_TEMPLATE_TCP 0xfdu
+#define XVS_TEMPLATE_UDP 0xfeu
+
 /* Times are CLOCK_MONOTONIC nanoseconds >> 24: 16.8 ms a tick, which wraps after two years. */
 #define XVS_TICK_SHIFT 24
 

@@ -25,6 +25,10 @@ enum class TcpState : std::uint8_t {
     Last = 11,
 };
 
+// The state of a persistence template once one of its connections was established. Kernel:
+// IP_VS_CTPL_S_ASSURED.
+inline constexpr std::uint8_t kTemplateAssured = 1;
+
 inline constexpr unsigned kTcpStateCount = 11;  // without Last, which no connection is in
 
 struct ConnectionInfo {

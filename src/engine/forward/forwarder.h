@@ -52,11 +52,10 @@ template <class Ip>
 template <class Ip>
 [[nodiscard]] xvs_translation inbound_translation(const ForwardingContext<Ip>& context) noexcept;
 
-// Returns the port of the real server: its own, or the packet's where it has none.
+// Returns the port of the real server that the connection goes to.
 template <class Ip>
 [[nodiscard]] net::Port real_port(const ForwardingContext<Ip>& context) noexcept {
-    const net::Port port = context.destination.config.real.port;
-    return port != net::Port{0} ? port : context.inbound.destination_port_number();
+    return real_port(context.destination, context.inbound.destination_port_number());
 }
 
 }  // namespace xvs::engine

@@ -20,7 +20,12 @@ void write(xvs_translation& translation, const Rewriting<Address>& rewriting) no
     translation.network_difference = to_wire16(address.value());
     translation.address_difference = to_wire16(address.value());
     translation.full_difference = to_wire16(full.value());
-    translation.port = to_wire16(net::number(rewriting.to_port));
+    // One translation serves all ports of an any-port service.
+    if (rewriting.from_port == rewriting.to_port) {
+        translation.rewrite |= XVS_KEEP_PORT;
+    } else {
+        translation.port = to_wire16(net::number(rewriting.to_port));
+    }
     rewriting.to.store(reinterpret_cast<std::byte*>(translation.address));
 }
 

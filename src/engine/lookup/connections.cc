@@ -10,12 +10,32 @@ constexpr std::chrono::seconds kFirstTimeout{3};
 // How long a connection that controls others is kept on. Kernel: ip_vs_conn_expire().
 constexpr std::chrono::seconds kControllerExtension{60};
 
-// Stale ids in the wheel are bounded by the number of shorter timeouts a connection can go through
-// between two checks, so twice the connections is ample; when it is not, a check comes late.
+// Every connection has one id in the wheel, and a second where its check was moved forward; when so
+// many were that there is no room for another second one, a check comes late.
 constexpr std::uint32_t kIdsPerConnection = 2;
 
 bool is_tcp(const xvs_connection& record) noexcept {
     return record.protocol == static_cast<std::uint8_t>(model::Protocol::Tcp);
+}
+
+model::Protocol listed_protocol(std::uint8_t protocol) noexcept {
+    switch (protocol) {
+        case XVS_TEMPLATE_TCP:
+            return model::Protocol::Tcp;
+        case XVS_TEMPLATE_UDP:
+            return model::Protocol::Udp;
+        case XVS_TEMPLATE_SCTP:
+            return model::Protocol::Sctp;
+        case XVS_TEMPLATE_IP:
+            return model::Protocol::Ip;
+        default:
+            return static_cast<model::Protocol>(protocol);
+    }
+}
+
+// A template for any port has no port of its own to send to. Kernel: ip_vs_sched_persist().
+net::Port template_real_port(const DestinationState& destination, net::Port virtual_port) noexcept {
+    return virtual_port == net::Port{0} ? net::Port{0} : destination.config.real.port;
 }
 
 }  // namespace
@@ -58,6 +78,8 @@ std::uint32_t Connections<Ip>::create(const NewConnection<Ip>& wanted,
     record.flags = wanted.flags | kConnectionInactive;
     record.protocol = wanted.inbound.protocol;
     record.timeout = to_ticks(kFirstTimeout);
+    record.controller = wanted.controller;
+    if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
     if (wanted.outbound) install_outbound(connection, wanted);
     services_.bind(destination, false);
     schedule_check(connection, now + record.timeout);
@@ -85,11 +107,66 @@ void Connections<Ip>::install_outbound(std::uint32_t connection,
 }
 
 template <class Ip>
+std::uint32_t Connections<Ip>::create_template(const flow::FlowKey<Ip>& key,
+                                               DestinationState& destination,
+                                               std::uint32_t timeout_s) noexcept {
+    const std::uint32_t connection = records_.allocate();
+    if (connection == XVS_NONE) return XVS_NONE;
+    const Tick now = to_tick(clock_.now());
+    const flow::InsertResult inserted = flows_.insert(key,
+                                                      flows_.hash(key),
+                                                      {.translation = XVS_NONE,
+                                                       .punt = XVS_EVENT_ANY,
+                                                       .last_seen = now,
+                                                       .connection = connection});
+    if (!inserted.is_inserted()) {
+        records_.free(connection);
+        return XVS_NONE;
+    }
+    xvs_connection& record = records_[connection];
+    record.inbound = inserted.slot;
+    record.destination = destination.index;
+    record.flags = kConnectionTemplate | static_cast<std::uint32_t>(destination.config.method);
+    record.protocol = key.protocol;
+    record.timeout = to_ticks(std::chrono::seconds(timeout_s));
+    ++destination.persistent_connections;
+    schedule_check(connection, now + record.timeout);
+    return connection;
+}
+
+template <class Ip>
+std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexcept {
+    const flow::SlotIndex slot = flows_.find(key, flows_.hash(key));
+    if (slot == XVS_NONE) return XVS_NONE;
+    const std::uint32_t connection = flows_.connection(slot);
+    xvs_connection& record = records_[connection];
+    if (services_.destination(record.destination).is_available) {
+        flows_.note_packet(slot, to_tick(clock_.now()));
+        return connection;
+    }
+    if (record.controlled == 0) {
+        end(connection);
+    } else {
+        retire(connection, slot);
+        record.inbound = XVS_NONE;
+    }
+    return XVS_NONE;
+}
+
+template <class Ip>
+void Connections<Ip>::assure_controller(const xvs_connection& record) noexcept {
+    if (record.controller == XVS_NONE) return;
+    records_[record.controller].protocol_state = model::kTemplateAssured;
+}
+
+template <class Ip>
 void Connections<Ip>::follow(std::uint32_t connection,
                              bool is_outbound,
                              std::uint8_t events) noexcept {
     xvs_connection& record = records_[connection];
     if (!is_tcp(record)) {
+        // A template of datagrams is worth keeping once its real server has answered.
+        if (is_outbound) assure_controller(record);
         record.timeout = table_timeout(record);
         set_masks(record);
         return;
@@ -120,10 +197,13 @@ void Connections<Ip>::set_state(std::uint32_t connection, TcpState state) noexce
             ++destination.active_connections;
         }
     }
+    if (state == TcpState::Established) assure_controller(record);
     record.timeout = table_timeout(record);
     set_masks(record);
     const Tick expires = to_tick(clock_.now()) + record.timeout;
-    if (ticks_between(expires, record.check_at) > 0) schedule_check(connection, expires);
+    const bool has_room = wheel_.size() < std::size_t{records_.capacity()} + records_.size();
+    if (has_room && ticks_between(expires, record.check_at) > 0)
+        schedule_check(connection, expires);
 }
 
 template <class Ip>
@@ -155,8 +235,14 @@ void Connections<Ip>::set_translation(flow::SlotIndex slot, std::uint32_t transl
 template <class Ip>
 void Connections<Ip>::end(std::uint32_t connection) noexcept {
     const xvs_connection& record = records_[connection];
-    services_.unbind(services_.destination(record.destination), is_active_record(record));
-    retire(connection, record.inbound);
+    DestinationState& destination = services_.destination(record.destination);
+    if ((record.flags & kConnectionTemplate) != 0) {
+        services_.unbind_template(destination);
+    } else {
+        services_.unbind(destination, is_active_record(record));
+    }
+    if (record.controller != XVS_NONE) --records_[record.controller].controlled;
+    if (record.inbound != XVS_NONE) retire(connection, record.inbound);
     if (record.outbound != XVS_NONE) retire(connection, record.outbound);
     records_.free(connection);
 }
@@ -205,6 +291,8 @@ void Connections<Ip>::schedule_check(std::uint32_t connection, Tick at) noexcept
 
 template <class Ip>
 Tick Connections<Ip>::last_seen(const xvs_connection& record) const noexcept {
+    // A template that was let go ends with the last connection it controls.
+    if (record.inbound == XVS_NONE) return record.check_at - record.timeout;
     const Tick inbound = flows_.last_seen(record.inbound);
     if (record.outbound == XVS_NONE) return inbound;
     const Tick outbound = flows_.last_seen(record.outbound);
@@ -213,8 +301,9 @@ Tick Connections<Ip>::last_seen(const xvs_connection& record) const noexcept {
 
 template <class Ip>
 Tick Connections<Ip>::timeout(const xvs_connection& record, Tick last) const noexcept {
+    const bool is_template = (record.flags & kConnectionTemplate) != 0;
     const bool has_met_change = ticks_between(settings_.changed_at, last) > 0;
-    return has_met_change ? table_timeout(record) : record.timeout;
+    return has_met_change && !is_template ? table_timeout(record) : record.timeout;
 }
 
 template <class Ip>
@@ -235,19 +324,19 @@ template <class Ip>
 model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noexcept {
     const xvs_connection& record = records_[connection];
     const flow::FlowKey<Ip> key = flows_.key(record.inbound);
-    const model::Destination& destination = services_.destination(record.destination).config;
+    const DestinationState& destination = services_.destination(record.destination);
     const Tick last = last_seen(record);
     const Tick expires = last + timeout(record, last);
     const std::int32_t left = ticks_between(to_tick(clock_.now()), expires);
-    const net::Port real_port = destination.real.port != net::Port{0}
-                                    ? destination.real.port
-                                    : key.destination_port_number();
     model::ConnectionInfo info;
-    info.protocol = static_cast<model::Protocol>(record.protocol);
+    info.protocol = listed_protocol(record.protocol);
     info.client = {.address = key.source_address(), .port = key.source_port_number()};
     info.virtual_endpoint = {.address = key.destination_address(),
                              .port = key.destination_port_number()};
-    info.real = {.address = destination.real.address, .port = real_port};
+    info.real = {.address = destination.config.real.address,
+                 .port = (record.flags & kConnectionTemplate) != 0
+                             ? template_real_port(destination, key.destination_port_number())
+                             : real_port(destination, key.destination_port_number())};
     info.state = record.protocol_state;
     info.expires_in_s = static_cast<std::uint32_t>(
         std::chrono::floor<std::chrono::seconds>(from_ticks(static_cast<Tick>(std::max(left, 0))))

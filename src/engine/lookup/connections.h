@@ -35,7 +35,24 @@ struct NewConnection {
     std::uint32_t inbound_translation = XVS_NONE;  // with a reference that passes to the connection
     std::optional<flow::FlowKey<Ip>> outbound;     // of methods whose replies come through here
     std::uint32_t flags = 0;
+    std::uint32_t controller = XVS_NONE;  // the persistence template it was scheduled by
 };
+
+// The protocol that stands in the entry of a persistence template instead of the connections' own,
+// so that no packet meets it. IP is the one of firewall-mark services.
+[[nodiscard]] constexpr std::uint8_t template_protocol(model::Protocol protocol) noexcept {
+    switch (protocol) {
+        case model::Protocol::Tcp:
+            return XVS_TEMPLATE_TCP;
+        case model::Protocol::Udp:
+            return XVS_TEMPLATE_UDP;
+        case model::Protocol::Sctp:
+            return XVS_TEMPLATE_SCTP;
+        case model::Protocol::Ip:
+            break;
+    }
+    return XVS_TEMPLATE_IP;
+}
 
 // Thread: the worker. Nothing allocates after construction.
 template <class Ip>
@@ -53,6 +70,17 @@ public:
     // bucket.
     std::uint32_t create(const NewConnection<Ip>& wanted, DestinationState& destination) noexcept;
 
+    // Makes a persistence template for `key` (client network, port 0 -> VIP and port, of
+    // template_protocol()), kept for `timeout_s` after its last use. Returns as create() does.
+    std::uint32_t create_template(const flow::FlowKey<Ip>& key,
+                                  DestinationState& destination,
+                                  std::uint32_t timeout_s) noexcept;
+
+    // Returns the template for `key`, its time counted anew, or XVS_NONE. One whose real server was
+    // removed is let go: its connections stay, no further one joins them. Kernel:
+    // ip_vs_check_template().
+    [[nodiscard]] std::uint32_t find_template(const flow::FlowKey<Ip>& key) noexcept;
+
     // Follows a packet's events in the state table; to be called for every packet whose entry's
     // punt or report mask says so. Kernel: set_tcp_state(), udp_state_transition().
     void follow(std::uint32_t connection, bool is_outbound, std::uint8_t events) noexcept;
@@ -66,6 +94,12 @@ public:
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
 
+    // Whether a listing shows it: a template that was let go is not shown.
+    [[nodiscard]] bool is_listed(std::uint32_t connection) const noexcept {
+        return records_[connection].inbound != XVS_NONE;
+    }
+
+    // REQUIRES: is_listed(connection).
     [[nodiscard]] model::ConnectionInfo info(std::uint32_t connection) const noexcept;
 
     [[nodiscard]] xvs_connection& operator[](std::uint32_t connection) noexcept {
@@ -75,6 +109,7 @@ public:
     [[nodiscard]] flow::ConnectionTable<Ip>& records() noexcept { return records_; }
 
 private:
+    void assure_controller(const xvs_connection& record) noexcept;
     void set_state(std::uint32_t connection, TcpState state) noexcept;
     void set_masks(const xvs_connection& record) noexcept;
     void schedule_check(std::uint32_t connection, Tick at) noexcept;

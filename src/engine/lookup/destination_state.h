@@ -48,6 +48,17 @@ struct DestinationState {
     [[nodiscard]] bool is_eligible() const noexcept { return config.weight > 0 && !is_overloaded; }
 };
 
+// Returns the port that a packet to `virtual_port` goes to: the real server's own if it has one and
+// the packet came to the service's port (or by firewall mark), else the packet's. Kernel:
+// ip_vs_schedule(), ip_vs_sched_persist().
+[[nodiscard]] inline net::Port real_port(const DestinationState& destination,
+                                         net::Port virtual_port) noexcept {
+    const model::ServiceKey& service = destination.service_key;
+    const net::Port own = destination.config.real.port;
+    const bool is_for_own = service.fwmark != 0 || service.port == virtual_port;
+    return is_for_own && own != net::Port{0} ? own : virtual_port;
+}
+
 // The real servers of a service in IPVS's order: the newest first. Owns nothing.
 class DestinationList {
 public:

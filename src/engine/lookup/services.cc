@@ -261,6 +261,11 @@ void Services::unbind(DestinationState& destination, bool is_active) noexcept {
     if (destination.total_connections == 0) destination.idle_since_tick = to_tick(clock_.now());
 }
 
+void Services::unbind_template(DestinationState& destination) noexcept {
+    --destination.persistent_connections;
+    destination.idle_since_tick = to_tick(clock_.now());
+}
+
 void Services::empty_trash() {
     const std::uint32_t now = to_tick(clock_.now());
     for (auto each = trash_.begin(); each != trash_.end();) {

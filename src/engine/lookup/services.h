@@ -88,6 +88,9 @@ public:
     void bind(DestinationState& destination, bool is_active) noexcept;
     void unbind(DestinationState& destination, bool is_active) noexcept;
 
+    // A persistence template goes.
+    void unbind_template(DestinationState& destination) noexcept;
+
     // Frees real servers that were removed kTrashPeriod ago and have no connection left.
     void empty_trash();
     // Moves all rates; to be called every kEstimatePeriod.

@@ -1,0 +1,194 @@
+// What a packet without a connection gets: a real server and a connection, an error, or the host.
+#include <array>
+
+#include "engine/pipeline.h"
+
+namespace xvs::engine {
+namespace {
+
+constexpr net::Port kFtpPort{21};
+constexpr net::Port kFtpDataPort{20};
+
+net::Ipv4Address client_network(net::Ipv4Address client, std::uint32_t mask) noexcept {
+    return net::Ipv4Address(client.value() & mask);
+}
+
+net::Ipv6Address client_network(const net::Ipv6Address& client, std::uint32_t prefix) noexcept {
+    std::array<std::byte, net::Ipv6Address::kSize> bytes = client.bytes();
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        const std::uint32_t kept =
+            prefix > at * 8 ? prefix - static_cast<std::uint32_t>(at * 8) : 0;
+        if (kept < 8) bytes[at] &= static_cast<std::byte>(0xff00U >> kept);
+    }
+    return net::Ipv6Address(bytes);
+}
+
+}  // namespace
+
+// Kernel: ip_vs_in_hook() without a connection, tcp_conn_schedule(), udp_conn_schedule(). What
+// starts no connection is the host's: it answers stray ACKs with RST and closed ports as always.
+template <class Ip>
+Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
+    if (packet.frame.reason == XVS_REASON_EGRESS) return give_to_host(packet);
+    const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
+    const bool may_start =
+        !is_tcp || (packet.events & (XVS_EVENT_SYN | XVS_EVENT_RST)) == XVS_EVENT_SYN;
+    if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
+    ServiceState* const service =
+        parts_.services.find_for_packet(static_cast<model::Protocol>(packet.key.protocol),
+                                        packet.key.destination_address(),
+                                        packet.key.destination_port_number());
+    if (service == nullptr) return give_to_host(packet);
+    return schedule(packet, *service);
+}
+
+// Kernel: ip_vs_schedule(), ip_vs_sched_persist().
+template <class Ip>
+Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexcept {
+    const model::VirtualService& config = service.config;
+    DestinationState* destination = nullptr;
+    std::uint32_t controller = XVS_NONE;
+    if ((config.flags & model::kServicePersistent) != 0) {
+        controller = find_or_make_template(packet, service);
+        if (controller != XVS_NONE) {
+            destination = &parts_.services.destination(connections_[controller].destination);
+        }
+    } else if (packet.key.destination_port_number() == config.key.port) {
+        destination = choose(packet, service);
+    }
+    if (destination == nullptr) return refuse(packet, service);
+    const bool is_one_packet =
+        (config.flags & model::kServiceOnePacket) != 0 && packet.protocol == net::IpProtocol::Udp;
+    return is_one_packet ? send_one(packet, *destination)
+                         : connect(packet, *destination, controller);
+}
+
+template <class Ip>
+DestinationState* Pipeline<Ip>::choose(const Packet<Ip>& packet, ServiceState& service) noexcept {
+    if (!service.scheduler) return nullptr;
+    return service.scheduler->schedule(service.destinations,
+                                       {.client = packet.key.source_address(),
+                                        .virtual_address = packet.key.destination_address(),
+                                        .client_port = packet.key.source_port_number(),
+                                        .service_flags = service.config.flags});
+}
+
+// Returns the template that keeps the packet's client network at one real server, or XVS_NONE when
+// no real server may take it or the table is full.
+template <class Ip>
+std::uint32_t Pipeline<Ip>::find_or_make_template(const Packet<Ip>& packet,
+                                                  ServiceState& service) noexcept {
+    const model::VirtualService& config = service.config;
+    const net::Port port = packet.key.destination_port_number();
+    const bool is_of_one_port = port == config.key.port && port != kFtpPort;
+    const auto key = flow::FlowKey<Ip>::make(
+        client_network(packet.key.source_address(), config.persistence_mask),
+        net::Port{0},
+        packet.key.destination_address(),
+        is_of_one_port ? port : net::Port{0},
+        template_protocol(static_cast<model::Protocol>(packet.key.protocol)));
+    const std::uint32_t present = connections_.find_template(key);
+    if (present != XVS_NONE) return present;
+    DestinationState* const destination = choose(packet, service);
+    if (destination == nullptr) return XVS_NONE;
+    return connections_.create_template(key, *destination, config.persistence_timeout_s);
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
+                              DestinationState& destination,
+                              std::uint32_t controller) noexcept {
+    const flow::FlowKey<Ip>& key = packet.key;
+    const std::uint32_t translation = translation_for(destination, key);
+    if (translation == XVS_NONE) return drop(DropReason::NoRoute);
+    const model::ForwardingMethod method = destination.config.method;
+    NewConnection<Ip> wanted{.inbound = key,
+                             .inbound_hash = packet.hash,
+                             .inbound_translation = translation,
+                             .outbound = std::nullopt,
+                             .flags = static_cast<std::uint32_t>(method),
+                             .controller = controller};
+    if (method == model::ForwardingMethod::Masquerade) {
+        const auto rip = destination.config.real.address.template as<typename Ip::Address>();
+        const net::Port port = real_port(destination, key.destination_port_number());
+        const bool is_identity =
+            rip == key.destination_address() && port == key.destination_port_number();
+        if (!is_identity) {
+            wanted.outbound = flow::FlowKey<Ip>::make(
+                rip, port, key.source_address(), key.source_port_number(), key.protocol);
+        }
+    } else {
+        wanted.flags |= kConnectionNoOutput;
+    }
+    const std::uint32_t connection = connections_.create(wanted, destination);
+    if (connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
+    ++destination.connections;
+    return replay(packet, connections_[connection].inbound, true);
+}
+
+// One-packet scheduling: a connection for this packet alone, of which nothing is kept.
+template <class Ip>
+Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination) noexcept {
+    const std::uint32_t index = translation_for(destination, packet.key);
+    if (index == XVS_NONE) return drop(DropReason::NoRoute);
+    const xvs_translation translation = parts_.tables.translations()[index];
+    parts_.tables.translations().release(index);
+    ++destination.connections;
+    count(translation, false, packet.network_length());
+    return send(packet, translation, false, Subject::Packet);
+}
+
+// Kernel: ip_vs_leave().
+template <class Ip>
+Verdict Pipeline<Ip>::refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept {
+    const bool is_ftp_data =
+        service.config.key.port == kFtpPort && packet.key.destination_port_number() != kFtpPort;
+    if (is_ftp_data) return give_to_host(packet);
+    icmp_.send(IcmpError::PortUnreachable, packet, 0);
+    return drop(DropReason::NoDestination);
+}
+
+// Returns a translation with a reference for a new connection, or XVS_NONE without a route. The
+// last one is kept at hand, since it is nearly always the same.
+template <class Ip>
+std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
+                                            const flow::FlowKey<Ip>& inbound) noexcept {
+    const Route route = parts_.router.find_route(destination.config.real.address, {});
+    if (route.kind == RouteKind::Unreachable) return XVS_NONE;
+    flow::TranslationTable& table = parts_.tables.translations();
+    // One at hand for the service's own port and VIP serves whoever came there.
+    const bool is_to_service = destination.service_key.fwmark == 0 &&
+                               inbound.destination_port_number() == destination.service_key.port;
+    if (!is_to_service) {
+        return table.acquire(
+            inbound_translation(ForwardingContext<Ip>{.tables = parts_.tables,
+                                                      .destination = destination,
+                                                      .method = destination.config.method,
+                                                      .inbound = inbound,
+                                                      .route = route}));
+    }
+    if (destination.translation != XVS_NONE && route.kind == RouteKind::Unicast) {
+        const xvs_translation& last = table[destination.translation];
+        if (last.next_hop == route.next_hop &&
+            parts_.tables.next_hops().is_current(last.next_hop, last.next_hop_generation)) {
+            table.add_reference(destination.translation);
+            return destination.translation;
+        }
+    }
+    const ForwardingContext<Ip> context{.tables = parts_.tables,
+                                        .destination = destination,
+                                        .method = destination.config.method,
+                                        .inbound = inbound,
+                                        .route = route};
+    const std::uint32_t translation = table.acquire(inbound_translation(context));
+    if (translation == XVS_NONE) return XVS_NONE;
+    if (destination.translation != XVS_NONE) table.release(destination.translation);
+    table.add_reference(translation);
+    destination.translation = translation;
+    return translation;
+}
+
+template class Pipeline<flow::Ipv4>;
+template class Pipeline<flow::Ipv6>;
+
+}  // namespace xvs::engine
