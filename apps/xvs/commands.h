@@ -22,6 +22,7 @@ struct Invocation {
 // Says "xvs: <the sentence>" on stderr; returns kFailure.
 int complain(const Error& error);
 
+void add_demo(CLI::App& app, Invocation& invocation);
 void add_lab(CLI::App& app, Invocation& invocation);
 void add_lab_server(CLI::App& app, Invocation& invocation);
 void add_real_server(CLI::App& app, Invocation& invocation);

@@ -10,6 +10,7 @@
 namespace xvs::app {
 
 int complain(const Error& error) {
+    (void)std::fflush(stdout);
     (void)std::fprintf(stderr, "xvs: %s\n", error.context.c_str());
     return kFailure;
 }
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
     CLI::App app("Linux Virtual Server: laboratories, real servers, and what ails them.", "xvs");
     app.require_subcommand(1);
     xvs::app::Invocation invocation;
+    xvs::app::add_demo(app, invocation);
     xvs::app::add_lab(app, invocation);
     xvs::app::add_real_server(app, invocation);
     xvs::app::add_lab_server(app, invocation);

@@ -143,7 +143,6 @@ Status Laboratory::carry_out(const LaboratoryOptions& options) {
     for (const Step& step : plan_.steps) {
         const auto* command = std::get_if<Command>(&step.action);
         if (command == nullptr) continue;
-        options.tell(step.node, "", step.to_string());
         if (auto done = node(step.node).run_checked(*command); !done)
             return fail(ErrorCode::System, step.node + ": " + done.error().context);
     }

@@ -38,7 +38,7 @@ struct Programs {
 struct LaboratoryOptions {
     std::string name;
     PlanOptions plan;
-    // Hears of each thing done on a node, as one would type it there.
+    // Hears of each thing that xvs real-server does on a real server; the rest is in the plan.
     std::function<void(const std::string& node, const std::string& why, const std::string& command)>
         tell = [](const std::string&, const std::string&, const std::string&) {
         };

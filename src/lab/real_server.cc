@@ -201,8 +201,9 @@ private:
     Status attach_program(const std::string& interface) {
         const bool anew = !is_decapsulating(interface);
         tell_("take the outer header off, by a BPF program (a kernel with ipip has tunl0 for that)",
-              fmt::format("tc qdisc add dev {0} clsact && tc filter add dev {0} ingress bpf "
-                          "direct-action object-file decapsulate.bpf.o",
+              fmt::format("tc qdisc add dev {} clsact", interface));
+        tell_("",
+              fmt::format("tc filter add dev {} ingress bpf direct-action obj decapsulate.bpf.o",
                           interface));
         // VIPs that an earlier call added stay its business.
         std::vector<net::IpAddress> vips = options_.vips;
