@@ -1,0 +1,58 @@
+// Program: xvsadm from its command line to its exit status.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/error_text.h"
+#include "cli/exit.h"
+#include "cli/listing.h"
+#include "control/netlink/client.h"
+
+namespace xvs::cli {
+
+class Program {
+public:
+    struct Streams {
+        std::istream& in;
+        std::ostream& out;
+        std::ostream& err;
+    };
+
+    using Connect = std::function<Result<control::netlink::Client>()>;
+
+    // `name` is what the messages call the program, `words` what followed it.
+    Program(std::string name, Streams streams, Connect connect)
+        : name_(std::move(name)), streams_(streams), connect_(std::move(connect)) {}
+
+    // Returns the exit status.
+    [[nodiscard]] int run(std::vector<std::string> words);
+
+private:
+    // Returns 0, or the exit status once it has said why there is no director.
+    int connect();
+    // Runs one command line. Returns the status of a command that failed, which does not end -R;
+    // an Exit does.
+    Outcome<int> execute(std::vector<std::string> words, bool restoring);
+    Outcome<int> execute(const Command& command, bool restoring);
+    Outcome<int> restore();
+    Outcome<int> list(const Command& command);
+    Outcome<int> list_services(const Format& format, bool with_version);
+    Outcome<int> list_service(const Command& command, const Format& format);
+    Outcome<int> list_connections(const Format& format);
+    Outcome<int> list_daemons();
+    Outcome<int> list_timeouts();
+    Status edit(const Command& command, Operation& operation);
+    int report(Operation operation, const Error& error, int status);
+
+    std::string name_;
+    Streams streams_;
+    Connect connect_;
+    std::optional<control::netlink::Client> client_;
+};
+
+}  // namespace xvs::cli
