@@ -45,6 +45,11 @@ public:
         return index;
     }
 
+    // Returns the next hop of a route that was added.
+    [[nodiscard]] std::uint32_t next_hop_of(const net::IpAddress& destination) const {
+        return routes_.at(destination).next_hop;
+    }
+
     void remove_route(const net::IpAddress& destination) {
         const auto found = routes_.find(destination);
         if (found == routes_.end()) return;
@@ -52,8 +57,8 @@ public:
         routes_.erase(found);
     }
 
-    // Where everything goes that no route names.
-    void set_default(const net::IpAddress& like) { default_ = like; }
+    // Where everything of that family goes that no route names: as `like` does.
+    void set_default(const net::IpAddress& like) { defaults_[like.family()] = like; }
 
     engine::Route find_route(const net::IpAddress& destination,
                              const net::IpAddress& /*source*/) noexcept override {
@@ -63,8 +68,9 @@ public:
             return local;
         }
         auto found = routes_.find(destination);
-        if (found == routes_.end() && default_.family() == destination.family()) {
-            found = routes_.find(default_);
+        if (found == routes_.end()) {
+            const auto like = defaults_.find(destination.family());
+            if (like != defaults_.end()) found = routes_.find(like->second);
         }
         return found == routes_.end() ? engine::Route{} : found->second;
     }
@@ -86,7 +92,7 @@ private:
     flow::Tables& tables_;
     std::set<net::IpAddress> local_;
     std::map<net::IpAddress, engine::Route> routes_;
-    net::IpAddress default_;
+    std::map<net::Family, net::IpAddress> defaults_;
     std::vector<std::uint32_t> asked_;
 };
 

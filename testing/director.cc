@@ -1,0 +1,232 @@
+#include "testing/director.h"
+
+#include <algorithm>
+#include <ostream>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "model/names.h"
+#include "net/ethernet.h"
+#include "testing/packet_text.h"
+
+namespace xvs::engine {
+
+void PrintTo(DropReason reason, std::ostream* out) {
+    *out << drop_reason_name(reason);
+}
+
+}  // namespace xvs::engine
+
+namespace xvs::test {
+namespace {
+
+// Timers run as often as a daemon runs them.
+constexpr Nanoseconds kTimerStep = engine::Engine::kTimerInterval;
+
+flow::Sizes sizes_of(std::uint32_t connections) {
+    flow::Sizes sizes = flow::sizes_for(connections);
+    sizes.translations = 512;
+    sizes.next_hops = 64;
+    sizes.destinations = 128;
+    sizes.services = 64;
+    sizes.counter_rows = 1;
+    return sizes;
+}
+
+std::unique_ptr<flow::Tables> make_tables(flow::Storage& storage, const flow::Sizes& sizes) {
+    auto tables = flow::Tables::create(storage, sizes, {0x5eed0001, 0x5eed0002});
+    if (!tables) throw std::runtime_error(tables.error().context);
+    return std::move(*tables);
+}
+
+net::IpAddress address_of(const DirectorLink& link, net::Family family) {
+    return family == net::Family::Ipv4 ? link.v4 : link.v6;
+}
+
+void add_topology(testing::FakeRouter& router) {
+    for (const DirectorLink& link : topology::kDirectorLinks) {
+        router.add_local(link.v4);
+        router.add_local(link.v6);
+    }
+    for (const net::IpAddress& vip : topology::kVips)
+        router.add_local(vip);
+    for (const TestHost& host : topology::kHosts) {
+        const DirectorLink& link = director_link(host.side);
+        const testing::FakeRouter::Interface interface {
+            .index = interface_of(host.side), .mac = link.mac, .mtu = kDefaultMtu
+        };
+        for (const net::IpAddress& address : {host.v4, host.v6}) {
+            router.add_route(address, interface, host.mac, address_of(link, address.family()));
+        }
+    }
+    // Strangers are behind the client.
+    const TestHost& client = *find_host("client");
+    router.set_default(client.v4);
+    router.set_default(client.v6);
+}
+
+std::string receiver_of(std::span<const std::byte> frame) {
+    const auto mac = net::MacAddress::load(frame.data());
+    if (const TestHost* host = find_host(mac)) return std::string(host->name);
+    return mac.to_string();
+}
+
+const engine::DestinationState& find_server(const engine::Engine& engine,
+                                            std::string_view service,
+                                            std::string_view server) {
+    const auto key = parse_service_key(service);
+    const auto real = net::Endpoint::parse(server);
+    const engine::ServiceState* state = key && real ? engine.services().find(*key) : nullptr;
+    if (state == nullptr) throw std::runtime_error(fmt::format("there is no service {}", service));
+    const auto found = state->by_endpoint.find(*real);
+    if (found == state->by_endpoint.end())
+        throw std::runtime_error(fmt::format("there is no server {}", server));
+    return *found->second;
+}
+
+}  // namespace
+
+Director::Director(std::string_view services, std::uint32_t connections)
+    : sizes(sizes_of(connections)),
+      tables(make_tables(storage, sizes)),
+      router(*tables),
+      engine(*tables, router, steering, port, clock) {
+    add_topology(router);
+    if (const Status status = ipvsadm(services); !status)
+        throw std::runtime_error(status.error().context);
+}
+
+Status Director::ipvsadm(std::string_view lines) {
+    while (!lines.empty()) {
+        const std::string_view line = lines.substr(0, lines.find('\n'));
+        lines.remove_prefix(std::min(lines.size(), line.size() + 1));
+        if (line.find_first_not_of(' ') == std::string_view::npos) continue;
+        if (Status status = run_ipvsadm_line(engine, line); !status) return status;
+    }
+    return {};
+}
+
+std::vector<Sent> Director::receives(const Packet& packet, const Arrival& arrival) {
+    queue(packet, arrival);
+    return process();
+}
+
+std::vector<Sent> Director::receives(std::span<const std::byte> packet,
+                                     const Arrival& arrival,
+                                     net::EtherType type) {
+    Bytes frame(net::EthernetView::kHeaderSize);
+    frame[12] = static_cast<std::byte>(static_cast<unsigned>(type) >> 8);
+    frame[13] = static_cast<std::byte>(static_cast<unsigned>(type) & 0xff);
+    frame.insert(frame.end(), packet.begin(), packet.end());
+    port.inject(frame, interface_of(arrival.side), arrival.reason, arrival.offload);
+    return process();
+}
+
+void Director::queue(const Packet& packet, const Arrival& arrival) {
+    const DirectorLink& link = director_link(arrival.side);
+    port.inject(packet.frame(net::MacAddress(), link.mac),
+                interface_of(arrival.side),
+                arrival.reason,
+                arrival.offload);
+}
+
+std::vector<Sent> Director::process() {
+    while (engine.process_burst() > 0) {
+    }
+    collect();
+    return std::exchange(sent_, {});
+}
+
+void Director::collect() {
+    for (io::MemoryPort::Output& output : port.take_output()) {
+        const bool is_host = output.way == io::MemoryPort::Way::ToHost;
+        Sent sent{.packet = Bytes(output.bytes.begin() + net::EthernetView::kHeaderSize,
+                                  output.bytes.end()),
+                  .to = is_host ? std::string(kDirectorHost) : receiver_of(output.bytes),
+                  .offload = output.offload,
+                  .outer_size = output.outer_size,
+                  .reason = output.reason};
+        (is_host ? to_host_ : sent_).push_back(std::move(sent));
+    }
+}
+
+std::vector<Sent> Director::advance(Nanoseconds by) {
+    while (by > Nanoseconds::zero()) {
+        const Nanoseconds step = std::min(by, kTimerStep);
+        clock.advance(step);
+        by -= step;
+        engine.run_timers();
+    }
+    collect();
+    return std::exchange(sent_, {});
+}
+
+std::vector<Sent> Director::given_to_host() {
+    return std::exchange(to_host_, {});
+}
+
+std::vector<model::ConnectionInfo> Director::connection_infos() {
+    std::vector<model::ConnectionInfo> infos;
+    std::uint64_t cursor = 0;
+    do {
+        cursor = engine.for_each_connection(
+            cursor, 64, [&](const model::ConnectionInfo& info) { infos.push_back(info); });
+    } while (cursor != 0);
+    return infos;
+}
+
+std::vector<std::string> Director::connections() {
+    std::vector<std::string> lines;
+    for (const model::ConnectionInfo& info : connection_infos()) {
+        lines.push_back(fmt::format("{} {} {} {} {}",
+                                    model::protocol_name(info.protocol),
+                                    info.client.to_string(),
+                                    info.virtual_endpoint.to_string(),
+                                    info.real.to_string(),
+                                    model::state_name(info.protocol, info.state)));
+    }
+    return lines;
+}
+
+ServerCounts Director::counts(std::string_view service, std::string_view server) const {
+    const engine::DestinationState& state = find_server(engine, service, server);
+    return {.active = state.active_connections,
+            .inactive = state.inactive_connections(),
+            .persistent = state.persistent_connections};
+}
+
+model::Statistics Director::statistics(std::string_view service, std::string_view server) const {
+    return engine.services().statistics(find_server(engine, service, server));
+}
+
+model::Statistics Director::statistics(std::string_view service) const {
+    const auto key = parse_service_key(service);
+    const engine::ServiceState* state = key ? engine.services().find(*key) : nullptr;
+    if (state == nullptr) throw std::runtime_error(fmt::format("there is no service {}", service));
+    return engine.services().statistics(*state);
+}
+
+std::map<engine::DropReason, std::uint64_t> Director::drops() const {
+    std::map<engine::DropReason, std::uint64_t> counts;
+    for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
+        const auto reason = static_cast<engine::DropReason>(i);
+        if (engine.drops()[reason] != 0) counts[reason] = engine.drops()[reason];
+    }
+    return counts;
+}
+
+void PrintTo(const Sent& sent, std::ostream* out) {
+    *out << "to " << sent.to << ": " << to_text(sent.packet);
+    if (sent.offload.segmentation != engine::Segmentation::None)
+        *out << ", in segments of " << sent.offload.segment_size;
+    if (sent.offload.has_partial_checksum) *out << ", checksum to be completed";
+}
+
+void PrintTo(const ServerCounts& counts, std::ostream* out) {
+    *out << fmt::format(
+        "{} active, {} inactive, {} persistent", counts.active, counts.inactive, counts.persistent);
+}
+
+}  // namespace xvs::test

@@ -1,0 +1,172 @@
+// What must agree in the director's tables at any time, and what must be gone in the end.
+#include <map>
+
+#include <fmt/format.h>
+
+#include "testing/director.h"
+
+namespace xvs::test {
+namespace {
+
+class Audit {
+public:
+    explicit Audit(Director& director) : director_(director) {}
+
+    std::string inconsistencies() {
+        audit_family<flow::Ipv4>();
+        audit_family<flow::Ipv6>();
+        audit_servers();
+        audit_translations();
+        audit_steering();
+        return problems_;
+    }
+
+    std::string leftovers() {
+        expect_equal("live IPv4 entries", tables().flows<flow::Ipv4>().live(), 0);
+        expect_equal("live IPv6 entries", tables().flows<flow::Ipv6>().live(), 0);
+        expect_equal("IPv4 connections", tables().connections<flow::Ipv4>().size(), 0);
+        expect_equal("IPv6 connections", tables().connections<flow::Ipv6>().size(), 0);
+        expect_equal("destination records", tables().destinations().size(), 0);
+        expect_equal("service records", tables().services().size(), 0);
+        const testing::FakeSteering& steering = director_.steering;
+        expect_equal("steered services", steering.services.size(), 0);
+        expect_equal("steered NAT sources", steering.nat_sources.size(), 0);
+        expect_equal("steered addresses", steering.addresses.size(), 0);
+        for (std::uint32_t i = 0; i < tables().translations().size(); ++i)
+            expect_equal(fmt::format("references of translation {}", i), references(i), 0);
+        return problems_;
+    }
+
+private:
+    struct Counts {
+        std::uint32_t active = 0;
+        std::uint32_t total = 0;
+        std::uint32_t templates = 0;
+    };
+
+    [[nodiscard]] flow::Tables& tables() const { return *director_.tables; }
+
+    [[nodiscard]] std::uint32_t references(std::uint32_t translation) const {
+        return tables().translations().references(translation);
+    }
+
+    void report(const std::string& problem) { problems_ += problem + "\n"; }
+
+    void expect_equal(const std::string& what, std::uint64_t actual, std::uint64_t expected) {
+        if (actual != expected) report(fmt::format("{}: {}, expected {}", what, actual, expected));
+    }
+
+    template <class Ip>
+    void audit_family() {
+        auto& records = tables().connections<Ip>();
+        std::uint32_t live = 0;
+        std::uint32_t entries = 0;
+        std::map<std::uint32_t, std::uint32_t> controlled;
+        for (std::uint32_t i = 0; i < records.capacity(); ++i) {
+            if (!records.is_live(i)) continue;
+            ++live;
+            entries += audit_entries<Ip>(i);
+            audit_record(i, records[i]);
+            if (records[i].controller != XVS_NONE) ++controlled[records[i].controller];
+        }
+        for (std::uint32_t i = 0; i < records.capacity(); ++i) {
+            const std::uint32_t counted = controlled.contains(i) ? controlled[i] : 0;
+            if (records.is_live(i)) {
+                expect_equal(fmt::format("controlled by {}", i), records[i].controlled, counted);
+            } else if (counted != 0) {
+                report(fmt::format("record {} controls others and is free", i));
+            }
+        }
+        expect_equal("live records", records.size(), live);
+        expect_equal("live entries", tables().flows<Ip>().live(), entries);
+    }
+
+    // Returns how many entries the record has.
+    template <class Ip>
+    std::uint32_t audit_entries(std::uint32_t index) {
+        auto& flows = tables().flows<Ip>();
+        const xvs_connection& record = tables().connections<Ip>()[index];
+        std::uint32_t count = 0;
+        for (const std::uint32_t slot : {record.inbound, record.outbound}) {
+            if (slot == XVS_NONE) continue;
+            ++count;
+            if (!flow::is_live_state(flows.state_word(slot)))
+                report(fmt::format("record {}: its entry {} is not live", index, slot));
+            if (flows.connection(slot) != index)
+                report(fmt::format("record {}: its entry {} is another's", index, slot));
+            const bool is_outbound = (flows.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
+            if (is_outbound != (slot == record.outbound))
+                report(fmt::format("record {}: entry {} of the wrong direction", index, slot));
+            const std::uint32_t translation = flows.entry(slot).translation;
+            if (translation != XVS_NONE) ++references_[translation];
+        }
+        return count;
+    }
+
+    void audit_record(std::uint32_t index, const xvs_connection& record) {
+        if (!tables().destinations().is_used(record.destination)) {
+            report(fmt::format(
+                "record {} names destination {}, which is free", index, record.destination));
+            return;
+        }
+        Counts& counts = counts_[record.destination];
+        if ((record.flags & engine::kConnectionTemplate) != 0) {
+            ++counts.templates;
+            return;
+        }
+        ++counts.total;
+        if ((record.flags & engine::kConnectionInactive) == 0) ++counts.active;
+    }
+
+    void audit_servers() {
+        for (std::uint32_t i = 0; i < director_.sizes.destinations; ++i) {
+            if (!tables().destinations().is_used(i)) continue;
+            const engine::DestinationState& state = director_.engine.services().destination(i);
+            const Counts counts = counts_[i];
+            const std::string name = state.config.real.to_string();
+            expect_equal(name + " active", state.active_connections, counts.active);
+            expect_equal(name + " total", state.total_connections, counts.total);
+            expect_equal(name + " templates", state.persistent_connections, counts.templates);
+            if (state.translation != XVS_NONE) ++references_[state.translation];
+        }
+    }
+
+    void audit_translations() {
+        for (std::uint32_t i = 0; i < tables().translations().size(); ++i)
+            expect_equal(fmt::format("references of translation {}", i),
+                         references(i),
+                         references_.contains(i) ? references_[i] : 0);
+    }
+
+    void audit_steering() {
+        decltype(testing::FakeSteering::services) services;
+        decltype(testing::FakeSteering::nat_sources) nat_sources;
+        for (const engine::ServiceState* service : director_.engine.services().in_order()) {
+            const model::ServiceKey& key = service->config.key;
+            if (key.fwmark == 0) services.insert(key);
+            for (const auto* each = service->destinations.first(); each; each = each->next) {
+                if (each->config.method == model::ForwardingMethod::Masquerade)
+                    ++nat_sources[{key.protocol, each->config.real}];
+            }
+        }
+        if (services != director_.steering.services) report("the steered services differ");
+        if (nat_sources != director_.steering.nat_sources) report("the steered NAT sources differ");
+    }
+
+    Director& director_;
+    std::string problems_;
+    std::map<std::uint32_t, Counts> counts_;             // by destination
+    std::map<std::uint32_t, std::uint32_t> references_;  // by translation
+};
+
+}  // namespace
+
+std::string Director::inconsistencies() {
+    return Audit(*this).inconsistencies();
+}
+
+std::string Director::leftovers() {
+    return Audit(*this).leftovers();
+}
+
+}  // namespace xvs::test
