@@ -21,7 +21,7 @@ BANNED = (
     (r"src/(?!net/)|apps/", r"\b(htons|htonl|ntohs|ntohl)\b", "use base/byte_order.h"),
     (r"src/(?!net/)|apps/", r"\bfrom_unchecked\b", "only net/ may skip a check"),
     (r"src/(?!cli/|lab/)", r"\b(printf|puts)\s*\(|\bstd::(cout|cerr|clog)\b", "use spdlog"),
-    (r"src/(net|flow|engine)/", r"(?<!>\()\bnew\b|\b(malloc|calloc|realloc)\s*\(", "sized at start"),
+    (r"src/(net|flow|engine)/", r"(?<!>\()\bnew\b|\b(m|c|re)alloc\s*\(", "sized at start"),
     (r"src/(net|flow|engine)/", r"\bstd::(recursive_|shared_|timed_)?mutex\b", "share nothing"),
     (r"src/engine/", r"\bis_v[46]\b", "the family is a type, not a flag"),
     (r"src/|apps/", r"\busing namespace std\b", "spell std:: out"),
@@ -100,24 +100,31 @@ def code_problems(root):
             yield from function_problems(path, code)
 
 
-def is_listed(root, path):
-    """Whether a CMakeLists.txt in the file's folder or above it names the file."""
-    for folder in path.parents:
-        lists = root / folder / "CMakeLists.txt"
-        if lists.exists():
-            name = str(path.relative_to(folder))
-            if re.search(rf"(?<![\w/.]){re.escape(name)}(?![\w/.])", lists.read_text()):
-                return True
-    return False
+def build_lists(root):
+    """Returns what each CMakeLists.txt of the checkout says, by its folder."""
+    found = [root / "CMakeLists.txt", *(root / "src").rglob("CMakeLists.txt")]
+    for folder in ("apps", "bench", "fuzz", "testing", "tests"):
+        found += (root / folder).rglob("CMakeLists.txt")
+    return {path.parent.relative_to(root): path.read_text() for path in found if path.exists()}
+
+
+def is_listed(lists, path):
+    """Whether a CMakeLists.txt in the file's folder or above it names the file, or any in full."""
+    names = [(lists.get(folder, ""), path.relative_to(folder)) for folder in path.parents]
+    names += [(text, "${PROJECT_SOURCE_DIR}/" + str(path)) for text in lists.values()]
+    return any(
+        re.search(rf"(?<![\w/.]){re.escape(str(name))}(?![\w/.])", text) for text, name in names
+    )
 
 
 def folder_problems(root):
+    lists = build_lists(root)
     for path in sources(root, folders=("apps", "bench", "fuzz", "src", "testing", "tests")):
         if path.name == "replay_main.cc":
             continue  # cmake/XvsFuzz.cmake builds it into every fuzz target
         if path.suffix == ".h" and (path.parts[0] != "src" or is_test(path)):
             continue  # only the headers of modules are compiled by themselves
-        if not is_listed(root, path):
+        if not is_listed(lists, path):
             yield f"{path}: no CMakeLists.txt names it"
     for folder in sorted({path.parents[-3] for path in sources(root, folders=("src",))}):
         if not (root / folder / "README.md").exists():

@@ -11,8 +11,7 @@ enum EventRow : std::uint8_t { kSyn, kFin, kAck, kRst, kEventRows };
 using enum TcpState;
 
 constexpr TcpState NO = None, ES = Established, SS = SynSent, SR = SynReceived, FW = FinWait,
-                   TW = TimeWait, CL = Close, CW = CloseWait, LA = LastAck, LI = Listen,
-                   SA = SynAck;
+                   TW = TimeWait, CL = Close, CW = CloseWait, LA = LastAck, LI = Listen;
 
 using Row = std::array<TcpState, model::kTcpStateCount>;
 using Table = std::array<Row, kEventRows>;
