@@ -30,7 +30,8 @@ function(xvs_gtest name)
         set(ARG_TIMEOUT 120)
     endif()
     add_executable(${ARG_TARGET} ${ARG_SOURCES})
-    target_link_libraries(${ARG_TARGET} PRIVATE ${ARG_DEPS} xvs_warnings
+    # Warnings first: what a dependency takes back comes after them.
+    target_link_libraries(${ARG_TARGET} PRIVATE xvs_warnings ${ARG_DEPS}
         GTest::gmock GTest::gtest_main)
     target_include_directories(${ARG_TARGET} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
     set_target_properties(${ARG_TARGET} PROPERTIES

@@ -21,7 +21,9 @@
 namespace xvs::offload {
 namespace {
 
-int log_libbpf(enum libbpf_print_level level, const char* format, va_list arguments) {
+[[gnu::format(printf, 2, 0)]] int log_libbpf(enum libbpf_print_level level,
+                                             const char* format,
+                                             va_list arguments) {
     if (level != LIBBPF_WARN) return 0;
     std::array<char, 1024> text{};
     std::vsnprintf(text.data(), text.size(), format, arguments);
