@@ -17,6 +17,10 @@ function(xvs_test_properties name labels timeout)
         TIMEOUT ${timeout}
         SKIP_RETURN_CODE ${XVS_SKIPPED}
         ENVIRONMENT "${environment}")
+    # Tests that send packets through namespaces run one at a time, beside tests of other kinds.
+    if(lab IN_LIST labels)
+        set_tests_properties(${name} PROPERTIES RESOURCE_LOCK lab)
+    endif()
 endfunction()
 
 # xvs_gtest(NAME LABEL label SOURCES ... DEPS ...): a GoogleTest program and its test, named
@@ -50,14 +54,12 @@ function(xvs_test name)
     xvs_test_properties(${name} "${ARG_LABEL}" ${ARG_TIMEOUT})
 endfunction()
 
-# xvs_lab_test(NAME COMMAND ... [TIMEOUT seconds]): a test through real network namespaces. Only one
-# of them runs at a time, beside tests of other kinds. It needs root: where it cannot run it exits
-# with 77 as above.
+# xvs_lab_test(NAME COMMAND ... [TIMEOUT seconds]): a test through real network namespaces. It needs
+# root: where it cannot run it exits with 77 as above.
 function(xvs_lab_test name)
     cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND" ${ARGN})
     if(NOT ARG_TIMEOUT)
         set(ARG_TIMEOUT 180)
     endif()
     xvs_test(${name} LABEL lab TIMEOUT ${ARG_TIMEOUT} COMMAND ${ARG_COMMAND})
-    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK lab)
 endfunction()
