@@ -108,15 +108,21 @@ std::string number_text(std::uint64_t number, bool exact) {
 }
 
 template <class Five>
-std::string numbers_text(const Five& numbers, bool exact) {
-    return number_text(numbers.connections, exact) + number_text(numbers.packets_in, exact) +
-           number_text(numbers.packets_out, exact) + number_text(numbers.bytes_in, exact) +
+std::string numbers_text(const Five& numbers, bool exact, bool exact_packets) {
+    return number_text(numbers.connections, exact_packets) +
+           number_text(numbers.packets_in, exact_packets) +
+           number_text(numbers.packets_out, exact_packets) + number_text(numbers.bytes_in, exact) +
            number_text(numbers.bytes_out, exact) + '\n';
 }
 
-std::string statistics_text(const model::Statistics& statistics, const Format& format) {
-    return format.layout == Layout::Statistics ? numbers_text(statistics.counters, format.exact)
-                                               : numbers_text(statistics.rates, format.exact);
+std::string statistics_text(const model::Statistics& statistics,
+                            const Format& format,
+                            bool of_destination) {
+    if (format.layout == Layout::Statistics) {
+        return numbers_text(statistics.counters, format.exact, format.exact);
+    }
+    // ipvsadm never shortens a destination's connections and packets a second.
+    return numbers_text(statistics.rates, format.exact, format.exact || of_destination);
 }
 
 std::string tunnel_rule(const model::TunnelOptions& tunnel) {
@@ -183,7 +189,8 @@ std::string destination_text(const control::DestinationStatus& status,
                                    : "");
         case Layout::Statistics:
         case Layout::Rate:
-            return fmt::format("  -> {:<28}", real) + statistics_text(status.statistics, format);
+            return fmt::format("  -> {:<28}", real) +
+                   statistics_text(status.statistics, format, true);
         case Layout::Thresholds:
             return fmt::format("  -> {:<28} {:<10} {:<10} {}",
                                real,
@@ -299,7 +306,7 @@ std::string service_text(const ListedService& listed, const Format& format) {
         text = rule_text(service, format.numeric);
     } else if (format.layout == Layout::Statistics || format.layout == Layout::Rate) {
         text = fmt::format("{:<33}", service_name(service.key, format.numeric)) +
-               statistics_text(listed.status.statistics, format);
+               statistics_text(listed.status.statistics, format, false);
     } else {
         text = line_text(service, format.numeric);
     }
@@ -328,7 +335,7 @@ std::string connection_text(const model::ConnectionInfo& connection, const Forma
         name(connection.client),
         name(connection.virtual_endpoint));
     if (format.persistence_columns && !connection.persistence_engine.empty()) {
-        return text + fmt::format("{:<18} {:<16} {}\n",
+        return text + fmt::format("{:<16} {:<18} {}\n",
                                   name(connection.real),
                                   connection.persistence_engine,
                                   connection.persistence_data);

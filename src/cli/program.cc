@@ -2,7 +2,7 @@
 
 #include <istream>
 #include <ostream>
-#include <sstream>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -71,15 +71,21 @@ Outcome<int> Program::execute(const Command& command, bool restoring) {
     }
     Operation operation = Operation::Other;
     const auto status = edit(command, operation);
-    return status ? 0 : report(operation, status.error(), kFailed);
+    if (status) return 0;
+    streams_.out.flush();
+    streams_.err << message(operation, status.error());
+    return kFailed;
 }
 
-int Program::report(Operation operation, const Error& error, int status) {
-    streams_.out.flush();
-    streams_.err << error_text(operation, error) << '\n';
+std::string Program::message(Operation operation, const Error& error) const {
+    std::string text = error_text(operation, error) + '\n';
     // The protocol carries codes alone; a sentence is the client's own and tells more.
-    if (!error.context.empty()) streams_.err << name_ << ": " << error.context << '\n';
-    return status;
+    if (!error.context.empty()) text += fmt::format("{}: {}\n", name_, error.context);
+    return text;
+}
+
+tl::unexpected<Exit> Program::list_failed(Operation operation, const Error& error) const {
+    return tl::unexpected(Exit{.status = kListFailed, .message = message(operation, error)});
 }
 
 Status Program::edit(const Command& command, Operation& operation) {
@@ -120,17 +126,21 @@ Status Program::edit(const Command& command, Operation& operation) {
     }
 }
 
-// Each line is a command line, which may begin with the program's name. Blanks part the words;
-// there are no quotes and no comments.
+// Each line is a command line. Blanks part the words, there are no quotes and no comments; the
+// program's name is passed over wherever it stands.
 Outcome<int> Program::restore() {
+    static constexpr std::string_view kBlanks = " \t\r";
     int status = 0;
     std::string line;
     while (std::getline(streams_.in, line)) {
-        std::istringstream stream(line);
         std::vector<std::string> words;
-        for (std::string word; stream >> word;)
-            words.push_back(std::move(word));
-        if (!words.empty() && words.front() == "ipvsadm") words.erase(words.begin());
+        for (std::size_t start = line.find_first_not_of(kBlanks); start != std::string::npos;) {
+            const std::size_t end = line.find_first_of(kBlanks, start);
+            words.push_back(line.substr(start, end - start));
+            start = line.find_first_not_of(kBlanks, end);
+        }
+        std::erase_if(words,
+                      [](const auto& word) { return word == "ipvsadm" || word == "xvsadm"; });
         if (words.empty()) continue;
         const auto result = execute(std::move(words), true);
         if (!result) return result;
@@ -150,17 +160,17 @@ Outcome<int> Program::list(const Command& command) {
 
 Outcome<int> Program::list_services(const Format& format, bool with_version) {
     auto services = client_->services();
-    if (!services) return report(Operation::Other, services.error(), kListFailed);
+    if (!services) return list_failed(Operation::Other, services.error());
     if (with_version) {
         const auto info = client_->info();
-        if (!info) return report(Operation::Other, info.error(), kListFailed);
+        if (!info) return list_failed(Operation::Other, info.error());
         streams_.out << version_line(info->version, info->table_size);
     }
     streams_.out << table_header(format);
     if (format.sorted) sort_services(*services);
     for (auto& status : *services) {
         auto destinations = client_->destinations(status.service.key);
-        if (!destinations) return report(Operation::Other, destinations.error(), kListFailed);
+        if (!destinations) return list_failed(Operation::Other, destinations.error());
         if (format.sorted) sort_destinations(*destinations);
         streams_.out << service_text({std::move(status), *std::move(destinations)}, format);
     }
@@ -169,9 +179,9 @@ Outcome<int> Program::list_services(const Format& format, bool with_version) {
 
 Outcome<int> Program::list_service(const Command& command, const Format& format) {
     auto status = client_->get_service(command.service.key);
-    if (!status) return report(Operation::GetService, status.error(), kListFailed);
+    if (!status) return list_failed(Operation::GetService, status.error());
     auto destinations = client_->destinations(command.service.key);
-    if (!destinations) return report(Operation::Other, destinations.error(), kListFailed);
+    if (!destinations) return list_failed(Operation::Other, destinations.error());
     if (format.sorted) sort_destinations(*destinations);
     streams_.out << table_header(format)
                  << service_text({*std::move(status), *std::move(destinations)}, format);
@@ -183,12 +193,13 @@ Outcome<int> Program::list_connections(const Format& format) {
     const auto status = client_->for_each_connection([&](const model::ConnectionInfo& connection) {
         streams_.out << connection_text(connection, format);
     });
-    return status ? 0 : report(Operation::Other, status.error(), kListFailed);
+    if (!status) return list_failed(Operation::Other, status.error());
+    return 0;
 }
 
 Outcome<int> Program::list_daemons() {
     const auto daemons = client_->daemons();
-    if (!daemons) return report(Operation::Other, daemons.error(), kListFailed);
+    if (!daemons) return list_failed(Operation::Other, daemons.error());
     for (const auto& daemon : *daemons)
         streams_.out << daemon_text(daemon);
     return 0;
@@ -196,7 +207,7 @@ Outcome<int> Program::list_daemons() {
 
 Outcome<int> Program::list_timeouts() {
     const auto timeouts = client_->timeouts();
-    if (!timeouts) return report(Operation::Other, timeouts.error(), kListFailed);
+    if (!timeouts) return list_failed(Operation::Other, timeouts.error());
     streams_.out << timeouts_text(*timeouts);
     return 0;
 }

@@ -47,7 +47,9 @@ private:
     Outcome<int> list_daemons();
     Outcome<int> list_timeouts();
     Status edit(const Command& command, Operation& operation);
-    int report(Operation operation, const Error& error, int status);
+    [[nodiscard]] std::string message(Operation operation, const Error& error) const;
+    // A listing that fails ends the program, even in the middle of -R.
+    [[nodiscard]] tl::unexpected<Exit> list_failed(Operation operation, const Error& error) const;
 
     std::string name_;
     Streams streams_;

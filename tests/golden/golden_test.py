@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Replays what kernel IPVS and ipvsadm 1.31 were recorded to say, through xvsadm and a director.
+"""Replays what ipvsadm 1.31 was recorded to say, through xvsadm and a director.
 
 usage: golden_test.py XVSADM DIRECTOR CASES
 
@@ -28,13 +28,13 @@ NETWORK = (
 class Director:
     """A director without services, for as long as the block lasts."""
 
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, arguments):
+        self.command = [program, *arguments]
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.program], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"{self.program} did not start")
+            raise RuntimeError(f"{self.command} did not start")
         return self
 
     def __exit__(self, *_):
@@ -76,7 +76,7 @@ def comparable(case, result):
 
 def differences(xvsadm, director, case):
     """Yields what came out otherwise than recorded."""
-    with Director(director):
+    with Director(director, case.get("director", ())):
         for words, status in zip(case["setup"], case["setup_rc"]):
             if run(xvsadm, shlex.split(words))["rc"] != status:
                 yield "setup", words, status
