@@ -1,0 +1,39 @@
+// Services and settings as text: the lines of ipvsadm -S, and of what -S leaves out (thresholds,
+// timeouts, sync daemons). docs/state-file.md describes the format.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "control/service_manager.h"
+#include "model/sync_daemon.h"
+
+namespace xvs::control {
+
+struct SavedService {
+    model::VirtualService service;
+    std::vector<model::Destination> destinations;  // in the order they are to be added
+};
+
+struct SavedState {
+    model::Timeouts timeouts;
+    std::vector<model::SyncDaemon> daemons;
+    std::vector<SavedService> services;
+};
+
+inline constexpr std::string_view kStateFirstLine = "# xvs services 1\n";
+inline constexpr std::string_view kStateLastLine = "# end\n";
+
+// Each returns whole lines.
+[[nodiscard]] std::string to_text(const model::Timeouts& timeouts);
+[[nodiscard]] std::string to_text(const model::SyncDaemon& daemon);
+// `destinations` as they are listed, newest first; the text names the oldest first.
+[[nodiscard]] std::string to_text(const model::VirtualService& service,
+                                  const std::vector<DestinationStatus>& destinations);
+
+// Of a whole file, first and last line included. InvalidArgument names the line.
+[[nodiscard]] Result<SavedState> parse_state(std::string_view text);
+
+}  // namespace xvs::control
