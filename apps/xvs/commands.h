@@ -23,6 +23,7 @@ struct Invocation {
 int complain(const Error& error);
 
 void add_demo(CLI::App& app, Invocation& invocation);
+void add_doctor(CLI::App& app, Invocation& invocation);
 void add_lab(CLI::App& app, Invocation& invocation);
 void add_lab_server(CLI::App& app, Invocation& invocation);
 void add_real_server(CLI::App& app, Invocation& invocation);

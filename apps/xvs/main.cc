@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
     xvs::app::Invocation invocation;
     xvs::app::add_demo(app, invocation);
     xvs::app::add_lab(app, invocation);
+    xvs::app::add_doctor(app, invocation);
     xvs::app::add_real_server(app, invocation);
     xvs::app::add_lab_server(app, invocation);
 
