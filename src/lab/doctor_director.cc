@@ -110,7 +110,7 @@ private:
     // A real server that answers the VIP must hand the answer to us: it is a client's address as
     // good as any, off its own link.
     Status examine_gateway(const Pair& pair) {
-        const auto route = find_route(pair.real);
+        const auto route = find_route_from_own(pair.real, pair.vip);
         if (!route) return fail(route.error());
         const auto mac = resolve(route->interface, route->next_hop(pair.real));
         if (!mac) return fail(mac.error());
@@ -149,7 +149,7 @@ private:
     }
 
     Status examine_direct_route(const Pair& pair) {
-        const auto route = find_route(pair.real);
+        const auto route = find_route_from_own(pair.real, pair.vip);
         if (!route) return fail(route.error());
         if (route->gateway) {
             add(Health::Ill,
@@ -211,7 +211,7 @@ private:
     }
 
     Status examine_tunnel(const Pair& pair) {
-        const auto route = find_route(pair.real);
+        const auto route = find_route_from_own(pair.real, pair.vip);
         if (!route) return fail(route.error());
         const auto mac = resolve(route->interface, route->next_hop(pair.real));
         if (!mac) return fail(mac.error());

@@ -75,6 +75,9 @@ public:
 
     [[nodiscard]] Process& director() noexcept { return director_; }
 
+    // The process that takes this laboratory down should this one die.
+    [[nodiscard]] pid_t reaper() const noexcept { return reaper_.pid(); }
+
     // Adds the plan's services of the family by xvsadm.
     [[nodiscard]] Status configure(net::Family family);
 

@@ -179,7 +179,9 @@ private:
 
     void add_vip() {
         ip("director", fmt::format("addr add {}/32 dev eth0", plan_.vip.v4.to_string()));
-        ip("director", fmt::format("addr add {}/128 dev eth0", plan_.vip.v6.to_string()));
+        // Deprecated: no source address for what the director sends itself.
+        ip("director",
+           fmt::format("addr add {}/128 dev eth0 preferred_lft 0", plan_.vip.v6.to_string()));
     }
 
     void add_real_servers(std::string_view net4, std::string_view net6, unsigned mtu) {

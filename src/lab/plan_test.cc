@@ -62,7 +62,8 @@ TEST(Plan, EveryMethodHoldsTheVipOnTheDirectorInBothFamilies) {
     for (const auto method : kMethods) {
         const Plan plan = plan_of(method);
         EXPECT_THAT(steps_on(plan, "director"), Contains("ip addr add 192.0.2.1/32 dev eth0"));
-        EXPECT_THAT(steps_on(plan, "director"), Contains("ip addr add 2001:db8:1::1/128 dev eth0"));
+        EXPECT_THAT(steps_on(plan, "director"),
+                    Contains("ip addr add 2001:db8:1::1/128 dev eth0 preferred_lft 0"));
     }
 }
 

@@ -218,6 +218,29 @@ Result<Route> find_route(const net::IpAddress& destination) {
     return route;
 }
 
+Result<Route> find_route_from_own(const net::IpAddress& destination, const net::IpAddress& vip) {
+    auto route = find_route(destination);
+    if (!route || route->source != vip) return route;
+    const auto said = run_checked({"ip",
+                                   family_option(vip.family()),
+                                   "-o",
+                                   "addr",
+                                   "show",
+                                   "dev",
+                                   route->interface,
+                                   "scope",
+                                   "global"});
+    if (!said) return fail(said.error());
+    std::istringstream words(*said);
+    std::string value;
+    for (std::string key; words >> key;) {
+        if ((key != "inet" && key != "inet6") || !(words >> value)) continue;
+        const auto own = net::IpAddress::parse(value.substr(0, value.find('/')));
+        if (own && *own != vip) route->source = *own;
+    }
+    return route;
+}
+
 Result<net::MacAddress> resolve(const std::string& interface, const net::IpAddress& neighbour) {
     // A ping makes the kernel ask; whether it is answered does not matter.
     const auto deadline = SteadyClock::now() + std::chrono::seconds(2);

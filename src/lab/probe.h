@@ -28,6 +28,11 @@ struct Route {
 
 [[nodiscard]] Result<Route> find_route(const net::IpAddress& destination);
 
+// As find_route(), with a source that is not `vip`: the kernel may choose the VIP, for it is a
+// local address as good as any.
+[[nodiscard]] Result<Route> find_route_from_own(const net::IpAddress& destination,
+                                                const net::IpAddress& vip);
+
 // Asks for a neighbour's MAC address and waits a little; fails when nobody answers.
 [[nodiscard]] Result<net::MacAddress> resolve(const std::string& interface,
                                               const net::IpAddress& neighbour);
