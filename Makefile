@@ -39,7 +39,7 @@ tidy: bootstrap  ## Run clang-tidy over what changed since its last run
 	@tools/clang_tidy.py build/clang
 
 fuzz: bootstrap  ## Run each fuzz target for SECONDS_EACH=60 seconds
-	@tools/build.sh fuzz
+	@tools/build.sh fuzz fuzz_targets
 	@tools/fuzz.sh build/fuzz $(SECONDS_EACH)
 
 differential: bootstrap  ## Compare the scenarios with kernel IPVS (XVS_IPVS_KERNEL: its runner)

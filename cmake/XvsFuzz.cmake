@@ -1,6 +1,9 @@
 # xvs_fuzz_target(NAME SOURCES ... DEPS ... CORPUS directory): LLVMFuzzerTestOneInput() in SOURCES,
 # built as NAME_fuzz. With XVS_FUZZ it is a libFuzzer program, which `make fuzz` runs. In every other
 # build it replays the files of CORPUS (fuzz/corpus/NAME unless given) as test fuzz-smoke.NAME.
+# The target fuzz_targets builds all of them and nothing else.
+add_custom_target(fuzz_targets)
+
 function(xvs_fuzz_target name)
     cmake_parse_arguments(ARG "" "CORPUS" "SOURCES;DEPS" ${ARGN})
     if(NOT ARG_CORPUS)
@@ -14,6 +17,7 @@ function(xvs_fuzz_target name)
     # The fuzzer's entry point has no declaration anywhere.
     target_compile_options(${target} PRIVATE -Wno-missing-declarations)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    add_dependencies(fuzz_targets ${target})
     if(XVS_FUZZ)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     else()

@@ -12,8 +12,15 @@ for target in "$build"/fuzz/*_fuzz; do
     name=$(basename "$target" _fuzz)
     mkdir -p "$build/corpus/$name" "$build/crashes"
     echo "== $name: $seconds seconds"
-    "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-        -artifact_prefix="$build/crashes/$name-" -verbosity=0 \
-        "$build/corpus/$name" "$source/fuzz/corpus/$name" || failed="$failed $name"
+    log=$build/$name.log
+    if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -artifact_prefix="$build/crashes/$name-" \
+        "$build/corpus/$name" "$source/fuzz/corpus/$name" >"$log" 2>&1; then
+        sed -n 's/^stat::number_of_executed_units: */inputs run: /p;
+                s/^stat::new_units_added: */new inputs that reached new code: /p' "$log"
+    else
+        failed="$failed $name"
+        tail -n 60 "$log"
+    fi
 done
 [ -z "$failed" ] || { echo "fuzz.sh: failed:$failed (inputs in $build/crashes)" >&2; exit 1; }
