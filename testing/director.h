@@ -43,8 +43,8 @@ struct Sent {
     std::size_t outer_size = 0;  // of an encapsulated super-packet
     xvs_reason reason = XVS_REASON_SERVICE;
 
-    friend bool operator==(const Sent& sent, const Packet& packet) {
-        return packet.matches(sent.packet);
+    friend bool operator==(const Sent& sent, const Packet& expected) {
+        return expected.matches(sent.packet);
     }
 };
 
