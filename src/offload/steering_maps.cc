@@ -29,7 +29,7 @@ xvs_endpoint_key make_key(const net::IpAddress& address) {
 }
 
 template <class Prefix>
-Prefix make_prefix(const LocalPrefix& from) {
+Prefix make_prefix(const net::Prefix& from) {
     Prefix prefix{};
     prefix.length = from.length;
     std::memcpy(prefix.address, from.address.bytes().data(), sizeof(prefix.address));
@@ -82,17 +82,17 @@ void SteeringMaps::remove_address(const net::IpAddress& address) {
     addresses_.erase(found);
 }
 
-void SteeringMaps::set_local_prefixes(const std::set<LocalPrefix>& prefixes) {
-    for (const LocalPrefix& prefix : prefixes) {
+void SteeringMaps::set_local_prefixes(const std::set<net::Prefix>& prefixes) {
+    for (const net::Prefix& prefix : prefixes) {
         if (!prefixes_.contains(prefix)) insert_prefix(prefix);
     }
-    for (const LocalPrefix& prefix : prefixes_) {
+    for (const net::Prefix& prefix : prefixes_) {
         if (!prefixes.contains(prefix)) erase_prefix(prefix);
     }
     prefixes_ = prefixes;
 }
 
-void SteeringMaps::insert_prefix(const LocalPrefix& prefix) {
+void SteeringMaps::insert_prefix(const net::Prefix& prefix) {
     if (prefix.address.family() == net::Family::Ipv4) {
         const auto key = make_prefix<xvs_prefix4>(prefix);
         insert(
@@ -104,7 +104,7 @@ void SteeringMaps::insert_prefix(const LocalPrefix& prefix) {
     }
 }
 
-void SteeringMaps::erase_prefix(const LocalPrefix& prefix) {
+void SteeringMaps::erase_prefix(const net::Prefix& prefix) {
     if (prefix.address.family() == net::Family::Ipv4) {
         const auto key = make_prefix<xvs_prefix4>(prefix);
         erase(program_.map(SteeringMap::Local4), &key);

@@ -6,19 +6,12 @@
 #include <set>
 
 #include "engine/steering.h"
+#include "net/prefix.h"
 #include "offload/steer_layout.h"
 
 namespace xvs::offload {
 
 class SteeringProgram;
-
-// A prefix whose addresses the routing table calls this host's own.
-struct LocalPrefix {
-    net::IpAddress address;
-    std::uint8_t length = 0;
-
-    auto operator<=>(const LocalPrefix&) const noexcept = default;
-};
 
 // A map that is full is logged when that begins, not for each key that finds no room.
 class SteeringMaps final : public engine::Steering {
@@ -34,7 +27,7 @@ public:
     void remove_address(const net::IpAddress& address) override;
 
     // Makes these the local prefixes; what changed is all that costs. Thread: as above.
-    void set_local_prefixes(const std::set<LocalPrefix>& prefixes);
+    void set_local_prefixes(const std::set<net::Prefix>& prefixes);
 
 private:
     struct KeyOrder {
@@ -45,13 +38,13 @@ private:
 
     void insert(int map, const char* what, std::uint32_t limit, const void* key);
     void erase(int map, const void* key);
-    void insert_prefix(const LocalPrefix& prefix);
-    void erase_prefix(const LocalPrefix& prefix);
+    void insert_prefix(const net::Prefix& prefix);
+    void erase_prefix(const net::Prefix& prefix);
 
     const SteeringProgram& program_;
     Counts nat_sources_;
     Counts addresses_;
-    std::set<LocalPrefix> prefixes_;
+    std::set<net::Prefix> prefixes_;
     std::set<int> full_;  // maps whose being full was logged
 };
 

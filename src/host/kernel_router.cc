@@ -1,0 +1,251 @@
+#include "host/kernel_router.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+namespace xvs::host {
+namespace {
+
+std::uint8_t family_number(const net::IpAddress& address) noexcept {
+    return address.family() == net::Family::Ipv4 ? AF_INET : AF_INET6;
+}
+
+std::span<const std::byte> bytes_of(const net::IpAddress& address) noexcept {
+    return {address.bytes().data(), address.size()};
+}
+
+engine::Route unreachable() noexcept {
+    return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KernelRouter>> KernelRouter::open(const Mirror& mirror,
+                                                         flow::NextHopTable& next_hops,
+                                                         const Clock& clock,
+                                                         std::array<std::uint32_t, 2> seed) {
+    auto socket = NetlinkSocket::open();
+    if (!socket) return fail(socket.error());
+    return std::unique_ptr<KernelRouter>(
+        new KernelRouter(mirror, next_hops, clock, seed, std::move(*socket)));
+}
+
+KernelRouter::KernelRouter(const Mirror& mirror,
+                           flow::NextHopTable& next_hops,
+                           const Clock& clock,
+                           std::array<std::uint32_t, 2> seed,
+                           NetlinkSocket socket)
+    : mirror_(mirror),
+      next_hops_(next_hops),
+      clock_(clock),
+      seed_(seed),
+      socket_(std::move(socket)),
+      index_(next_hops.capacity(), seed),
+      answers_(kAnswers),
+      uses_(next_hops.capacity()) {}
+
+engine::Route KernelRouter::find_route(const net::IpAddress& destination,
+                                       const net::IpAddress& source) noexcept {
+    Answer& answer = place_of(destination, source);
+    if (!is_valid(answer) || answer.destination != destination || answer.source != source) {
+        answer.route = ask(destination, source);
+        answer.destination = destination;
+        answer.source = source;
+        answer.epoch = epoch_;
+        answer.until = clock_.now() + kAnswerLife;
+        const bool has_hop = answer.route.kind == engine::RouteKind::Unicast;
+        answer.generation = has_hop ? next_hops_[answer.route.next_hop].generation : 0;
+    }
+    if (answer.route.kind == engine::RouteKind::Unicast)
+        uses_[answer.route.next_hop].asked_at = clock_.now();
+    return answer.route;
+}
+
+// One place an address: whoever comes to it later has it.
+KernelRouter::Answer& KernelRouter::place_of(const net::IpAddress& destination,
+                                             const net::IpAddress& source) noexcept {
+    static_assert((kAnswers & (kAnswers - 1)) == 0);
+    return answers_[hash_addresses(seed_, destination, source, 0) & (kAnswers - 1)];
+}
+
+bool KernelRouter::is_valid(const Answer& answer) const noexcept {
+    if (answer.epoch != epoch_ || clock_.now() >= answer.until) return false;
+    return answer.route.kind != engine::RouteKind::Unicast ||
+           next_hops_.is_current(answer.route.next_hop, answer.generation);
+}
+
+engine::Route KernelRouter::ask(const net::IpAddress& destination,
+                                const net::IpAddress& source) noexcept {
+    RouteEntry found;
+    int error = look_up(destination, source, found);
+    // Linux looks for no way from an address that is not its own.
+    if (error != 0 && !source.is_unspecified()) error = look_up(destination, {}, found);
+    if (error != 0) return unreachable();
+    if (found.type == RTN_LOCAL || found.type == RTN_ANYCAST) {
+        engine::Route route;
+        route.kind = engine::RouteKind::Local;
+        route.source = found.source.is_unspecified() ? destination : found.source;
+        return route;
+    }
+    const Link* link = mirror_.find_link(found.ifindex);
+    if (found.type != RTN_UNICAST || link == nullptr) return unreachable();
+    const std::uint32_t hop = intern(*link, found.gateway.value_or(destination));
+    if (hop == XVS_NONE) return unreachable();
+    return engine::Route{.kind = engine::RouteKind::Unicast,
+                         .next_hop = hop,
+                         .mtu = found.mtu != 0 ? std::min(found.mtu, link->mtu) : link->mtu,
+                         .source = found.source};
+}
+
+int KernelRouter::look_up(const net::IpAddress& destination,
+                          const net::IpAddress& source,
+                          RouteEntry& found) noexcept {
+    NetlinkRequest request(RTM_GETROUTE, 0);
+    auto& header = request.add_header<rtmsg>();
+    const auto bits = static_cast<std::uint8_t>(destination.size() * 8);
+    header.rtm_family = family_number(destination);
+    header.rtm_dst_len = bits;
+    request.put(RTA_DST, bytes_of(destination));
+    if (!source.is_unspecified() && source.family() == destination.family()) {
+        header.rtm_src_len = bits;
+        request.put(RTA_SRC, bytes_of(source));
+    }
+    bool has_answer = false;
+    const int error = socket_.query(request, [&](const nlmsghdr& message) {
+        if (const auto route = parse_route(message)) {
+            found = *route;
+            has_answer = true;
+        }
+    });
+    if (error != 0) return error;
+    return has_answer ? 0 : EIO;
+}
+
+std::uint32_t KernelRouter::intern(const Link& link, const net::IpAddress& gateway) noexcept {
+    if (const std::uint32_t known = index_.find(link.ifindex, gateway); known != XVS_NONE)
+        return known;
+    std::uint32_t index = next_hops_.allocate();
+    if (index == XVS_NONE) {
+        free_idle();
+        index = next_hops_.allocate();
+        if (index == XVS_NONE) return XVS_NONE;
+    }
+    index_.insert(index, link.ifindex, gateway);
+    fill(index, link, gateway);
+    return index;
+}
+
+void KernelRouter::fill(std::uint32_t index,
+                        const Link& link,
+                        const net::IpAddress& gateway) noexcept {
+    xvs_next_hop& hop = next_hops_[index];
+    uses_[index] = Use{.asked_at = clock_.now(), .resolved_at = {}};
+    hop.interface = link.ifindex;
+    hop.mtu = link.mtu;
+    hop.flags = link.has_link_header() ? XVS_HOP_LINK_HEADER : 0;
+    hop.family = static_cast<std::uint8_t>(gateway.family());
+    std::memcpy(hop.gateway, gateway.bytes().data(), sizeof(hop.gateway));
+    if (!link.has_neighbours()) {
+        // Where nobody asks for addresses, Linux sends to the interface's own.
+        next_hops_.resolve(index, link.mac, link.mac);
+        return;
+    }
+    if (const Neighbour* neighbour = mirror_.find_neighbour(link.ifindex, gateway))
+        take_neighbour(index, *neighbour);
+}
+
+void KernelRouter::take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept {
+    const Link* link = mirror_.find_link(neighbour.ifindex);
+    if (link == nullptr || !link->has_neighbours()) return;
+    if (!neighbour.is_resolved()) return next_hops_.unresolve(index);
+    next_hops_.resolve(index, neighbour.mac, link->mac);
+    // Nothing that the kernel sends keeps the neighbour fresh: XVS's packets pass it by.
+    if (neighbour.is_stale() && clock_.now() - uses_[index].asked_at < kIdleLife)
+        use_neighbour(index);
+}
+
+void KernelRouter::resolve(std::uint32_t index) noexcept {
+    Use& use = uses_[index];
+    const Nanoseconds now = clock_.now();
+    use.asked_at = now;
+    if (use.resolved_at != Nanoseconds{} && now - use.resolved_at < kResolveInterval) return;
+    use.resolved_at = now;
+    use_neighbour(index);
+}
+
+// Has Linux ask for the neighbour, or confirm what it knows, as if it had a packet to send.
+void KernelRouter::use_neighbour(std::uint32_t index) noexcept {
+    const net::IpAddress& gateway = index_.gateway_of(index);
+    NetlinkRequest request(RTM_NEWNEIGH, NLM_F_CREATE);
+    auto& header = request.add_header<ndmsg>();
+    header.ndm_family = family_number(gateway);
+    header.ndm_ifindex = static_cast<int>(index_.interface_of(index));
+    header.ndm_flags = NTF_USE;
+    header.ndm_state = NUD_NONE;
+    request.put(NDA_DST, bytes_of(gateway));
+    // An interface that is down takes no request; its routes go, and the next hop with them.
+    static_cast<void>(socket_.execute(request));
+}
+
+bool KernelRouter::is_local(const net::IpAddress& address) noexcept {
+    return mirror_.is_local(address);
+}
+
+bool KernelRouter::is_broadcast(const net::IpAddress& address) noexcept {
+    RouteEntry found;
+    return look_up(address, {}, found) == 0 && found.type == RTN_BROADCAST;
+}
+
+bool KernelRouter::neighbour_changed(const Neighbour& neighbour) noexcept {
+    const std::uint32_t index = index_.find(neighbour.ifindex, neighbour.address);
+    if (index == XVS_NONE) return false;
+    take_neighbour(index, neighbour);
+    return neighbour.is_resolved();
+}
+
+void KernelRouter::neighbour_gone(const Neighbour& neighbour) noexcept {
+    const std::uint32_t index = index_.find(neighbour.ifindex, neighbour.address);
+    const Link* link = mirror_.find_link(neighbour.ifindex);
+    if (index != XVS_NONE && link != nullptr && link->has_neighbours()) next_hops_.unresolve(index);
+}
+
+void KernelRouter::link_changed(const Link& link) noexcept {
+    index_.for_each([&](std::uint32_t index) {
+        if (index_.interface_of(index) == link.ifindex) fill(index, link, index_.gateway_of(index));
+    });
+}
+
+void KernelRouter::link_gone(const Link& link) noexcept {
+    index_.for_each([&](std::uint32_t index) {
+        if (index_.interface_of(index) != link.ifindex) return;
+        index_.erase(index);
+        next_hops_.free(index);
+    });
+}
+
+void KernelRouter::routes_changed() noexcept {
+    ++epoch_;
+    index_.for_each([&](std::uint32_t index) { next_hops_.invalidate(index); });
+}
+
+void KernelRouter::free_idle() noexcept {
+    const Nanoseconds now = clock_.now();
+    if (now - freed_at_ < std::chrono::seconds(1)) return;
+    freed_at_ = now;
+    // Those who still name one of them look their way up again.
+    for (const Nanoseconds life : {Nanoseconds(kIdleLife), Nanoseconds(kIdleLife) / 15}) {
+        const std::uint32_t before = next_hops_.size();
+        index_.for_each([&](std::uint32_t index) {
+            if (now - uses_[index].asked_at < life) return;
+            index_.erase(index);
+            next_hops_.free(index);
+        });
+        if (next_hops_.size() < before) return;
+    }
+}
+
+}  // namespace xvs::host

@@ -1,0 +1,99 @@
+// KernelRouter: ways and neighbours as Linux's routing tables have them, kept as next-hop records.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "engine/router.h"
+#include "flow/next_hop_table.h"
+#include "host/mirror.h"
+#include "host/neighbour_index.h"
+#include "host/netlink_socket.h"
+
+namespace xvs::host {
+
+// Thread: find_route() and resolve() by the worker, the rest by the control thread; all of it under
+// the worker's gate. Nothing allocates but open().
+class KernelRouter final : public engine::Router {
+public:
+    // Answers of Linux that are remembered, each for kAnswerLife at most: a path MTU changes
+    // without an event.
+    static constexpr std::size_t kAnswers = 1u << 15;
+    static constexpr std::chrono::seconds kAnswerLife{10};
+    // A neighbour is asked for at most this often.
+    static constexpr std::chrono::milliseconds kResolveInterval{500};
+    // Next hops that nobody asked for this long may be given up.
+    static constexpr std::chrono::minutes kIdleLife{15};
+
+    // `mirror`, `next_hops` and `clock` must outlive the router. `seed` keys its hashes.
+    [[nodiscard]] static Result<std::unique_ptr<KernelRouter>> open(
+        const Mirror& mirror,
+        flow::NextHopTable& next_hops,
+        const Clock& clock,
+        std::array<std::uint32_t, 2> seed);
+
+    engine::Route find_route(const net::IpAddress& destination,
+                             const net::IpAddress& source) noexcept override;
+    void resolve(std::uint32_t index) noexcept override;
+    [[nodiscard]] bool is_local(const net::IpAddress& address) noexcept override;
+    [[nodiscard]] bool is_broadcast(const net::IpAddress& address) noexcept override;
+
+    // What the mirror tells. Returns whether packets that waited for a neighbour can go now.
+    bool neighbour_changed(const Neighbour& neighbour) noexcept;
+    void neighbour_gone(const Neighbour& neighbour) noexcept;
+    void link_changed(const Link& link) noexcept;
+    void link_gone(const Link& link) noexcept;
+    // Every answer may be another now, and so may be every next hop.
+    void routes_changed() noexcept;
+
+private:
+    struct Answer {
+        net::IpAddress destination;
+        net::IpAddress source;
+        std::uint64_t epoch = 0;  // 0: none
+        Nanoseconds until{};
+        std::uint32_t generation = 0;  // of the next hop
+        engine::Route route;
+    };
+
+    struct Use {
+        Nanoseconds asked_at{};     // by find_route() or resolve()
+        Nanoseconds resolved_at{};  // when Linux was asked for the neighbour
+    };
+
+    KernelRouter(const Mirror& mirror,
+                 flow::NextHopTable& next_hops,
+                 const Clock& clock,
+                 std::array<std::uint32_t, 2> seed,
+                 NetlinkSocket socket);
+
+    [[nodiscard]] Answer& place_of(const net::IpAddress& destination,
+                                   const net::IpAddress& source) noexcept;
+    [[nodiscard]] bool is_valid(const Answer& answer) const noexcept;
+    [[nodiscard]] engine::Route ask(const net::IpAddress& destination,
+                                    const net::IpAddress& source) noexcept;
+    [[nodiscard]] int look_up(const net::IpAddress& destination,
+                              const net::IpAddress& source,
+                              RouteEntry& found) noexcept;
+    [[nodiscard]] std::uint32_t intern(const Link& link, const net::IpAddress& gateway) noexcept;
+    void fill(std::uint32_t index, const Link& link, const net::IpAddress& gateway) noexcept;
+    void take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept;
+    void free_idle() noexcept;
+    void use_neighbour(std::uint32_t index) noexcept;
+
+    const Mirror& mirror_;
+    flow::NextHopTable& next_hops_;
+    const Clock& clock_;
+    std::array<std::uint32_t, 2> seed_;
+    NetlinkSocket socket_;
+    NeighbourIndex index_;
+    std::vector<Answer> answers_;
+    std::vector<Use> uses_;
+    std::uint64_t epoch_ = 1;
+    Nanoseconds freed_at_{};
+};
+
+}  // namespace xvs::host

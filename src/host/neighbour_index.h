@@ -1,0 +1,68 @@
+// NeighbourIndex: finds the next-hop record of an interface and a gateway.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "flow/layout.h"
+#include "net/address.h"
+
+namespace xvs::host {
+
+// Chains of record indices by hash; as many records as it was made for. Nothing allocates but the
+// constructor.
+class NeighbourIndex {
+public:
+    NeighbourIndex(std::uint32_t capacity, std::array<std::uint32_t, 2> seed);
+
+    // Returns the record's index, or XVS_NONE.
+    [[nodiscard]] std::uint32_t find(std::uint32_t interface,
+                                     const net::IpAddress& gateway) const noexcept;
+
+    // REQUIRES: neither the key nor the index is in.
+    void insert(std::uint32_t index,
+                std::uint32_t interface,
+                const net::IpAddress& gateway) noexcept;
+
+    // REQUIRES: the index is in.
+    void erase(std::uint32_t index) noexcept;
+
+    // Calls `visit(index)` for each record in it, which may erase that one.
+    template <class Visit>
+    void for_each(Visit&& visit) {
+        for (std::uint32_t index = 0; index < entries_.size(); ++index) {
+            if (entries_[index].interface != 0) visit(index);
+        }
+    }
+
+    [[nodiscard]] std::uint32_t interface_of(std::uint32_t index) const noexcept {
+        return entries_[index].interface;
+    }
+
+    [[nodiscard]] const net::IpAddress& gateway_of(std::uint32_t index) const noexcept {
+        return entries_[index].gateway;
+    }
+
+private:
+    struct Entry {
+        std::uint32_t interface = 0;  // 0: not in
+        std::uint32_t next = XVS_NONE;
+        net::IpAddress gateway;
+    };
+
+    [[nodiscard]] std::uint32_t chain_of(std::uint32_t interface,
+                                         const net::IpAddress& gateway) const noexcept;
+
+    std::array<std::uint32_t, 2> seed_;
+    std::vector<std::uint32_t> chains_;  // a power of two
+    std::vector<Entry> entries_;
+};
+
+// A keyed hash of two addresses and a number.
+[[nodiscard]] std::uint32_t hash_addresses(const std::array<std::uint32_t, 2>& seed,
+                                           const net::IpAddress& first,
+                                           const net::IpAddress& second,
+                                           std::uint32_t number) noexcept;
+
+}  // namespace xvs::host
