@@ -4,6 +4,7 @@
 #include <functional>
 #include <mutex>
 
+#include "base/gate.h"
 #include "control/service_manager.h"
 #include "engine/engine.h"
 
@@ -14,7 +15,7 @@ namespace xvs::control {
 class EngineServiceManager final : public ServiceManager {
 public:
     // `gate` is what the worker holds during a burst.
-    EngineServiceManager(engine::Engine& engine, std::mutex& gate) : engine_(engine), gate_(gate) {}
+    EngineServiceManager(engine::Engine& engine, Gate& gate) : engine_(engine), gate_(gate) {}
 
     Status add_service(const model::VirtualService& service) override;
     Status edit_service(const model::VirtualService& service) override;
@@ -42,7 +43,7 @@ public:
 
 private:
     engine::Engine& engine_;
-    std::mutex& gate_;
+    Gate& gate_;
 };
 
 }  // namespace xvs::control

@@ -40,15 +40,9 @@ Error creation_error(int error) {
     return result;
 }
 
-// What each end is made with: no ARP, and no IPv6 address that would be generated.
 void put_end(NetlinkRequest& request, std::string_view name) {
     request.put_string(IFLA_IFNAME, name);
     request.put_u32(IFLA_MTU, kMtu);
-    const std::size_t families = request.begin_nest(IFLA_AF_SPEC);
-    const std::size_t ipv6 = request.begin_nest(AF_INET6);
-    request.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    request.end_nest(ipv6);
-    request.end_nest(families);
 }
 
 int create_pair(NetlinkSocket& socket) {
@@ -71,18 +65,26 @@ int create_pair(NetlinkSocket& socket) {
     return socket.execute(request);
 }
 
-int finish_end(NetlinkSocket& socket, std::uint32_t ifindex) {
+// Before the link is up: then an IPv6 address would be there already. A kernel without IPv6
+// refuses, and makes none.
+void keep_ipv6_silent(NetlinkSocket& socket, std::uint32_t ifindex) {
+    NetlinkRequest request(RTM_NEWLINK, 0);
+    request.add_header<ifinfomsg>().ifi_index = static_cast<int>(ifindex);
+    const std::size_t families = request.begin_nest(IFLA_AF_SPEC);
+    const std::size_t ipv6 = request.begin_nest(AF_INET6);
+    request.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    request.end_nest(ipv6);
+    request.end_nest(families);
+    static_cast<void>(socket.execute(request));
+}
+
+int bring_up(NetlinkSocket& socket, std::uint32_t ifindex) {
     NetlinkRequest request(RTM_NEWLINK, 0);
     auto& header = request.add_header<ifinfomsg>();
     header.ifi_index = static_cast<int>(ifindex);
     header.ifi_flags = IFF_UP | IFF_NOARP;
     header.ifi_change = IFF_UP | IFF_NOARP;
     request.put_string(IFLA_IFALIAS, kAlias);
-    const std::size_t families = request.begin_nest(IFLA_AF_SPEC);
-    const std::size_t ipv6 = request.begin_nest(AF_INET6);
-    request.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    request.end_nest(ipv6);
-    request.end_nest(families);
     return socket.execute(request);
 }
 
@@ -124,7 +126,8 @@ Status clear_name(NetlinkSocket& socket, std::string_view name) {
 Result<std::uint32_t> finish(NetlinkSocket& socket, std::string_view name) {
     const auto link = find_link(socket, name);
     if (!link) return fail(creation_error(ENODEV));
-    if (const int error = finish_end(socket, link->ifindex)) return fail(creation_error(error));
+    keep_ipv6_silent(socket, link->ifindex);
+    if (const int error = bring_up(socket, link->ifindex)) return fail(creation_error(error));
     // A virtio-net header has no word for these super-packets: the kernel cuts them on the way.
     turn_off_features(name, {"tx-sctp-segmentation"});
     if (!has_udp_super_packets()) turn_off_features(name, {"tx-udp-segmentation"});

@@ -1,0 +1,89 @@
+// Director: everything a running xvsd consists of, put together and taken apart in order.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/gate.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "control/engine_service_manager.h"
+#include "control/netlink/server.h"
+#include "control/sync_daemons.h"
+#include "host/setup_warnings.h"
+#include "offload/bpf_storage.h"
+#include "xvsd/host_events.h"
+#include "xvsd/instance.h"
+#include "xvsd/options.h"
+#include "xvsd/worker.h"
+
+namespace xvs::xvsd {
+
+class Director {
+public:
+    // Fails with one sentence: the cause and its remedy. REQUIRES: SIGTERM and SIGINT are blocked.
+    [[nodiscard]] static Result<std::unique_ptr<Director>> create(const Options& options,
+                                                                  Instance& instance);
+
+    Director(const Director&) = delete;
+    Director& operator=(const Director&) = delete;
+    ~Director();
+
+    // Serves until SIGTERM or SIGINT comes.
+    [[nodiscard]] Status run();
+
+private:
+    // How soon after a change of services, addresses or routes warnings are looked for, so that a
+    // thousand edits are looked at once.
+    static constexpr Nanoseconds kWarningDelay = std::chrono::milliseconds(500);
+    // How often a removed program is looked for where no event tells of it (TCX).
+    static constexpr Nanoseconds kRepairInterval = std::chrono::seconds(5);
+
+    Director(const Options& options, Instance& instance)
+        : options_(options), instance_(instance), events_(options.interfaces) {}
+
+    [[nodiscard]] Status make_tables();
+    [[nodiscard]] Status make_packet_path();
+    [[nodiscard]] Status check_interfaces() const;
+    [[nodiscard]] Status make_control();
+    [[nodiscard]] Status attach_private_link(offload::TcAttach how);
+    [[nodiscard]] Status load_program();
+    void log_start() const;
+
+    void handle(int fd);
+    void run_timers();
+    [[nodiscard]] int timeout_ms() const;
+    void warn();
+
+    const Options& options_;
+    Instance& instance_;
+    MonotonicClock clock_;
+    Gate gate_;
+    UniqueFd signals_;
+    bool is_stopping_ = false;
+    Nanoseconds repair_at_{};
+    std::optional<Nanoseconds> warn_at_;
+
+    // In the order in which one needs the other; they go in the reverse of it.
+    offload::BpfStorage storage_;
+    std::unique_ptr<flow::Tables> tables_;
+    HostEvents events_;
+    std::unique_ptr<host::Mirror> mirror_;
+    std::optional<host::PrivateLink> private_link_;
+    std::unique_ptr<offload::SteeringProgram> program_;
+    std::optional<offload::SteeringMaps> steering_;
+    std::optional<offload::TcHook> return_hook_;
+    std::optional<offload::TcHook> drop_hook_;
+    std::unique_ptr<io::SlowPathPort> port_;
+    std::unique_ptr<host::KernelRouter> router_;
+    std::optional<engine::Engine> engine_;
+    std::optional<offload::ServedInterfaces> served_;
+    std::optional<Worker> worker_;
+    std::optional<control::EngineServiceManager> services_;
+    control::SyncDaemons daemons_;
+    std::optional<control::netlink::RequestHandler> handler_;
+    std::unique_ptr<control::netlink::Server> server_;
+    std::optional<host::SetupWarnings> warnings_;
+};
+
+}  // namespace xvs::xvsd

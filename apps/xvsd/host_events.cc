@@ -1,0 +1,92 @@
+#include "xvsd/host_events.h"
+
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+namespace xvs::xvsd {
+
+void HostEvents::attach(const Followers& followers, const host::Mirror& mirror) {
+    followers_ = followers;
+    local_prefixes_changed(mirror.local_prefixes());
+    for (const auto& [ifindex, link] : mirror.links())
+        link_changed(link);
+}
+
+bool HostEvents::is_wanted(const host::Link& link) const {
+    if (!link.is_layer3() || followers_.private_link->is_part(link.ifindex)) return false;
+    return interfaces_.empty() ||
+           std::find(interfaces_.begin(), interfaces_.end(), link.name) != interfaces_.end();
+}
+
+void HostEvents::link_changed(const host::Link& link) {
+    has_changed_ = true;
+    if (followers_.router == nullptr) return;
+    followers_.router->link_changed(link);
+    if (is_wanted(link)) {
+        serve(link);
+    } else if (followers_.served->is_served(link.ifindex)) {
+        release(link);
+    } else if (!link.has_link_header()) {
+        followers_.port->set_bare_interface(link.ifindex);
+    }
+}
+
+void HostEvents::serve(const host::Link& link) {
+    const bool is_new = !followers_.served->is_served(link.ifindex);
+    const auto slot = followers_.served->serve({.ifindex = link.ifindex,
+                                                .name = link.name,
+                                                .mac = link.mac,
+                                                .has_link_header = link.has_link_header()});
+    if (!slot) {
+        if (refused_.insert(link.ifindex).second) spdlog::error("{}", slot.error().context);
+        return;
+    }
+    refused_.erase(link.ifindex);
+    followers_.port->set_interface(link.ifindex, *slot, link.has_link_header());
+    if (is_new) spdlog::info("serving interface {}", link.name);
+}
+
+// It has become the port of a bridge or bond, say, whose own interface is served instead.
+void HostEvents::release(const host::Link& link) {
+    followers_.served->release(link.ifindex);
+    followers_.port->remove_interface(link.ifindex);
+    spdlog::info("no longer serving interface {}", link.name);
+}
+
+void HostEvents::link_gone(const host::Link& link) {
+    has_changed_ = true;
+    refused_.erase(link.ifindex);
+    if (followers_.router == nullptr) return;
+    followers_.router->link_gone(link);
+    followers_.port->remove_interface(link.ifindex);
+    if (!followers_.served->is_served(link.ifindex)) return;
+    followers_.served->forget(link.ifindex);
+    spdlog::info("interface {} is gone", link.name);
+}
+
+void HostEvents::neighbour_changed(const host::Neighbour& neighbour) {
+    if (followers_.router == nullptr) return;
+    if (followers_.router->neighbour_changed(neighbour)) followers_.engine->neighbour_resolved();
+}
+
+void HostEvents::neighbour_gone(const host::Neighbour& neighbour) {
+    if (followers_.router != nullptr) followers_.router->neighbour_gone(neighbour);
+}
+
+void HostEvents::local_prefixes_changed(const std::set<net::Prefix>& prefixes) {
+    has_changed_ = true;
+    if (followers_.steering != nullptr) followers_.steering->set_local_prefixes(prefixes);
+}
+
+void HostEvents::routes_changed() {
+    has_changed_ = true;
+    if (followers_.router != nullptr) followers_.router->routes_changed();
+}
+
+void HostEvents::filter_removed(std::uint32_t ifindex) {
+    if (followers_.served != nullptr && followers_.served->is_served(ifindex))
+        may_need_repair_ = true;
+}
+
+}  // namespace xvs::xvsd

@@ -1,0 +1,66 @@
+// HostEvents: what changes in Linux, handed on to whom it concerns.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "host/kernel_router.h"
+#include "host/mirror.h"
+#include "host/private_link.h"
+#include "io/slow_path_port.h"
+#include "offload/served_interfaces.h"
+#include "offload/steering_maps.h"
+
+namespace xvs::xvsd {
+
+// The mirror is made before those who follow it: whoever is nullptr is told nothing.
+// Thread: the control thread under the worker's gate.
+class HostEvents final : public host::HostObserver {
+public:
+    // Serves the named interfaces alone, or all where there are no names.
+    explicit HostEvents(std::vector<std::string> interfaces) : interfaces_(std::move(interfaces)) {}
+
+    struct Followers {
+        host::KernelRouter* router = nullptr;
+        engine::Engine* engine = nullptr;
+        io::SlowPathPort* port = nullptr;
+        offload::ServedInterfaces* served = nullptr;
+        offload::SteeringMaps* steering = nullptr;
+        const host::PrivateLink* private_link = nullptr;
+    };
+
+    // Tells them all that is known, and from now on what changes.
+    void attach(const Followers& followers, const host::Mirror& mirror);
+
+    // Returns whether addresses or routes have changed since it was asked last.
+    [[nodiscard]] bool take_has_changed() noexcept { return std::exchange(has_changed_, false); }
+
+    // Returns whether a filter may have been removed since it was asked last.
+    [[nodiscard]] bool take_may_need_repair() noexcept {
+        return std::exchange(may_need_repair_, false);
+    }
+
+    void link_changed(const host::Link& link) override;
+    void link_gone(const host::Link& link) override;
+    void neighbour_changed(const host::Neighbour& neighbour) override;
+    void neighbour_gone(const host::Neighbour& neighbour) override;
+    void local_prefixes_changed(const std::set<net::Prefix>& prefixes) override;
+    void routes_changed() override;
+    void filter_removed(std::uint32_t ifindex) override;
+
+private:
+    [[nodiscard]] bool is_wanted(const host::Link& link) const;
+    void serve(const host::Link& link);
+    void release(const host::Link& link);
+
+    std::vector<std::string> interfaces_;
+    Followers followers_;
+    std::set<std::uint32_t> refused_;  // interfaces that could not be served, and were logged
+    bool has_changed_ = false;
+    bool may_need_repair_ = false;
+};
+
+}  // namespace xvs::xvsd

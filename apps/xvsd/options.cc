@@ -1,0 +1,60 @@
+#include "xvsd/options.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "flow/sizes.h"
+
+namespace xvs::xvsd {
+namespace {
+
+constexpr double kDefaultWait = 10;
+
+void describe(CLI::App& app, Options& options, double& wait) {
+    app.add_option("--interface",
+                   options.interfaces,
+                   "serve this interface alone (repeatable); default: every layer-3 interface, "
+                   "those that appear later too")
+        ->type_name("IF")
+        ->expected(1)
+        ->take_all();
+    app.add_option("--state-dir", options.state_directory, "where services are kept")
+        ->type_name("DIR")
+        ->capture_default_str();
+    app.add_flag("--ephemeral", options.is_ephemeral, "keep nothing, restore nothing");
+    app.add_option("--connections",
+                   options.connections,
+                   "how many connections of IPv4, and as many of IPv6, there is room for; default: "
+                   "2 % of this machine's memory")
+        ->type_name("N")
+        ->check(CLI::Range(1u, flow::kMaxConnections));
+    app.add_option("--wait",
+                   wait,
+                   "start nothing: wait until the xvsd of this network namespace is ready, "
+                   "10 seconds unless told otherwise; exit 0 when it is, else 1")
+        ->type_name("SECONDS")
+        ->expected(0, 1)
+        ->check(CLI::Range(0.0, 86400.0));
+    app.add_flag("--verbose", options.is_verbose, "log more");
+    app.set_version_flag("--version", "xvsd " XVS_VERSION);
+}
+
+}  // namespace
+
+std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
+    CLI::App app("xvsd: the XVS director of this network namespace. Manage it with xvsadm.",
+                 "xvsd");
+    Options options;
+    double wait = kDefaultWait;
+    describe(app, options, wait);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        exit_code = app.exit(error) == 0 ? 0 : 2;
+        return std::nullopt;
+    }
+    if (app.count("--wait") > 0) options.wait_s = wait;
+    return options;
+}
+
+}  // namespace xvs::xvsd
