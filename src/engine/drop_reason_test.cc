@@ -21,7 +21,8 @@ std::set<std::string> documented() {
 
 TEST(DropReason, EveryOneIsOnThePageThatOperatorsRead) {
     std::set<std::string> names;
-    for (const DropReasonText& reason : kDropReasons) names.insert(std::string(reason.name));
+    for (const DropReasonText& reason : kDropReasons)
+        names.insert(std::string(reason.name));
     EXPECT_EQ(documented(), names);
 }
 
