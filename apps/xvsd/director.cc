@@ -4,7 +4,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <filesystem>
 #include <mutex>
+#include <string>
 
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -13,6 +16,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace xvs::xvsd {
 namespace {
@@ -36,6 +40,7 @@ Result<UniqueFd> open_signals() {
     ::sigemptyset(&signals);
     ::sigaddset(&signals, SIGTERM);
     ::sigaddset(&signals, SIGINT);
+    ::sigaddset(&signals, SIGUSR1);
     UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!fd.is_open()) return fail(system_error("signalfd", errno));
     return fd;
@@ -74,14 +79,15 @@ Status Director::make_tables() {
 }
 
 Status Director::make_packet_path() {
+    // Before the mirror looks: what a killed daemon left of its link is gone then.
+    auto link = host::PrivateLink::create();
+    if (!link) return fail(link.error());
+    private_link_.emplace(std::move(*link));
     auto mirror = host::Mirror::open(events_);
     if (!mirror) return fail(mirror.error());
     mirror_ = std::move(*mirror);
     if (auto status = mirror_->synchronize(); !status) return status;
     if (auto status = check_interfaces(); !status) return status;
-    auto link = host::PrivateLink::create();
-    if (!link) return fail(link.error());
-    private_link_.emplace(std::move(*link));
     if (auto status = load_program(); !status) return status;
 
     auto port = io::SlowPathPort::open({.far_ifindex = private_link_->far_ifindex(),
@@ -170,12 +176,47 @@ Status Director::make_control() {
     if (!has_route) return fail(has_route.error());
     warnings_.emplace(std::move(*has_route));
     services_.emplace(*engine_, gate_);
-    handler_.emplace(*services_, daemons_, [this] { warn_at_ = clock_.now() + kWarningDelay; });
+    if (auto status = restore_services(); !status) return status;
+    handler_.emplace(*services_, daemons_, [this] { services_changed(); });
     if (auto status = worker_->start(); !status) return status;
     auto server = control::netlink::Server::open(*handler_, clock_);
     if (!server) return fail(server.error());
     server_ = std::move(*server);
     return {};
+}
+
+// Before the port answers, so that no client sees a director without its services.
+Status Director::restore_services() {
+    if (options_.is_ephemeral) return {};
+    std::error_code error;
+    std::filesystem::create_directories(options_.state_directory, error);
+    if (error || ::access(options_.state_directory.c_str(), W_OK | X_OK) != 0) {
+        return fail(ErrorCode::NotPermitted,
+                    fmt::format("services cannot be kept in {}: {}; name another directory with "
+                                "--state-dir, or keep nothing with --ephemeral",
+                                options_.state_directory,
+                                error ? error.message() : std::strerror(errno)));
+    }
+    state_file_.emplace(options_.state_directory);
+    const auto restored = state_file_->restore(*services_, daemons_);
+    if (!restored) return fail(restored.error());
+    for (const std::string& problem : restored->problems)
+        spdlog::warn("{}", problem);
+    if (restored->services != 0) {
+        spdlog::info("restored {} services with {} real servers from {}",
+                     restored->services,
+                     restored->destinations,
+                     state_file_->path().string());
+    }
+    state_saver_.emplace(*state_file_, *services_, daemons_, clock_, [](const Error& failure) {
+        spdlog::error("services are not kept: {}", failure.context);
+    });
+    return {};
+}
+
+void Director::services_changed() {
+    warn_at_ = clock_.now() + kWarningDelay;
+    if (state_saver_) state_saver_->edited();
 }
 
 Status Director::run() {
@@ -197,7 +238,8 @@ Status Director::run() {
     }
     spdlog::info("stopping: balanced packets go to the host's own stack from now on");
     instance_.announce_stopping();
-    return {};
+    log_counters();
+    return state_saver_ ? state_saver_->save_now() : Status{};
 }
 
 void Director::log_start() const {
@@ -206,7 +248,7 @@ void Director::log_start() const {
 
 void Director::handle(int fd) {
     if (fd == signals_.get()) {
-        is_stopping_ = true;
+        handle_signals();
     } else if (fd == mirror_->fd()) {
         const std::lock_guard lock(gate_);
         mirror_->on_readable();
@@ -217,8 +259,40 @@ void Director::handle(int fd) {
     }
 }
 
+void Director::handle_signals() {
+    signalfd_siginfo signal{};
+    while (::read(signals_.get(), &signal, sizeof(signal)) == sizeof(signal)) {
+        if (signal.ssi_signo == SIGUSR1) {
+            log_counters();
+        } else {
+            is_stopping_ = true;
+        }
+    }
+}
+
+void Director::log_counters() {
+    const std::lock_guard lock(gate_);
+    const engine::PacketTotals& totals = engine_->totals();
+    std::string drops;
+    for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
+        const std::uint64_t count = engine_->drops()[static_cast<engine::DropReason>(i)];
+        if (count != 0) drops += fmt::format(" {}={}", engine::kDropReasons[i].name, count);
+    }
+    spdlog::info("packets: received={} super-packets={} forwarded={} to-host={}; dropped:{}",
+                 totals.received,
+                 totals.super_packets,
+                 totals.forwarded,
+                 totals.to_host,
+                 drops.empty() ? " none" : drops);
+}
+
 void Director::run_timers() {
     const Nanoseconds now = clock_.now();
+    if (state_saver_) {
+        if (const auto due = state_saver_->next_deadline(); due && *due <= now) {
+            state_saver_->on_timer();
+        }
+    }
     if (const auto due = server_->next_deadline(); due && *due <= now) server_->on_timer();
     if (events_.take_has_changed() && !warn_at_) warn_at_ = now + kWarningDelay;
     if (warn_at_ && *warn_at_ <= now) warn();
@@ -233,6 +307,9 @@ int Director::timeout_ms() const {
     Nanoseconds next = repair_at_;
     if (warn_at_) next = std::min(next, *warn_at_);
     if (const auto due = server_->next_deadline()) next = std::min(next, *due);
+    if (state_saver_) {
+        if (const auto due = state_saver_->next_deadline()) next = std::min(next, *due);
+    }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - clock_.now());
     return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
 }

@@ -9,6 +9,8 @@
 #include "base/unique_fd.h"
 #include "control/engine_service_manager.h"
 #include "control/netlink/server.h"
+#include "control/state_file.h"
+#include "control/state_saver.h"
 #include "control/sync_daemons.h"
 #include "host/setup_warnings.h"
 #include "offload/bpf_storage.h"
@@ -21,7 +23,8 @@ namespace xvs::xvsd {
 
 class Director {
 public:
-    // Fails with one sentence: the cause and its remedy. REQUIRES: SIGTERM and SIGINT are blocked.
+    // Fails with one sentence: the cause and its remedy. REQUIRES: SIGTERM, SIGINT and SIGUSR1 are
+    // blocked.
     [[nodiscard]] static Result<std::unique_ptr<Director>> create(const Options& options,
                                                                   Instance& instance);
 
@@ -29,7 +32,7 @@ public:
     Director& operator=(const Director&) = delete;
     ~Director();
 
-    // Serves until SIGTERM or SIGINT comes.
+    // Serves until SIGTERM or SIGINT comes; SIGUSR1 has the counters logged.
     [[nodiscard]] Status run();
 
 private:
@@ -46,6 +49,10 @@ private:
     [[nodiscard]] Status make_packet_path();
     [[nodiscard]] Status check_interfaces() const;
     [[nodiscard]] Status make_control();
+    [[nodiscard]] Status restore_services();
+    void services_changed();
+    void log_counters();
+    void handle_signals();
     [[nodiscard]] Status attach_private_link(offload::TcAttach how);
     [[nodiscard]] Status load_program();
     void log_start() const;
@@ -84,6 +91,8 @@ private:
     std::optional<control::netlink::RequestHandler> handler_;
     std::unique_ptr<control::netlink::Server> server_;
     std::optional<host::SetupWarnings> warnings_;
+    std::optional<control::StateFile> state_file_;  // neither where nothing is kept
+    std::optional<control::StateSaver> state_saver_;
 };
 
 }  // namespace xvs::xvsd
