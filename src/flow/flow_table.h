@@ -1,13 +1,13 @@
 // FlowTable: finds, installs and retires flow entries. BPF programs find them by the same rules.
 //
-//              claim                publish                 retire
-//   EMPTY ----------------> CLAIMED --------> LIVE (DRAWN) --------> DEAD
-//     ^  ^    TOMBSTONE ------^                                       |  grace period
-//     |  |        |                                                   |
-//     |  '--------' when the next slot is EMPTY                       |
-//     '-------------- when the next slot is EMPTY, else TOMBSTONE <---'
+//               claim              publish                  retire
+//   EMPTY ----+--------> CLAIMED ---------> LIVE or DRAWN --------> DEAD
+//   TOMBSTONE-'                                                      | grace period
+//       ^                                                            |
+//       '------ where a live entry's look-up passes by, else EMPTY <-'
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -70,7 +70,7 @@ public:
     using Key = FlowKey<Ip>;
     using NewEntry = flow::NewEntry;
 
-    // REQUIRES: a power of two of zeroed entries, at least XVS_PROBES, and as many owners.
+    // REQUIRES: a power of two of zeroed entries, at least 2 * XVS_PROBES, and as many owners.
     FlowTable(std::span<Entry> entries,
               std::span<std::uint32_t> owners,
               const std::uint32_t (&seed)[2],
@@ -88,6 +88,17 @@ public:
     void prefetch(std::uint32_t hash) const noexcept {
         __builtin_prefetch(&entries_[hash & mask_]);
     }
+
+    // For a key that is likely to be inserted: a miss left over stalls at the next
+    // compare-and-swap.
+    void prefetch_insert(std::uint32_t hash) const noexcept {
+        const SlotIndex home = hash & mask_;
+        __builtin_prefetch(&entries_[home], 1);
+        __builtin_prefetch(&owners_[home], 1);
+    }
+
+    // For writing: of an entry that is about to be retired, whose slot is known.
+    void prefetch_slot(SlotIndex slot) const noexcept { __builtin_prefetch(&entries_[slot], 1); }
 
     void prefetch_owner(SlotIndex slot) const noexcept { __builtin_prefetch(&owners_[slot]); }
 
@@ -198,7 +209,7 @@ public:
         if (retired_.size() == 0) return;
         retired_.drain(
             limit,
-            [this](SlotIndex slot) { __builtin_prefetch(&entries_[slot], 1); },
+            [this](SlotIndex slot) { prefetch_slot(slot); },
             [this](SlotIndex slot) { free_slot(slot); });
     }
 
@@ -210,6 +221,9 @@ public:
     [[nodiscard]] std::uint32_t capacity() const noexcept { return mask_ + 1; }
 
 private:
+    // How far behind its home an entry lies at most.
+    static constexpr int kReach = static_cast<int>(XVS_PROBES) - 1;
+
     struct Place {
         SlotIndex slot = XVS_NONE;
         std::uint32_t state = 0;
@@ -219,7 +233,15 @@ private:
     [[nodiscard]] Place find_place(const Key& key, std::uint32_t hash) const noexcept;
     static void write(Entry& entry, const Key& key, const NewEntry& wanted) noexcept;
     void free_slot(SlotIndex slot) noexcept;
-    [[nodiscard]] bool make_empty(SlotIndex slot, std::uint32_t state_word) noexcept;
+    [[nodiscard]] int home_offset(SlotIndex slot, int offset, std::uint32_t state) const noexcept;
+    void take_back_if_changed(SlotIndex slot,
+                              int first,
+                              int last,
+                              const std::uint32_t* seen) noexcept;
+
+    [[nodiscard]] SlotIndex at_offset(SlotIndex slot, int offset) const noexcept {
+        return (slot + static_cast<std::uint32_t>(offset)) & mask_;
+    }
 
     Entry* entries_;
     std::uint32_t* owners_;
@@ -278,33 +300,71 @@ bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
     return load_relaxed(from.state) == state;
 }
 
-// A look-up of another key stops at an EMPTY slot, so a slot may become EMPTY only if no key can
-// lie beyond it: if the next slot is EMPTY. Then the TOMBSTONEs before it may follow.
+// The place of the slot from which the live entry at `slot + offset` was probed, relative to
+// `slot`.
 template <class Ip>
-void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
-    const std::uint32_t dead = load_relaxed(entries_[slot].state);
-    if (!make_empty(slot, dead)) {
-        (void)swap_if(entries_[slot].state, dead, with_state(dead, XVS_SLOT_TOMBSTONE));
-        return;
-    }
-    while (true) {
-        slot = (slot - 1) & mask_;
-        const std::uint32_t before = load_acquire(entries_[slot].state);
-        if (slot_state(before) != XVS_SLOT_TOMBSTONE || !make_empty(slot, before)) return;
-    }
+int FlowTable<Ip>::home_offset(SlotIndex slot, int offset, std::uint32_t state) const noexcept {
+    if (slot_state(state) == XVS_SLOT_CLAIMED) return -kReach;  // not to be read: suppose the worst
+    if (!is_live_state(state)) return kReach + 1;               // nobody looks for it
+    const SlotIndex at = at_offset(slot, offset);
+    const SlotIndex home = Key::load(entries_[at]).hash(seed_);
+    return offset - static_cast<int>((at - home) & mask_);
 }
 
-// A program that claims the next slot between the two looks at it may have passed this one by: then
-// this one is a TOMBSTONE again.
+// A look-up stops at an EMPTY slot, so a slot that a live entry's look-up passes by must be a
+// TOMBSTONE, and no other need be: neither this one nor those before it that this entry passed by.
 template <class Ip>
-bool FlowTable<Ip>::make_empty(SlotIndex slot, std::uint32_t state_word) noexcept {
-    const Entry& next = entries_[(slot + 1) & mask_];
-    if (slot_state(load_acquire(next.state)) != XVS_SLOT_EMPTY) return false;
-    const std::uint32_t empty = with_state(state_word, XVS_SLOT_EMPTY);
-    if (!swap_if(entries_[slot].state, state_word, empty)) return false;
-    if (slot_state(load_acquire(next.state)) == XVS_SLOT_EMPTY) return true;
-    (void)swap_if(entries_[slot].state, empty, with_state(empty, XVS_SLOT_TOMBSTONE));
-    return false;
+void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
+    std::uint32_t seen[2 * kReach + 1];  // state words from `slot` - kReach on
+    int farthest_home = kReach + 1;      // of the entries behind the slot that is looked at
+    int last = 1;
+    for (;; ++last) {
+        const std::uint32_t state = load_acquire(entries_[at_offset(slot, last)].state);
+        seen[kReach + last] = state;
+        if (slot_state(state) == XVS_SLOT_EMPTY) break;
+        farthest_home = std::min(farthest_home, home_offset(slot, last, state));
+        if (last == kReach) break;
+    }
+    int first = 0;
+    for (int offset = 0; offset == 0 || farthest_home > -kReach; --offset) {
+        std::uint32_t& word = entries_[at_offset(slot, offset)].state;
+        std::uint32_t state = load_acquire(word);
+        if (slot_state(state) == XVS_SLOT_EMPTY) break;
+        if (offset == 0 || slot_state(state) == XVS_SLOT_TOMBSTONE) {
+            const bool is_passed = farthest_home <= offset;
+            const std::uint32_t freed =
+                with_state(state, is_passed ? XVS_SLOT_TOMBSTONE : XVS_SLOT_EMPTY);
+            if (freed != state && swap_if(word, state, freed)) state = freed;
+        } else {
+            farthest_home = std::min(farthest_home, home_offset(slot, offset, state));
+        }
+        seen[kReach + offset] = state;
+        first = offset;
+        if (offset == -kReach) break;
+    }
+    take_back_if_changed(slot, first, last, seen);
+}
+
+// A program that claimed one of these slots meanwhile may have passed by those that are EMPTY now:
+// they are TOMBSTONEs again.
+template <class Ip>
+void FlowTable<Ip>::take_back_if_changed(SlotIndex slot,
+                                         int first,
+                                         int last,
+                                         const std::uint32_t* seen) noexcept {
+    const auto is_unchanged = [&](int offset) {
+        return load_acquire(entries_[at_offset(slot, offset)].state) == seen[kReach + offset];
+    };
+    int offset = first;
+    while (offset <= last && is_unchanged(offset))
+        ++offset;
+    if (offset > last) return;
+    for (offset = first; offset <= 0; ++offset) {
+        const std::uint32_t state = seen[kReach + offset];
+        if (slot_state(state) != XVS_SLOT_EMPTY) continue;
+        (void)swap_if(
+            entries_[at_offset(slot, offset)].state, state, with_state(state, XVS_SLOT_TOMBSTONE));
+    }
 }
 
 }  // namespace xvs::flow

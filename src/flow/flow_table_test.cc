@@ -159,7 +159,7 @@ TYPED_TEST(FlowTableTest, FindsBeyondARetiredSlot) {
     EXPECT_EQ(this->state_at(10), static_cast<std::uint32_t>(XVS_SLOT_TOMBSTONE));
 }
 
-TYPED_TEST(FlowTableTest, EmptiesTheTombstonesBeforeAnEmptySlot) {
+TYPED_TEST(FlowTableTest, EmptiesTheTombstonesThatNobodyPassesByAnyMore) {
     const auto keys = this->keys_at(10, 3);
     for (const auto& key : keys)
         ASSERT_TRUE(this->insert(key).is_inserted());

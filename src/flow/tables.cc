@@ -28,10 +28,10 @@ Status allocate_array(Storage& storage,
 
 Status check_sizes(const Sizes& sizes) {
     const auto check_slots = [](std::string_view name, std::uint32_t slots) -> Status {
-        if (std::has_single_bit(slots) && slots >= XVS_PROBES) return {};
+        if (std::has_single_bit(slots) && slots >= 2 * XVS_PROBES) return {};
         return fail(
             ErrorCode::InvalidArgument,
-            fmt::format("table {}: {} slots; must be a power of two from 16 on", name, slots));
+            fmt::format("table {}: {} slots; must be a power of two from 32 on", name, slots));
     };
     if (Status status = check_slots("flows4", sizes.slots4); !status) return status;
     if (Status status = check_slots("flows6", sizes.slots6); !status) return status;

@@ -91,6 +91,22 @@ public:
         }
     }
 
+    // A TOMBSTONE stands where a live entry's look-up passes by, and nowhere else.
+    void check_tombstones() const {
+        std::set<SlotIndex> passed;
+        for (const auto& [number, slot] : live_) {
+            const SlotIndex home = table_.hash(key_of<Ip>(number)) & (kSlots - 1);
+            for (SlotIndex at = home; at != slot; at = (at + 1) & (kSlots - 1))
+                passed.insert(at);
+        }
+        for (SlotIndex slot = 0; slot < kSlots; ++slot) {
+            if (is_live_state(entries_[slot].state)) continue;
+            const xvs_slot_state wanted =
+                passed.count(slot) == 1 ? XVS_SLOT_TOMBSTONE : XVS_SLOT_EMPTY;
+            RC_ASSERT(slot_state(entries_[slot].state) == static_cast<std::uint32_t>(wanted));
+        }
+    }
+
 private:
     // Whether a slot within reach of `hash` is neither live nor waiting for its grace period.
     [[nodiscard]] bool has_room(std::uint32_t hash) const {
@@ -118,6 +134,7 @@ void agrees_where_slots_are_reused_at_once() {
             model.retire(step.number);
         }
         model.check();
+        model.check_tombstones();
     }
 }
 
@@ -147,6 +164,7 @@ void agrees_where_slots_wait_for_a_grace_period() {
         grace.end_all();
     }
     model.check();
+    model.check_tombstones();
 }
 
 RC_GTEST_PROP(FlowTable, AgreesWithAMapOverIpv4, ()) {
