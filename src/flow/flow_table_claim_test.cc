@@ -36,7 +36,9 @@ public:
                 store_release(state, with_state(claimed, XVS_SLOT_TOMBSTONE));
                 return XVS_NONE;
             }
-            key.store(entries_[slot]);
+            // As long as a program may take for it.
+            for (int i = 0; i < 50; ++i)
+                key.store(entries_[slot]);
             store_release(state, with_state(claimed, XVS_SLOT_DRAWN));
             return slot;
         }

@@ -173,6 +173,16 @@ TYPED_TEST(FlowTableTest, EmptiesTheTombstonesThatNobodyPassesByAnyMore) {
     EXPECT_EQ(this->table.live(), 0u);
 }
 
+TYPED_TEST(FlowTableTest, EmptiesTombstonesAsFarBackAsAnEntryCanPassBy) {
+    const auto keys = this->keys_at(250, XVS_PROBES);
+    for (const auto& key : keys)
+        ASSERT_TRUE(this->insert(key).is_inserted());
+    for (const auto& key : keys)
+        this->table.retire(this->find(key));
+    for (SlotIndex slot = 0; slot < this->entries.size(); ++slot)
+        ASSERT_EQ(this->state_at(slot), static_cast<std::uint32_t>(XVS_SLOT_EMPTY)) << slot;
+}
+
 TYPED_TEST(FlowTableTest, FindsAKeyOnlyOnceWhenATombstoneBeforeItIsReused) {
     const auto keys = this->keys_at(10, 3);
     ASSERT_TRUE(this->insert(keys[0]).is_inserted());
