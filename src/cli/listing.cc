@@ -10,6 +10,9 @@ namespace xvs::cli {
 
 namespace {
 
+constexpr std::size_t kServiceColumn = 33;
+constexpr std::size_t kDestinationColumn = 28;
+
 // "-t 192.0.2.1:80", "-f 7 -6". A mark above INT_MAX comes out negative, as from ipvsadm.
 std::string service_option(const model::ServiceKey& key, bool numeric) {
     if (key.fwmark != 0) {
@@ -32,6 +35,11 @@ std::string service_option(const model::ServiceKey& key, bool numeric) {
     return "--xxx-service " + endpoint;
 }
 
+// Long names are cut to their column, but those of IPv6.
+std::string cut(const std::string& name, net::Family family, std::size_t column) {
+    return family == net::Family::Ipv4 ? name.substr(0, column) : name;
+}
+
 // "TCP  192.0.2.1:80", "FWM  7 IPv6".
 std::string service_name(const model::ServiceKey& key, bool numeric) {
     if (key.fwmark != 0) {
@@ -42,10 +50,11 @@ std::string service_name(const model::ServiceKey& key, bool numeric) {
     const bool known = key.protocol == model::Protocol::Tcp ||
                        key.protocol == model::Protocol::Udp ||
                        key.protocol == model::Protocol::Sctp;
-    return fmt::format(
+    const std::string name = fmt::format(
         "{:<4} {}",
         known ? model::protocol_name(key.protocol) : "?",
         endpoint_text({.address = key.address, .port = key.port}, key.protocol, numeric));
+    return cut(name, key.family(), kServiceColumn);
 }
 
 std::string mask_text(const model::VirtualService& service) {
@@ -173,7 +182,10 @@ std::string destination_text(const control::DestinationStatus& status,
                              const model::ServiceKey& key,
                              const Format& format) {
     const auto& destination = status.destination;
-    const std::string real = endpoint_text(destination.real, key.protocol, format.numeric);
+    std::string real = endpoint_text(destination.real, key.protocol, format.numeric);
+    if (format.layout != Layout::Rules) {
+        real = cut(real, destination.real.address.family(), kDestinationColumn);
+    }
     const std::string connections =
         fmt::format("{:<10} {:<10}\n", status.active_connections, status.inactive_connections);
     const std::string_view method = model::method_name(destination.method);

@@ -16,6 +16,8 @@ namespace xvs::cli {
 
 namespace {
 
+constexpr std::size_t kMaxEndpointText = 59;  // ipvsadm 1.31 cuts longer names
+
 const char* protocol_word(model::Protocol protocol) {
     switch (protocol) {
         case model::Protocol::Tcp:
@@ -118,8 +120,10 @@ std::optional<AddressAndPort> parse_address_and_port(const std::string& text,
 std::string endpoint_text(const net::Endpoint& endpoint, model::Protocol protocol, bool numeric) {
     const std::string host = host_text(endpoint.address, numeric);
     const std::string port = port_text(endpoint.port, protocol, numeric);
-    if (endpoint.address.family() == net::Family::Ipv4) return fmt::format("{}:{}", host, port);
-    return fmt::format("[{}]:{}", host, port);
+    const bool ipv4 = endpoint.address.family() == net::Family::Ipv4;
+    const std::string text =
+        ipv4 ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+    return text.substr(0, kMaxEndpointText);
 }
 
 }  // namespace xvs::cli
