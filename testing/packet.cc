@@ -90,8 +90,10 @@ net::ChecksumSum pseudo_sum(const Packet& packet, std::size_t length) {
         packet.source.v4(), packet.destination.v4(), packet.protocol(), length);
 }
 
-// A checksum of 0 would say that there is none, so the wrong one is 1 more than that.
-std::uint16_t spoiled(const Packet& packet, std::uint16_t checksum) {
+// Returns the right checksum, or the one that the packet is to have. 0 would say that there is
+// none, so the wrong one is 1 more than that.
+std::uint16_t stated(const Packet& packet, std::uint16_t checksum) {
+    if (packet.stated_checksum) return *packet.stated_checksum;
     if (!packet.has_bad_checksum) return checksum;
     return checksum == 0xffff ? std::uint16_t{1} : static_cast<std::uint16_t>(checksum + 1);
 }
@@ -110,7 +112,7 @@ Bytes transport_bytes(const Packet& packet, const TcpFields& tcp) {
     segment->set_flags(tcp.flags);
     segment->set_window(tcp.window);
     segment->set_checksum(
-        spoiled(packet, net::internet_checksum(bytes, pseudo_sum(packet, bytes.size()))));
+        stated(packet, net::internet_checksum(bytes, pseudo_sum(packet, bytes.size()))));
     return bytes;
 }
 
@@ -123,7 +125,7 @@ Bytes transport_bytes(const Packet& packet, const UdpFields& udp) {
     datagram->set_length(udp.length.value_or(static_cast<std::uint16_t>(bytes.size())));
     if (!udp.has_checksum) return bytes;
     const auto sum = pseudo_sum(packet, bytes.size()) + net::checksum_sum(bytes);
-    datagram->set_checksum(spoiled(packet, net::finish_udp_checksum(sum)));
+    datagram->set_checksum(stated(packet, net::finish_udp_checksum(sum)));
     return bytes;
 }
 
@@ -140,7 +142,7 @@ Bytes transport_bytes(const Packet& packet, const IcmpFields& icmp) {
     message->set_type(icmp.type, icmp.code);
     message->set_rest(icmp.rest);
     message->set_checksum(
-        spoiled(packet, net::internet_checksum(bytes, pseudo_sum(packet, bytes.size()))));
+        stated(packet, net::internet_checksum(bytes, pseudo_sum(packet, bytes.size()))));
     return bytes;
 }
 

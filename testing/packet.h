@@ -140,6 +140,8 @@ public:
     // One more than it should be, in the transport header or in the IPv4 header.
     [[nodiscard]] Packet bad_checksum() const;
     [[nodiscard]] Packet bad_ip_checksum() const;
+    // That one in the transport header, right or wrong.
+    [[nodiscard]] Packet checksum(std::uint16_t value) const;
 
     [[nodiscard]] Packet encapsulated_in_ipip(const net::IpAddress& from,
                                               const net::IpAddress& to) const;
@@ -171,6 +173,7 @@ public:
     Bytes options;                                    // IPv4
     std::vector<net::IpProtocol> extensions;          // IPv6
     std::optional<FragmentPart> part;
+    std::optional<std::uint16_t> stated_checksum{};
     bool has_bad_checksum = false;
     bool has_bad_ip_checksum = false;
     Transport transport;

@@ -214,6 +214,12 @@ Packet Packet::bad_checksum() const {
     return copy;
 }
 
+Packet Packet::checksum(std::uint16_t value) const {
+    Packet copy = *this;
+    copy.stated_checksum = value;
+    return copy;
+}
+
 Packet Packet::bad_ip_checksum() const {
     require(family() == net::Family::Ipv4, "bad_ip_checksum() is IPv4's");
     Packet copy = *this;

@@ -172,10 +172,35 @@ bool starts_with(const Bytes& whole, std::span<const std::byte> front) {
     return front.size() <= whole.size() && std::equal(front.begin(), front.end(), whole.begin());
 }
 
-// Returns `packet`, or `packet` with a bad checksum, if its bytes start with `bytes`.
-std::optional<Packet> confirmed(Packet packet, std::span<const std::byte> bytes, bool is_whole) {
-    for (const bool is_bad : {false, true}) {
-        packet.has_bad_checksum = is_bad;
+// Returns the transport header's checksum field, of those that have one and were not cut before it.
+std::optional<std::uint16_t> checksum_in(const Packet& packet,
+                                         std::size_t header_size,
+                                         std::span<const std::byte> bytes) {
+    std::size_t at = header_size;
+    if (std::holds_alternative<TcpFields>(packet.transport)) {
+        at += net::TcpView::kChecksumOffset;
+    } else if (std::holds_alternative<UdpFields>(packet.transport)) {
+        at += net::UdpView::kChecksumOffset;
+    } else if (std::holds_alternative<IcmpFields>(packet.transport)) {
+        at += net::IcmpView::kChecksumOffset;
+    } else {
+        return std::nullopt;
+    }
+    if (packet.part || bytes.size() < at + 2) return std::nullopt;
+    return load_be16(bytes.data() + at);
+}
+
+// Returns `packet` with the checksum that `bytes` have (the right one, a bad one, or any other),
+// if its bytes start with `bytes`.
+std::optional<Packet> confirmed(Packet packet,
+                                std::size_t header_size,
+                                std::span<const std::byte> bytes,
+                                bool is_whole) {
+    enum class Checksum : std::uint8_t { Right, Bad, Stated };
+    for (const Checksum checksum : {Checksum::Right, Checksum::Bad, Checksum::Stated}) {
+        packet.has_bad_checksum = checksum == Checksum::Bad;
+        if (checksum == Checksum::Stated)
+            packet.stated_checksum = checksum_in(packet, header_size, bytes);
         const Bytes rebuilt = packet.bytes();
         if (starts_with(rebuilt, bytes) && (!is_whole || rebuilt.size() == bytes.size()))
             return packet;
@@ -200,10 +225,11 @@ std::optional<Packet> decode_cut(std::span<const std::byte> bytes) {
     const auto parts = decode_headers(completed);
     if (!parts) return std::nullopt;
     Packet packet = parts->packet;
-    const std::size_t header = length - parts->payload.size();
-    if (parts->protocol == IpProtocol::Tcp && bytes.size() < header + 16 && length >= header + 20) {
-        completed[header + 12] = std::byte{0x50};
-        store_be16(completed.data() + header + 14, TcpFields{}.window);
+    const std::size_t header_size = length - parts->payload.size();
+    if (parts->protocol == IpProtocol::Tcp && bytes.size() < header_size + 16 &&
+        length >= header_size + 20) {
+        completed[header_size + 12] = std::byte{0x50};
+        store_be16(completed.data() + header_size + 14, TcpFields{}.window);
     }
     if (packet.part) {
         decode_fragment(packet, parts->protocol, parts->payload);
@@ -211,7 +237,7 @@ std::optional<Packet> decode_cut(std::span<const std::byte> bytes) {
         decode_transport(packet, parts->protocol, parts->payload);
     }
     packet.data = alphabet(packet.data.size());
-    return confirmed(packet, bytes, false);
+    return confirmed(packet, header_size, bytes, false);
 }
 
 }  // namespace
@@ -220,20 +246,21 @@ std::optional<Packet> Packet::decode(std::span<const std::byte> bytes) {
     const auto parts = decode_headers(bytes);
     if (!parts) return std::nullopt;
     Packet packet = parts->packet;
+    const auto header_size = static_cast<std::size_t>(parts->payload.data() - bytes.data());
     if (packet.part) {
         decode_fragment(packet, parts->protocol, parts->payload);
-        if (auto found = confirmed(packet, bytes, true)) return found;
+        if (auto found = confirmed(packet, header_size, bytes, true)) return found;
         packet.transport = RawFields{parts->protocol};
         packet.data = Bytes(packet.part->offset);
         packet.data.insert(packet.data.end(), parts->payload.begin(), parts->payload.end());
-        return confirmed(packet, bytes, true);
+        return confirmed(packet, header_size, bytes, true);
     }
     decode_transport(packet, parts->protocol, parts->payload);
-    if (auto found = confirmed(packet, bytes, true)) return found;
+    if (auto found = confirmed(packet, header_size, bytes, true)) return found;
     packet.transport = RawFields{parts->protocol};
     packet.inner.clear();
     packet.data = copy_of(parts->payload);
-    return confirmed(packet, bytes, true);
+    return confirmed(packet, header_size, bytes, true);
 }
 
 }  // namespace xvs::test

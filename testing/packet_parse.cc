@@ -112,6 +112,9 @@ Result<bool> parse_ip_item(Packet& packet, std::string_view item) {
         });
     } else if (item == "bad ip checksum") {
         packet.has_bad_ip_checksum = true;
+    } else if (const auto checksum = after(item, "checksum ")) {
+        status = store_number<std::uint16_t>(
+            item, *checksum, [&](auto value) { packet.stated_checksum = value; });
     } else if (item == "bad checksum") {
         packet.has_bad_checksum = true;
     } else if (item.starts_with("length ") || item.starts_with("payload ")) {

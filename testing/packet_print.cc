@@ -109,6 +109,8 @@ void print_ip(Items& items, const Packet& packet) {
     for (const net::IpProtocol header : packet.extensions)
         items.push_back(fmt::format("extension {}", net::number(header)));
     if (packet.has_bad_ip_checksum) items.emplace_back("bad ip checksum");
+    if (packet.stated_checksum)
+        items.push_back(fmt::format("checksum {:#06x}", *packet.stated_checksum));
     if (packet.has_bad_checksum) items.emplace_back("bad checksum");
 }
 

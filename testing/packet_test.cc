@@ -113,6 +113,9 @@ TEST(Packet, OfAWrongChecksumIsToldFromTheRightOne) {
     EXPECT_NE(good.bytes(), good.bad_checksum().bytes());
     EXPECT_NE(good.bytes(), good.bad_ip_checksum().bytes());
     EXPECT_NE(good.bytes(), good.no_checksum().bytes());
+    EXPECT_EQ(to_text(good.checksum(0x1234).bytes()),
+              "IP 198.51.100.7.40001 > 192.0.2.1.80: UDP, checksum 0x1234, length 4");
+    EXPECT_EQ(*Packet::decode(good.checksum(0x1234).bytes()), good.checksum(0x1234));
     EXPECT_EQ(to_text(good.bad_checksum().bad_ip_checksum().bytes()),
               "IP 198.51.100.7.40001 > 192.0.2.1.80: UDP, bad ip checksum, bad checksum, length 4");
 }

@@ -45,7 +45,7 @@ void run_one(const xvs::test::FarNamespace& far,
         tally.report("engine", name, scenario->engine_only.value_or("it waits too long"));
         return;
     }
-    xvs::test::KernelTarget target(far, number);
+    xvs::test::KernelTarget target(far, number, *scenario);
     const auto status = run_scenario(*scenario, target);
     if (scenario->differs_from_ipvs) {
         if (!status) {

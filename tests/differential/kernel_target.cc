@@ -102,8 +102,21 @@ void forbid_ipv6_by_default() {
     write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
 
-bool is_between(const Packet& answer, const Packet& question) {
-    return answer.source == question.destination && answer.destination == question.source;
+// The director's stack has no sockets that would answer. What it says because of that must not
+// come near IPVS, which would translate it and take it for the connection's end. What came in by a
+// link is told from it by a mark.
+std::string silence() {
+    return fmt::format(
+        "table inet silence {{\n"
+        " chain marks {{ type filter hook prerouting priority -300; meta mark set {0:#x}; }}\n"
+        " chain answers {{ type filter hook output priority -300;\n"
+        "  meta mark {0:#x} accept\n"
+        "  tcp flags & rst == rst drop\n"
+        "  icmp type echo-reply drop\n"
+        "  icmpv6 type echo-reply drop\n"
+        " }}\n"
+        "}}\n",
+        kNotOfTheStack);
 }
 
 }  // namespace
@@ -131,11 +144,15 @@ void FarNamespace::enter() const {
     if (::setns(namespace_.get(), CLONE_NEWNET) != 0) give_up("setns", errno);
 }
 
-KernelTarget::KernelTarget(const FarNamespace& far, unsigned number) {
+KernelTarget::KernelTarget(const FarNamespace& far, unsigned number, const Scenario& scenario) {
     if (::unshare(CLONE_NEWNET) != 0) give_up("make a network namespace", errno);
     const UniqueFd own(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     set_sysctls();
     run_or_give_up({"ip", "-batch", "-"}, links_and_addresses(far.keeper(), number));
+    run_or_give_up({"nft", "-f", "-"}, silence());
+    listen_where_needed(scenario);
+    for (const Side side : kSides)
+        finish_checksums(std::string(director_interface(side)));
     for (const net::IpProtocol protocol : kTappedProtocols) {
         for (const net::Family family : {net::Family::Ipv4, net::Family::Ipv6})
             taps_.emplace_back(family, protocol);
@@ -145,6 +162,18 @@ KernelTarget::KernelTarget(const FarNamespace& far, unsigned number) {
         far_ends_.emplace_back(far_interface(side, number));
     if (::setns(own.get(), CLONE_NEWNET) != 0) give_up("setns", errno);
     collect();  // whatever the links said when they came up
+}
+
+// A datagram for a port that nobody listens at would be answered with an error, which would be
+// translated as well.
+void KernelTarget::listen_where_needed(const Scenario& scenario) {
+    for (const Step& step : scenario.steps) {
+        const auto* expected = std::get_if<ExpectStep>(&step.what);
+        if (expected == nullptr || expected->host != kDirectorHost) continue;
+        const auto* udp = std::get_if<UdpFields>(&expected->packet.transport);
+        if (udp == nullptr) continue;
+        listeners_.push_back(listen_to_udp(expected->packet.family(), udp->destination));
+    }
 }
 
 CommandOutput KernelTarget::ipvsadm(const std::vector<std::string>& arguments) {
@@ -197,18 +226,15 @@ std::vector<Sighting> KernelTarget::collect() {
     return sightings;
 }
 
-// A scenario says what the director's own stack is given. What the stack then answers, having no
-// sockets, is not IPVS's: resets, echo replies, unreachable ports.
+// A scenario says what the director's own stack is given. That the stack has no use for its
+// protocol is not IPVS's to say.
 bool KernelTarget::is_answer_of_the_stack(const Sighting& sighting) const {
     const auto answer = Packet::decode(sighting.packet);
     if (!answer) return false;
     return std::any_of(delivered_.begin(), delivered_.end(), [&](const Packet& question) {
-        if (!is_between(*answer, question)) return false;
-        if (std::holds_alternative<TcpFields>(question.transport))
-            return std::holds_alternative<TcpFields>(answer->transport);
-        if (!std::holds_alternative<IcmpFields>(answer->transport)) return false;
-        if (std::holds_alternative<IcmpFields>(question.transport)) return answer->inner.empty();
-        return !answer->inner.empty() && answer->inner.front().source == question.source &&
+        return std::holds_alternative<IcmpFields>(answer->transport) && !answer->inner.empty() &&
+               answer->inner.front().source == question.source &&
+               answer->inner.front().destination == question.destination &&
                answer->inner.front().transport == question.transport;
     });
 }

@@ -37,7 +37,7 @@ private:
 class KernelTarget final : public ScenarioTarget {
 public:
     // `number` tells this director's links from those of others.
-    KernelTarget(const FarNamespace& far, unsigned number);
+    KernelTarget(const FarNamespace& far, unsigned number, const Scenario& scenario);
 
     CommandOutput ipvsadm(const std::vector<std::string>& arguments) override;
     void send(const TestHost& from, const Packet& packet) override;
@@ -49,11 +49,13 @@ public:
     std::optional<std::map<std::string, std::uint64_t>> drops() override;
 
 private:
+    void listen_where_needed(const Scenario& scenario);
     bool receive_all(std::vector<Sighting>& sightings);
     [[nodiscard]] bool is_answer_of_the_stack(const Sighting& sighting) const;
 
     std::vector<FarEnd> far_ends_;  // by Side
     std::vector<StackTap> taps_;
+    std::vector<UniqueFd> listeners_;
     std::vector<Packet> delivered_;  // to the director's own stack
 };
 

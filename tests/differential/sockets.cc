@@ -6,8 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -127,12 +129,44 @@ std::optional<Bytes> StackTap::receive_ipv6() const {
     return packet;
 }
 
+void finish_checksums(const std::string& interface) {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ethtool_value off{};
+    off.cmd = ETHTOOL_STXCSUM;
+    ifreq request{};
+    interface.copy(request.ifr_name, IFNAMSIZ - 1);
+    request.ifr_data = reinterpret_cast<char*>(&off);
+    if (::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) give_up("ETHTOOL_STXCSUM", errno);
+}
+
+UniqueFd listen_to_udp(net::Family family, net::Port port) {
+    const bool is_ipv4 = family == net::Family::Ipv4;
+    UniqueFd socket(::socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+    int status = 0;
+    if (is_ipv4) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = to_wire16(net::number(port));
+        status = ::bind(socket.get(), generic(address), sizeof address);
+    } else {
+        set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+        sockaddr_in6 address{};
+        address.sin6_family = AF_INET6;
+        address.sin6_port = to_wire16(net::number(port));
+        status = ::bind(socket.get(), generic(address), sizeof address);
+    }
+    if (status != 0) give_up("bind a UDP socket", errno);
+    return socket;
+}
+
 void send_from_stack(const Packet& packet) {
     const Bytes bytes = packet.bytes();
     const bool is_ipv4 = packet.family() == net::Family::Ipv4;
     const UniqueFd socket(
         ::socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
     if (!socket.is_open()) give_up("open a raw socket", errno);
+    set_option(socket, SOL_SOCKET, SO_MARK, kNotOfTheStack, "SO_MARK");
     ssize_t sent = 0;
     if (is_ipv4) {
         sockaddr_in to{};

@@ -49,6 +49,16 @@ private:
     UniqueFd socket_;
 };
 
+// Makes the kernel finish checksums before a frame leaves by the interface, which is one of this
+// namespace. A link between two namespaces would leave that to a device that is not there.
+void finish_checksums(const std::string& interface);
+
+// Returns a socket that takes the datagrams for that port, so that nobody answers them.
+[[nodiscard]] UniqueFd listen_to_udp(net::Family family, net::Port port);
+
+// The firewall mark of packets that the stack has not made by itself.
+inline constexpr std::uint32_t kNotOfTheStack = 0x7e57;
+
 // Sends a packet, IP header included, as the stack of this namespace would.
 void send_from_stack(const Packet& packet);
 
