@@ -231,7 +231,14 @@ std::optional<Packet> decode_cut(std::span<const std::byte> bytes) {
         completed[header_size + 12] = std::byte{0x50};
         store_be16(completed.data() + header_size + 14, TcpFields{}.window);
     }
-    if (packet.part) {
+    const bool is_tunnel =
+        parts->protocol == IpProtocol::Ipv4 || parts->protocol == IpProtocol::Ipv6;
+    if (is_tunnel && bytes.size() > header_size) {
+        auto inside = decode_cut(bytes.subspan(header_size));
+        if (!inside) return std::nullopt;
+        packet.transport = IpInIpFields{};
+        packet.inner = {std::move(*inside)};
+    } else if (packet.part) {
         decode_fragment(packet, parts->protocol, parts->payload);
     } else {
         decode_transport(packet, parts->protocol, parts->payload);

@@ -66,6 +66,14 @@ TEST(PacketText, OfIcmp) {
                 "2001:db8:1::7.40001 > 2001:db8::1.80: Flags [none], seq 1000, length 0");
 }
 
+TEST(PacketText, OfAnErrorAboutATunnelThatIsCutShort) {
+    const auto big = Packet::udp(kClient, kVip).length(1400).ttl(63);
+    const auto outer = big.encapsulated_in_ipip("10.0.0.1"_ip, "10.0.0.11"_ip);
+    expect_text(Packet::icmp_error("10.0.0.12"_ip, "10.0.0.1"_ip, "time exceeded", outer),
+                "IP 10.0.0.12 > 10.0.0.1: ICMP time exceeded, quoting IP 10.0.0.1 > 10.0.0.11: "
+                "IP 198.51.100.7.40001 > 192.0.2.1.80: UDP, ttl 63, length 1400");
+}
+
 TEST(PacketText, OfATunnel) {
     const auto syn = Packet::tcp(kClient, kVip).flags("S").seq(1).ttl(63);
     expect_text(syn.encapsulated_in_ipip("10.0.0.1"_ip, "10.0.0.11"_ip).df().ttl(63),

@@ -1,0 +1,42 @@
+// EngineTarget: the engine in memory, under a virtual clock, as the director of a scenario.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "control/engine_service_manager.h"
+#include "testing/director.h"
+#include "testing/host_stack.h"
+#include "testing/scenario.h"
+
+namespace xvs::test {
+
+class EngineTarget final : public ScenarioTarget {
+public:
+    EngineTarget() : host_(director_), manager_(director_.engine, gate_) {}
+
+    CommandOutput ipvsadm(const std::vector<std::string>& arguments) override;
+    void send(const TestHost& from, const Packet& packet) override;
+    void send_from_host(const Packet& packet) override;
+    std::vector<Sighting> collect() override;
+    void advance(std::chrono::milliseconds by) override;
+    Status set_mtu(Side side, std::uint32_t mtu) override;
+    Status set_sysctl(const std::string& name, const std::string& value) override;
+    std::optional<std::map<std::string, std::uint64_t>> drops() override;
+
+    [[nodiscard]] Director& director() noexcept { return director_; }
+
+private:
+    void process();
+    void take_output();
+
+    Director director_;
+    HostStack host_;
+    std::mutex gate_;
+    control::EngineServiceManager manager_;
+    std::vector<Sighting> sightings_;
+};
+
+}  // namespace xvs::test

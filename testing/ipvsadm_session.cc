@@ -1,0 +1,93 @@
+#include "testing/ipvsadm_session.h"
+
+#include "cli/error_text.h"
+#include "cli/listing.h"
+#include "cli/parser.h"
+
+namespace xvs::test {
+namespace {
+
+using cli::Command;
+using cli::Format;
+using cli::Option;
+using cli::Verb;
+
+std::string list_services(const control::ServiceManager& manager, const Format& format) {
+    std::string text = cli::table_header(format);
+    auto services = manager.services();
+    if (format.sorted) cli::sort_services(services);
+    for (const control::ServiceStatus& status : services) {
+        auto destinations = manager.destinations(status.service.key);
+        if (format.sorted) cli::sort_destinations(destinations);
+        text +=
+            cli::service_text({.status = status, .destinations = std::move(destinations)}, format);
+    }
+    return text;
+}
+
+std::string list_connections(const control::ServiceManager& manager, const Format& format) {
+    std::string text = cli::connections_header(format);
+    std::uint64_t cursor = 0;
+    do {
+        cursor = manager.for_each_connection(cursor, 64, [&](const model::ConnectionInfo& info) {
+            text += cli::connection_text(info, format);
+        });
+    } while (cursor != 0);
+    return text;
+}
+
+Status edit(control::ServiceManager& manager, const Command& command) {
+    const model::ServiceKey& key = command.service.key;
+    switch (command.verb) {
+        case Verb::AddService:
+            return manager.add_service(command.service);
+        case Verb::EditService:
+            return manager.edit_service(command.service);
+        case Verb::DeleteService:
+            return manager.remove_service(key);
+        case Verb::AddServer:
+            return manager.add_destination(key, command.destination);
+        case Verb::EditServer:
+            return manager.edit_destination(key, command.destination);
+        case Verb::DeleteServer:
+            return manager.remove_destination(key, command.destination.real);
+        case Verb::SetTimeouts:
+            manager.set_timeouts(command.timeouts);
+            return {};
+        case Verb::Flush:
+            manager.flush();
+            return {};
+        case Verb::Zero:
+            if (command.options.has(Option::Service)) return manager.zero(key);
+            manager.zero_all();
+            return {};
+        default:
+            return fail(ErrorCode::NotSupported, "this command is not for scenarios");
+    }
+}
+
+}  // namespace
+
+CommandOutput run_ipvsadm(control::ServiceManager& manager,
+                          const std::vector<std::string>& arguments) {
+    const auto command = cli::parse_command("ipvsadm", arguments);
+    if (!command) {
+        return {.exit_status = command.error().status, .out = {}, .error = command.error().message};
+    }
+    if (command->verb == Verb::List) {
+        const Format format = Format::of(*command);
+        const bool is_of_connections = command->options.has(Option::Connection);
+        return {.exit_status = 0,
+                .out = is_of_connections ? list_connections(manager, format)
+                                         : list_services(manager, format),
+                .error = {}};
+    }
+    const Status status = edit(manager, *command);
+    if (status) return {};
+    return {.exit_status = cli::kFailed,
+            .out = {},
+            .error = cli::error_text(cli::Operation::Other, status.error()) + " " +
+                     status.error().context};
+}
+
+}  // namespace xvs::test

@@ -1,0 +1,185 @@
+#include "testing/steering_model.h"
+
+#include "flow/key.h"
+#include "net/icmp.h"
+#include "net/icmpv6.h"
+#include "net/ipv4.h"
+#include "net/ipv6.h"
+#include "net/ports.h"
+
+namespace xvs::test {
+namespace {
+
+using net::IpProtocol;
+
+// What a packet is decided by.
+struct Tuple {
+    IpProtocol protocol = IpProtocol::NoNextHeader;
+    net::Endpoint source;
+    net::Endpoint destination;
+
+    [[nodiscard]] Tuple reversed() const {
+        return {.protocol = protocol, .source = destination, .destination = source};
+    }
+};
+
+enum class Shape : std::uint8_t { Other, Whole, Fragment, Error };
+
+struct Parsed {
+    Shape shape = Shape::Other;
+    Tuple tuple;
+    Tuple quoted;
+};
+
+bool has_ports(IpProtocol protocol) {
+    return protocol == IpProtocol::Tcp || protocol == IpProtocol::Udp;
+}
+
+Parsed parse(std::span<const std::byte> packet, bool is_quoted);
+
+// `payload` starts with the transport header.
+void parse_transport(Parsed& parsed, std::span<const std::byte> payload, bool is_quoted) {
+    const bool is_v6 = parsed.tuple.source.address.family() == net::Family::Ipv6;
+    if (has_ports(parsed.tuple.protocol)) {
+        const auto ports = net::PortsView::parse(payload);
+        if (!ports) return;
+        parsed.tuple.source.port = ports->source_port();
+        parsed.tuple.destination.port = ports->destination_port();
+        parsed.shape = Shape::Whole;
+        return;
+    }
+    if (is_quoted || parsed.tuple.protocol != (is_v6 ? IpProtocol::Icmpv6 : IpProtocol::Icmp))
+        return;
+    const auto message = net::IcmpView::parse(payload);
+    if (!message) return;
+    const bool is_error = is_v6 ? net::icmpv6::is_related_error(message->type())
+                                : net::icmp::is_related_error(message->type());
+    if (!is_error) return;
+    const Parsed inside = parse(message->payload(), true);
+    if (inside.shape != Shape::Whole) return;
+    parsed.quoted = inside.tuple;
+    parsed.shape = Shape::Error;
+}
+
+Parsed parse(std::span<const std::byte> packet, bool is_quoted) {
+    Parsed parsed;
+    if (const auto v4 = net::Ipv4View::parse_quoted(packet)) {
+        parsed.tuple.protocol = v4->protocol();
+        parsed.tuple.source.address = v4->source();
+        parsed.tuple.destination.address = v4->destination();
+        if (v4->is_fragment()) {
+            parsed.shape = Shape::Fragment;
+        } else {
+            parse_transport(parsed, v4->payload(), is_quoted);
+        }
+    } else if (const auto v6 = net::Ipv6View::parse_quoted(packet)) {
+        const auto transport = net::find_ipv6_transport(*v6);
+        if (!transport) return parsed;
+        parsed.tuple.protocol = transport->protocol;
+        parsed.tuple.source.address = v6->source();
+        parsed.tuple.destination.address = v6->destination();
+        const auto& fragment = transport->fragment;
+        if (fragment && (fragment->more_fragments || !fragment->is_first())) {
+            parsed.shape = Shape::Fragment;
+        } else {
+            parse_transport(parsed, v6->bytes().subspan(transport->transport_offset), is_quoted);
+        }
+    }
+    return parsed;
+}
+
+class Judge {
+public:
+    explicit Judge(Director& director) : director_(director) {}
+
+    [[nodiscard]] std::optional<xvs_reason> ingress(const Parsed& parsed) const {
+        const bool is_to_host = is_local(parsed.tuple.destination);
+        switch (parsed.shape) {
+            case Shape::Whole:
+                if (is_flow(parsed.tuple)) return XVS_REASON_FLOW;
+                if (is_to_host && is_service(parsed.tuple)) return XVS_REASON_SERVICE;
+                if (!is_to_host && is_nat_source(parsed.tuple)) return XVS_REASON_REPLY;
+                return std::nullopt;
+            case Shape::Fragment:
+                if (is_known(is_to_host ? parsed.tuple.destination : parsed.tuple.source))
+                    return XVS_REASON_FRAGMENT;
+                return std::nullopt;
+            case Shape::Error:
+                return ingress_error(parsed.quoted.reversed(), is_to_host);
+            case Shape::Other:
+                break;
+        }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] std::optional<xvs_reason> egress(const Parsed& parsed) const {
+        const bool is_ours =
+            (parsed.shape == Shape::Whole && is_nat_source(parsed.tuple)) ||
+            (parsed.shape == Shape::Fragment && is_known(parsed.tuple.source)) ||
+            (parsed.shape == Shape::Error && is_nat_source(parsed.quoted.reversed()));
+        if (!is_ours || !is_local(parsed.tuple.source)) return std::nullopt;
+        return XVS_REASON_EGRESS;
+    }
+
+private:
+    // `original` is the packet that the error answers, turned round.
+    [[nodiscard]] std::optional<xvs_reason> ingress_error(const Tuple& original,
+                                                          bool is_to_host) const {
+        const bool is_ours = is_flow(original) ||
+                             (is_local(original.destination) && is_service(original)) ||
+                             (!is_to_host && is_nat_source(original));
+        if (!is_ours) return std::nullopt;
+        return XVS_REASON_ICMP;
+    }
+
+    [[nodiscard]] bool is_local(const net::Endpoint& endpoint) const {
+        return director_.router.is_local(endpoint.address);
+    }
+
+    [[nodiscard]] bool is_known(const net::Endpoint& endpoint) const {
+        return director_.steering.addresses.contains(endpoint.address);
+    }
+
+    [[nodiscard]] bool is_service(const Tuple& tuple) const {
+        return director_.steering.services.contains(
+            {.protocol = model::Protocol{net::number(tuple.protocol)},
+             .address = tuple.destination.address,
+             .port = tuple.destination.port});
+    }
+
+    [[nodiscard]] bool is_nat_source(const Tuple& tuple) const {
+        return director_.steering.nat_sources.contains(
+            {model::Protocol{net::number(tuple.protocol)}, tuple.source});
+    }
+
+    template <class Ip>
+    [[nodiscard]] bool is_live(const Tuple& tuple) const {
+        using Address = typename Ip::Address;
+        const auto& flows = director_.tables->flows<Ip>();
+        const auto key = flow::FlowKey<Ip>::make(tuple.source.address.as<Address>(),
+                                                 tuple.source.port,
+                                                 tuple.destination.address.as<Address>(),
+                                                 tuple.destination.port,
+                                                 net::number(tuple.protocol));
+        return flows.find(key, flows.hash(key)) != XVS_NONE;
+    }
+
+    [[nodiscard]] bool is_flow(const Tuple& tuple) const {
+        return tuple.source.address.family() == net::Family::Ipv4 ? is_live<flow::Ipv4>(tuple)
+                                                                  : is_live<flow::Ipv6>(tuple);
+    }
+
+    Director& director_;
+};
+
+}  // namespace
+
+std::optional<xvs_reason> judge_ingress(Director& director, std::span<const std::byte> packet) {
+    return Judge(director).ingress(parse(packet, false));
+}
+
+std::optional<xvs_reason> judge_egress(Director& director, std::span<const std::byte> packet) {
+    return Judge(director).egress(parse(packet, false));
+}
+
+}  // namespace xvs::test

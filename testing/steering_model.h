@@ -1,0 +1,22 @@
+// Which packets are brought to the engine, decided as src/offload/steer.bpf.c decides it, for tests
+// without a kernel.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+
+#include "flow/layout.h"
+#include "testing/director.h"
+
+namespace xvs::test {
+
+// Of a packet, from its IP header on, that came in by a link. Nothing: it is the host's.
+[[nodiscard]] std::optional<xvs_reason> judge_ingress(Director& director,
+                                                      std::span<const std::byte> packet);
+
+// Of one that the host's own stack is about to send.
+[[nodiscard]] std::optional<xvs_reason> judge_egress(Director& director,
+                                                     std::span<const std::byte> packet);
+
+}  // namespace xvs::test
