@@ -2,10 +2,10 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/gate.h"
 #include "control/engine_service_manager.h"
 #include "testing/director.h"
 #include "testing/host_stack.h"
@@ -34,7 +34,7 @@ private:
 
     Director director_;
     HostStack host_;
-    std::mutex gate_;
+    Gate gate_;
     control::EngineServiceManager manager_;
     std::vector<Sighting> sightings_;
 };
