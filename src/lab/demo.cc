@@ -138,6 +138,10 @@ private:
         const std::string vip = plan.vip.v4.to_string();
         if (method_ == ForwardingMethod::Masquerade)
             print_command("director", "sysctl -w net.ipv4.ip_forward=1", "it is a router");
+        if (method_ == ForwardingMethod::Tunnel)
+            print_command("director",
+                          "ip link set eth0 mtu 1600",
+                          "room for the outer header, on the whole way");
         print_command("director", "ip addr add " + vip + "/32 dev eth0", "the VIP");
         print_real_server_commands(plan);
         const auto services = plan.services(net::Family::Ipv4);
@@ -177,14 +181,14 @@ private:
         const net::Endpoint udp{plan.vip.v4, net::Port{kUdpPort}};
         print_command("client",
                       "curl http://" + plan.vip.v4.to_string() + "/",
-                      fmt::format("{} times", count));
+                      fmt::format("{} times; rr begins with the server added last", count));
         if (auto asked =
                 ask_each(count, "HTTP", plan, [&] { return ask_http(lab.node("client"), http); });
             !asked)
             return asked;
-        print_command("client",
-                      "a datagram to " + udp.to_string(),
-                      fmt::format("{} times, from a port of its own each", count));
+        fmt::print("  {} datagrams to UDP {}, each from a port of its own\n",
+                   paint_.dim("client   "),
+                   udp.to_string());
         return ask_each(count, "UDP", plan, [&]() -> Result<std::string> {
             auto client = UdpClient::open(lab.node("client"), udp);
             if (!client) return fail(client.error());

@@ -29,9 +29,11 @@ DualAddress host(std::string_view net4, std::string_view net6, unsigned number) 
             *net::IpAddress::parse(fmt::format("{}{}", net6, number))};
 }
 
-// 02:00:00:00:<port>:<host>: readable in a packet table.
+// 02:00:00:00:<port>:<host>, readable in a packet table: .11 is :11.
 net::MacAddress mac(unsigned host_number, unsigned port) {
-    return *net::MacAddress::parse(fmt::format("02:00:00:00:{:02x}:{:02x}", port, host_number));
+    const unsigned digits =
+        host_number < 100 ? host_number / 10 * 16 + host_number % 10 : host_number;
+    return *net::MacAddress::parse(fmt::format("02:00:00:00:{:02x}:{:02x}", port, digits));
 }
 
 class Planner {
@@ -164,7 +166,7 @@ private:
 
     // A port of the switch is named after what is plugged in.
     Plug switch_port(const std::string& peer) {
-        return {"switch", "to-" + peer, mac(0xff, ++switch_ports_)};
+        return {"switch", "to-" + peer, mac(255, ++switch_ports_)};
     }
 
     void connect(const Plug& first, const Plug& second, unsigned mtu) {
@@ -190,7 +192,7 @@ private:
             const std::string name = Plan::real_server_name(i);
             const unsigned number = kDirectorHost + 1 + i;
             const DualAddress real = host(net4, net6, number);
-            connect({name, "eth0", mac(0x11 + i, 0)}, switch_port(name), mtu);
+            connect({name, "eth0", mac(number, 0)}, switch_port(name), mtu);
             address(name, "eth0", real);
             default_route(name, plan_.gateway, route_mtu);
             plan_.real_servers.push_back(real);

@@ -15,39 +15,24 @@
 
 namespace xvs::lab {
 
-namespace {
-
-struct SocketAddress {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-
-    [[nodiscard]] const sockaddr* get() const {
-        return reinterpret_cast<const sockaddr*>(&storage);
-    }
-};
-
-SocketAddress socket_address(const net::Endpoint& endpoint) {
-    SocketAddress result;
+SocketAddress::SocketAddress(const net::Endpoint& endpoint) noexcept {
     const auto port = to_wire16(net::number(endpoint.port));
     if (endpoint.address.family() == net::Family::Ipv4) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_port = port;
         std::memcpy(&address.sin_addr, endpoint.address.bytes().data(), sizeof address.sin_addr);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
+        std::memcpy(&storage_, &address, sizeof address);
+        size_ = sizeof address;
     } else {
         sockaddr_in6 address{};
         address.sin6_family = AF_INET6;
         address.sin6_port = port;
         std::memcpy(&address.sin6_addr, endpoint.address.bytes().data(), sizeof address.sin6_addr);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
+        std::memcpy(&storage_, &address, sizeof address);
+        size_ = sizeof address;
     }
-    return result;
 }
-
-}  // namespace
 
 std::string url_of(const net::Endpoint& service, std::string_view path) {
     return fmt::format("http://{}{}", service.to_string(), path);
@@ -69,10 +54,10 @@ UdpClient::UdpClient(UniqueFd socket, std::string service)
 
 Result<UdpClient> UdpClient::open(const NetworkNamespace& client, const net::Endpoint& service) {
     const NetworkNamespace::Scope inside(client);
-    const SocketAddress address = socket_address(service);
-    UniqueFd fd(::socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const SocketAddress address(service);
+    UniqueFd fd(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
     // Connected: answers from another address or port than the service's are not ours.
-    if (::connect(fd.get(), address.get(), address.size) != 0)
+    if (::connect(fd.get(), address.get(), address.size()) != 0)
         return fail(system_error("a UDP client of " + service.to_string(), errno));
     return UdpClient(std::move(fd), service.to_string());
 }

@@ -7,12 +7,32 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/socket.h>
+
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "lab/network_namespace.h"
 #include "net/address.h"
 
 namespace xvs::lab {
+
+// An endpoint as the socket calls take it.
+class SocketAddress {
+public:
+    explicit SocketAddress(const net::Endpoint& endpoint) noexcept;
+
+    [[nodiscard]] const sockaddr* get() const noexcept {
+        return reinterpret_cast<const sockaddr*>(&storage_);
+    }
+
+    [[nodiscard]] socklen_t size() const noexcept { return size_; }
+
+    [[nodiscard]] int family() const noexcept { return storage_.ss_family; }
+
+private:
+    sockaddr_storage storage_{};
+    socklen_t size_ = 0;
+};
 
 // "http://192.0.2.1:80/" and "http://[2001:db8:1::1]:80/".
 [[nodiscard]] std::string url_of(const net::Endpoint& service, std::string_view path = "/");

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "lab/laboratory.h"
+#include "lab/real_service.h"
+#include "lab/registry.h"
 #include "lab/traffic.h"
 
 // The value of a Result<T>, or a failed test that says the error's sentence.
@@ -74,6 +76,11 @@ inline Result<Laboratory> build_balanced(model::ForwardingMethod method,
         if (auto configured = lab->configure(family); !configured) return fail(configured.error());
     }
     return lab;
+}
+
+// A directory for files that go with the laboratory.
+inline std::filesystem::path directory_of_test(const Laboratory& lab) {
+    return directory_of(lab.name());
 }
 
 inline net::IpAddress address(std::string_view text) {
