@@ -144,10 +144,13 @@ public:
 
     [[nodiscard]] const Entry& entry(SlotIndex slot) const noexcept { return entries_[slot]; }
 
+    // Returns the owner, or XVS_NONE if the entry is not live: whoever retired it has done so.
+    [[nodiscard]] std::uint32_t connection(SlotIndex slot) const noexcept {
+        return is_live_state(state_word(slot)) ? owners_[slot] : XVS_NONE;
+    }
+
     // REQUIRES: `slot` is live, as for what follows.
     [[nodiscard]] Key key(SlotIndex slot) const noexcept { return Key::load(entries_[slot]); }
-
-    [[nodiscard]] std::uint32_t connection(SlotIndex slot) const noexcept { return owners_[slot]; }
 
     void set_connection(SlotIndex slot, std::uint32_t connection) noexcept {
         owners_[slot] = connection;

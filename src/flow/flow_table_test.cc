@@ -211,6 +211,17 @@ TYPED_TEST(FlowTableTest, IgnoresARetiredSlotThatIsRetiredAgain) {
     EXPECT_EQ(this->table.live(), 0u);
 }
 
+TYPED_TEST(FlowTableTest, HasNoOwnerForARetiredSlot) {
+    ManualGrace grace;
+    FlowTable<TypeParam> shared(this->entries, this->owners, kSeed, grace.period());
+    for (FlowTable<TypeParam>* table : {&this->table, &shared}) {
+        const SlotIndex slot = this->insert(*table, key_of<TypeParam>(1), 3).slot;
+        EXPECT_EQ(table->connection(slot), 3u);
+        table->retire(slot);
+        EXPECT_EQ(table->connection(slot), XVS_NONE);
+    }
+}
+
 TYPED_TEST(FlowTableTest, CountsPacketsAndTimeInTheEntry) {
     const SlotIndex slot = this->insert(key_of<TypeParam>(1)).slot;
     this->table.note_packet(slot, 5);
