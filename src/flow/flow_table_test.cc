@@ -214,11 +214,11 @@ TYPED_TEST(FlowTableTest, IgnoresARetiredSlotThatIsRetiredAgain) {
 TYPED_TEST(FlowTableTest, HasNoOwnerForARetiredSlot) {
     ManualGrace grace;
     FlowTable<TypeParam> shared(this->entries, this->owners, kSeed, grace.period());
-    for (FlowTable<TypeParam>* table : {&this->table, &shared}) {
-        const SlotIndex slot = this->insert(*table, key_of<TypeParam>(1), 3).slot;
-        EXPECT_EQ(table->connection(slot), 3u);
-        table->retire(slot);
-        EXPECT_EQ(table->connection(slot), XVS_NONE);
+    for (FlowTable<TypeParam>* each : {&this->table, &shared}) {
+        const SlotIndex slot = this->insert(*each, key_of<TypeParam>(1), 3).slot;
+        EXPECT_EQ(each->connection(slot), 3u);
+        each->retire(slot);
+        EXPECT_EQ(each->connection(slot), XVS_NONE);
     }
 }
 
