@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 import unittest
 
+import docs
 import format
 import include_edges
 import tidy
@@ -157,6 +158,35 @@ class Tidy(LintTest):
     def test_a_vague_name_is_found(self):
         self.write("src/net/packet_utils.cc", "\n")
         self.assert_problem(tidy, "says nothing")
+
+
+class Docs(LintTest):
+    def setUp(self):
+        super().setUp()
+        (self.root / "docs/adr").mkdir(parents=True)
+        (self.root / "docs/adr/README.md").write_text("[0001](0001-so.md)\n")
+        (self.root / "docs/adr/0001-so.md").write_text("# 0001: So\n")
+        (self.root / "docs/compatibility.md").write_text("[0001](adr/0001-so.md)\n")
+
+    def test_links_that_lead_somewhere_pass(self):
+        self.assert_clean(docs)
+
+    def test_a_dead_link_is_found(self):
+        (self.root / "README.md").write_text("See [the tour](docs/tour.md#start).\n")
+        self.assert_problem(docs, "README.md:1", "docs/tour.md")
+
+    def test_an_unlisted_record_is_found(self):
+        (self.root / "docs/adr/0002-thus.md").write_text("# 0002: Thus\n")
+        self.assert_problem(docs, "0002-thus.md", "does not list it")
+
+    def test_a_departure_needs_its_record_and_its_row(self):
+        tag = "// DIFFERS FROM" + " IPVS: "
+        self.write("src/engine/a.cc", tag + "ADR-0001. Because.\n")
+        self.assert_clean(docs)
+        self.write("src/engine/a.cc", tag + "just so\n")
+        self.assert_problem(docs, "src/engine/a.cc:1", "ADR-NNNN")
+        self.write("src/engine/a.cc", tag + "ADR-0002. Because.\n")
+        self.assert_problem(docs, "compatibility.md")
 
 
 class Format(LintTest):
