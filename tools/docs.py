@@ -9,7 +9,9 @@ from sources import ROOT, report, sources
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 DEPARTURE = re.compile(r"DIFFERS FROM IPVS:(?: ADR-(\d{4}))?")
-FOLDERS = ("apps", "bench", "cmake", "docs", "fuzz", "packaging", "src", "testing", "tests", "tools")
+FOLDERS = (
+    "apps", "bench", "cmake", "docs", "fuzz", "packaging", "src", "testing", "tests", "tools",
+)
 
 
 def pages(root):
