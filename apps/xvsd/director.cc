@@ -18,6 +18,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "xvsd/report.h"
+
 namespace xvs::xvsd {
 namespace {
 
@@ -53,6 +55,7 @@ Result<std::unique_ptr<Director>> Director::create(const Options& options, Insta
     auto signals = open_signals();
     if (!signals) return fail(signals.error());
     director->signals_ = std::move(*signals);
+    if (auto status = director->make_mirror(); !status) return fail(status.error());
     if (auto status = director->make_tables(); !status) return fail(status.error());
     if (auto status = director->make_packet_path(); !status) return fail(status.error());
     if (auto status = director->make_control(); !status) return fail(status.error());
@@ -78,16 +81,20 @@ Status Director::make_tables() {
     return {};
 }
 
-Status Director::make_packet_path() {
-    // Before the mirror looks: what a killed daemon left of its link is gone then.
-    auto link = host::PrivateLink::create();
-    if (!link) return fail(link.error());
-    private_link_.emplace(std::move(*link));
+Status Director::make_mirror() {
     auto mirror = host::Mirror::open(events_);
     if (!mirror) return fail(mirror.error());
     mirror_ = std::move(*mirror);
     if (auto status = mirror_->synchronize(); !status) return status;
-    if (auto status = check_interfaces(); !status) return status;
+    return check_interfaces();
+}
+
+Status Director::make_packet_path() {
+    auto link = host::PrivateLink::create();
+    if (!link) return fail(link.error());
+    private_link_.emplace(std::move(*link));
+    // What a killed daemon left of its link is gone only now.
+    if (auto status = mirror_->synchronize(); !status) return status;
     if (auto status = load_program(); !status) return status;
 
     auto port = io::SlowPathPort::open({.far_ifindex = private_link_->far_ifindex(),
@@ -271,19 +278,13 @@ void Director::handle_signals() {
 }
 
 void Director::log_counters() {
-    const std::lock_guard lock(gate_);
-    const engine::PacketTotals& totals = engine_->totals();
-    std::string drops;
-    for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
-        const std::uint64_t count = engine_->drops()[static_cast<engine::DropReason>(i)];
-        if (count != 0) drops += fmt::format(" {}={}", engine::kDropReasons[i].name, count);
+    std::vector<std::string> lines;
+    {
+        const std::lock_guard lock(gate_);
+        lines = report_packets(*engine_, *port_);
     }
-    spdlog::info("packets: received={} super-packets={} forwarded={} to-host={}; dropped:{}",
-                 totals.received,
-                 totals.super_packets,
-                 totals.forwarded,
-                 totals.to_host,
-                 drops.empty() ? " none" : drops);
+    for (const std::string& line : lines)
+        spdlog::info("{}", line);
 }
 
 void Director::run_timers() {

@@ -45,6 +45,7 @@ private:
     Director(const Options& options, Instance& instance)
         : options_(options), instance_(instance), events_(options.interfaces) {}
 
+    [[nodiscard]] Status make_mirror();
     [[nodiscard]] Status make_tables();
     [[nodiscard]] Status make_packet_path();
     [[nodiscard]] Status check_interfaces() const;

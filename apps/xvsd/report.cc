@@ -1,0 +1,48 @@
+#include "xvsd/report.h"
+
+#include <cstddef>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace xvs::xvsd {
+namespace {
+
+void add(std::vector<std::string>& lines,
+         std::string_view what,
+         std::string_view name,
+         std::uint64_t count) {
+    if (count > 0) lines.push_back(fmt::format("{} reason={} packets={}", what, name, count));
+}
+
+}  // namespace
+
+std::vector<std::string> report_packets(engine::Engine& engine, io::SlowPathPort& port) {
+    const engine::PacketTotals& totals = engine.totals();
+    const io::SlowPathCounters& path = port.counters();
+    std::vector<std::string> lines;
+    lines.push_back(
+        fmt::format("packets received={} super_packets={} forwarded={} to_host={} "
+                    "super_packets_sent={} super_packets_encapsulated={}",
+                    totals.received,
+                    totals.super_packets,
+                    totals.forwarded,
+                    totals.to_host,
+                    path.super_frames_sent,
+                    path.super_frames_encapsulated));
+    for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
+        const auto reason = static_cast<engine::DropReason>(i);
+        add(lines, "dropped", engine::drop_reason_name(reason), engine.drops()[reason]);
+    }
+    for (std::size_t i = 0; i < io::kSendErrorCount; ++i)
+        add(lines,
+            "not sent",
+            io::send_error_name(static_cast<io::SendError>(i)),
+            path.send_errors[i]);
+    add(lines, "not received", "overflow", path.overflows);
+    add(lines, "not received", "truncated", path.truncated);
+    add(lines, "not received", "stray", path.strays);
+    return lines;
+}
+
+}  // namespace xvs::xvsd
