@@ -27,7 +27,8 @@ test: build  ## Build with both compilers and run every test
 	@tools/run_tests.py $(BUILD) $(if $(TESTS),--tests-regex '$(TESTS)')
 
 demo:  ## Watch NAT, DR and TUN balance real traffic (as root)
-	@[ "$$(id -u)" = 0 ] || { echo "make demo: network namespaces need root; type: sudo make demo" >&2; exit 1; }
+	@[ "$$(id -u)" = 0 ] || \
+	    { echo "make demo: network namespaces need root; type: sudo make demo" >&2; exit 1; }
 	@$(MAKE) --no-print-directory build
 	@build/bin/xvs demo
 
@@ -42,9 +43,9 @@ fuzz: bootstrap  ## Run each fuzz target for SECONDS_EACH=60 seconds
 	@tools/build.sh fuzz fuzz_targets
 	@tools/fuzz.sh build/fuzz $(SECONDS_EACH)
 
-differential: bootstrap  ## Compare the scenarios with kernel IPVS (XVS_IPVS_KERNEL: its runner)
-	@tools/build.sh dev kernel_scenarios
-	@tests/differential/run
+differential: bootstrap  ## Compare the scenarios with kernel IPVS (in XVS_IPVS_KERNEL)
+	@tools/build.sh release kernel_scenarios
+	@XVS_BUILD_DIR=$(CURDIR)/$(BUILD) tests/differential/run
 
 clean:  ## Remove everything that was built
 	rm -rf build

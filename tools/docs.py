@@ -23,6 +23,8 @@ def pages(root):
 def link_problems(root):
     for page in pages(root):
         for number, line in enumerate((root / page).read_text().splitlines(), 1):
+            if re.match(r"(<{7}|>{7}) ", line):
+                yield f"{page}:{number}: the mark of a merge that was not resolved"
             for target in LINK.findall(line):
                 if "://" not in target and not (root / page.parent / target).exists():
                     yield f"{page}:{number}: {target} does not exist"

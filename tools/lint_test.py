@@ -175,6 +175,10 @@ class Docs(LintTest):
         (self.root / "README.md").write_text("See [the tour](docs/tour.md#start).\n")
         self.assert_problem(docs, "README.md:1", "docs/tour.md")
 
+    def test_a_mark_of_a_merge_is_found(self):
+        (self.root / "README.md").write_text("<" * 7 + " HEAD\n")
+        self.assert_problem(docs, "README.md:1", "merge")
+
     def test_an_unlisted_record_is_found(self):
         (self.root / "docs/adr/0002-thus.md").write_text("# 0002: Thus\n")
         self.assert_problem(docs, "0002-thus.md", "does not list it")
