@@ -22,13 +22,13 @@ void StateSaver::edited() {
 }
 
 std::optional<Nanoseconds> StateSaver::next_deadline() const noexcept {
-    if (collecting_) return clock_.now();
-    if (writing_.valid()) return clock_.now() + kLookAgain;
+    if (collecting_ || writing_.valid()) return wake_at_;
     return due_;
 }
 
 void StateSaver::on_timer() {
     if (writing_.valid()) {
+        wake_at_ = clock_.now() + kLookAgain;
         if (writing_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
         take_result();
     }
@@ -39,6 +39,7 @@ void StateSaver::on_timer() {
     collect(kServicesAtOnce);
     if (!is_collected()) return;
     collecting_ = false;
+    wake_at_ = clock_.now() + kLookAgain;
     writing_ = std::async(std::launch::async,
                           [this, text = std::move(text_)] { return file_.write(text); });
 }
@@ -47,6 +48,7 @@ void StateSaver::on_timer() {
 void StateSaver::start_collecting() {
     due_.reset();
     collecting_ = true;
+    wake_at_ = clock_.now();
     listed_ = services_.services();
     next_service_ = 0;
     text_ = kStateFirstLine;

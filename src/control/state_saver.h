@@ -63,6 +63,7 @@ private:
     const Clock& clock_;
     std::function<void(const Error&)> on_failure_;
     std::optional<Nanoseconds> due_;  // of the next save
+    Nanoseconds wake_at_{};           // of the one that is going on
     bool collecting_ = false;
     std::vector<ServiceStatus> listed_;
     std::size_t next_service_ = 0;
