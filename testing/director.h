@@ -74,9 +74,8 @@ public:
     Director(const Director&) = delete;
     Director& operator=(const Director&) = delete;
 
-    // Runs lines of ipvsadm's: -A -E -D -C -a -e -d -Z --set, with the options that
-    // director_commands.cc lists. The program's name before them is skipped. Stops at the first
-    // that is refused.
+    // Runs lines of ipvsadm's that change something (-A -E -D -C -a -e -d -Z --set), with or
+    // without the program's name. Stops at the first that is refused.
     Status ipvsadm(std::string_view lines);
 
     // Returns what was sent for it, in order.
@@ -150,7 +149,7 @@ private:
     return side == Side::Client ? 1 : 2;
 }
 
-// Runs one line on `engine`. Of a malformed one the error names the word.
+// Runs one line on `engine`.
 [[nodiscard]] Status run_ipvsadm_line(engine::Engine& engine, std::string_view line);
 
 // "-t 192.0.2.1:80", "-u [2001:db8::1]:53", "-f 7", "-f 7 -6".
