@@ -76,13 +76,19 @@ std::size_t Engine::process_burst() noexcept {
     ipv4_.process(std::span(ipv4).first(ipv4_count));
     ipv6_.process(std::span(ipv6).first(ipv6_count));
     port_.flush();
+    if (has_overdue_) expire_connections(kTimerLimitOfBurst);
     tables_.reclaim();
     return count;
 }
 
+void Engine::expire_connections(std::size_t limit) noexcept {
+    const bool has_ipv4 = ipv4_.run_timers(limit);
+    const bool has_ipv6 = ipv6_.run_timers(limit);
+    has_overdue_ = has_ipv4 || has_ipv6;
+}
+
 void Engine::run_timers() noexcept {
-    (void)ipv4_.run_timers(kTimerLimit);
-    (void)ipv6_.run_timers(kTimerLimit);
+    expire_connections(kTimerLimit);
     transmitter_.retry();
     tables_.reclaim();
     const Nanoseconds now = clock_.now();

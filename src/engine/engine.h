@@ -25,6 +25,8 @@ public:
     // How often run_timers() wants to be called, and how many connections one call ends at most.
     static constexpr std::chrono::milliseconds kTimerInterval{100};
     static constexpr std::size_t kTimerLimit = 4096;
+    // How many a burst ends when the timers had to leave some: more than it can begin.
+    static constexpr std::size_t kTimerLimitOfBurst = 4 * kMaxBurst;
 
     // All of them must outlive the engine.
     Engine(flow::Tables& tables,
@@ -66,6 +68,8 @@ public:
     [[nodiscard]] std::uint32_t connection_capacity() noexcept;
 
 private:
+    void expire_connections(std::size_t limit) noexcept;
+
     flow::Tables& tables_;
     PacketPort& port_;
     const Clock& clock_;
@@ -80,6 +84,7 @@ private:
     Pipeline<flow::Ipv6> ipv6_;
     Nanoseconds estimated_at_;
     Nanoseconds trash_emptied_at_;
+    bool has_overdue_ = false;
 };
 
 }  // namespace xvs::engine

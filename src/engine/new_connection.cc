@@ -23,6 +23,33 @@ net::Ipv6Address client_network(const net::Ipv6Address& client, std::uint32_t pr
     return net::Ipv6Address(bytes);
 }
 
+// Sources that no packet may come from, from outside. Kernel: ip_route_input() refuses them before
+// IPVS sees them (RFC 1812, 5.3.7).
+bool is_martian(net::Ipv4Address source) noexcept {
+    constexpr std::uint8_t kLoopback = 127;
+    constexpr std::uint8_t kFirstMulticast = 224;  // reserved and broadcast addresses lie above
+    const auto network = static_cast<std::uint8_t>(source.value() >> 24);
+    return network == 0 || network == kLoopback || network >= kFirstMulticast;
+}
+
+bool is_martian(const net::Ipv6Address& source) noexcept {
+    return source.is_unspecified() || source.is_loopback() || source.is_multicast();
+}
+
+// What names the template that keeps the packet's client network at one real server.
+template <class Ip>
+flow::FlowKey<Ip> template_key(const flow::FlowKey<Ip>& packet,
+                               const model::VirtualService& service) noexcept {
+    const net::Port port = packet.destination_port_number();
+    const bool is_of_one_port = port == service.key.port && port != kFtpPort;
+    return flow::FlowKey<Ip>::make(
+        client_network(packet.source_address(), service.persistence_mask),
+        net::Port{0},
+        packet.destination_address(),
+        is_of_one_port ? port : net::Port{0},
+        template_protocol(static_cast<model::Protocol>(packet.protocol)));
+}
+
 }  // namespace
 
 // Kernel: ip_vs_in_hook() without a connection, tcp_conn_schedule(), udp_conn_schedule(). What
@@ -34,6 +61,7 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     const bool may_start =
         !is_tcp || (packet.events & (XVS_EVENT_SYN | XVS_EVENT_RST)) == XVS_EVENT_SYN;
     if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
+    if (is_martian(packet.key.source_address())) return give_to_host(packet);
     ServiceState* const service =
         parts_.services.find_for_packet(static_cast<model::Protocol>(packet.key.protocol),
                                         packet.key.destination_address(),
@@ -49,9 +77,14 @@ Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexce
     DestinationState* destination = nullptr;
     std::uint32_t controller = XVS_NONE;
     if ((config.flags & model::kServicePersistent) != 0) {
-        controller = find_or_make_template(packet, service);
+        const flow::FlowKey<Ip> key = template_key(packet.key, config);
+        controller = connections_.find_template(key);
         if (controller != XVS_NONE) {
             destination = &parts_.services.destination(connections_[controller].destination);
+        } else if (destination = choose(packet, service); destination != nullptr) {
+            controller =
+                connections_.create_template(key, *destination, config.persistence_timeout_s);
+            if (controller == XVS_NONE) return drop(DropReason::ConnectionTableFull);
         }
     } else if (packet.key.destination_port_number() == config.key.port) {
         destination = choose(packet, service);
@@ -73,34 +106,13 @@ DestinationState* Pipeline<Ip>::choose(const Packet<Ip>& packet, ServiceState& s
                                         .service_flags = service.config.flags});
 }
 
-// Returns the template that keeps the packet's client network at one real server, or XVS_NONE when
-// no real server may take it or the table is full.
-template <class Ip>
-std::uint32_t Pipeline<Ip>::find_or_make_template(const Packet<Ip>& packet,
-                                                  ServiceState& service) noexcept {
-    const model::VirtualService& config = service.config;
-    const net::Port port = packet.key.destination_port_number();
-    const bool is_of_one_port = port == config.key.port && port != kFtpPort;
-    const auto key = flow::FlowKey<Ip>::make(
-        client_network(packet.key.source_address(), config.persistence_mask),
-        net::Port{0},
-        packet.key.destination_address(),
-        is_of_one_port ? port : net::Port{0},
-        template_protocol(static_cast<model::Protocol>(packet.key.protocol)));
-    const std::uint32_t present = connections_.find_template(key);
-    if (present != XVS_NONE) return present;
-    DestinationState* const destination = choose(packet, service);
-    if (destination == nullptr) return XVS_NONE;
-    return connections_.create_template(key, *destination, config.persistence_timeout_s);
-}
-
 template <class Ip>
 Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
                               DestinationState& destination,
                               std::uint32_t controller) noexcept {
     const flow::FlowKey<Ip>& key = packet.key;
     const std::uint32_t translation = translation_for(destination, key);
-    if (translation == XVS_NONE) return drop(DropReason::NoRoute);
+    if (translation == XVS_NONE) return drop(why_no_translation(destination));
     const model::ForwardingMethod method = destination.config.method;
     NewConnection<Ip> wanted{.inbound = key,
                              .inbound_hash = packet.hash,
@@ -130,7 +142,7 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
 template <class Ip>
 Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination) noexcept {
     const std::uint32_t index = translation_for(destination, packet.key);
-    if (index == XVS_NONE) return drop(DropReason::NoRoute);
+    if (index == XVS_NONE) return drop(why_no_translation(destination));
     const xvs_translation translation = parts_.tables.translations()[index];
     parts_.tables.translations().release(index);
     ++destination.connections;
@@ -148,8 +160,15 @@ Verdict Pipeline<Ip>::refuse(const Packet<Ip>& packet, const ServiceState& servi
     return drop(DropReason::NoDestination);
 }
 
-// Returns a translation with a reference for a new connection, or XVS_NONE without a route. The
-// last one is kept at hand, since it is nearly always the same.
+template <class Ip>
+DropReason Pipeline<Ip>::why_no_translation(const DestinationState& destination) noexcept {
+    const Route route = parts_.router.find_route(destination.config.real.address, {});
+    return route.kind == RouteKind::Unreachable ? DropReason::NoRoute
+                                                : DropReason::TranslationTableFull;
+}
+
+// Returns a translation with a reference for a new connection, or XVS_NONE without one. The last
+// one is kept at hand, since it is nearly always the same.
 template <class Ip>
 std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
                                             const flow::FlowKey<Ip>& inbound) noexcept {

@@ -1,5 +1,6 @@
 #include "engine/pipeline.h"
 
+#include <algorithm>
 #include <array>
 
 #include "engine/forward/fragment_output.h"
@@ -8,6 +9,9 @@
 
 namespace xvs::engine {
 namespace {
+
+// What an IPv4 header's length can say.
+constexpr std::uint32_t kMaxPacketSize = 65535;
 
 // Entries beyond this do not fit into a core's L2 cache, so fetching them ahead is worth its price.
 constexpr std::size_t kCachedBytes = std::size_t{1} << 20;
@@ -79,9 +83,10 @@ Verdict Pipeline<Ip>::handle_fragment(Packet<Ip>& packet) noexcept {
                             verdict == Verdict::Forwarded ? FragmentFate::Balanced
                             : verdict == Verdict::ToHost  ? FragmentFate::ToHost
                                                           : FragmentFate::Dropped);
-        fragments_.resume(first, [this](Packet<Ip>& follower) { (void)handle_fragment(follower); });
+        const std::size_t resumed = fragments_.resume(
+            first, [this](Packet<Ip>& follower) { (void)handle_fragment(follower); });
         // What was resumed lies in buffers that the next fragment may need.
-        parts_.port.flush();
+        if (resumed > 0) parts_.port.flush();
         return verdict;
     }
     const auto fate = fragments_.find(packet);
@@ -118,14 +123,15 @@ Verdict Pipeline<Ip>::handle_icmp(Packet<Ip>& packet) noexcept {
     const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
     if (!is_usable(packet, flows_.entry(slot).translation)) {
         const DropReason failure = refresh(packet, slot);
-        if (flows_.entry(slot).translation == XVS_NONE) return drop(failure);
+        if (!is_usable(packet, flows_.entry(slot).translation)) return drop(failure);
     }
     const xvs_translation translation =
         parts_.tables.translations()[flows_.entry(slot).translation];
     const bool is_nat = (translation.rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0;
     if (is_nat && !has_valid_icmp_checksum(packet)) return drop(DropReason::BadIcmpChecksum);
-    count(translation, is_outbound, packet.network_length());
-    flows_.note_packet(slot, to_tick(parts_.clock.now()));
+    // It is counted but keeps no connection alive: anybody can send one. Kernel:
+    // __ip_vs_conn_put().
+    if (is_available(translation)) count(translation, is_outbound, packet.network_length());
     return send(packet, translation, is_outbound, Subject::Quoted);
 }
 
@@ -162,13 +168,18 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
     // A copy: following the state may release the last reference, sending may need its room.
     const xvs_translation translation =
         parts_.tables.translations()[flows_.entry(slot).translation];
-    const bool is_available = (parts_.tables.destinations()[translation.destination].flags &
-                               XVS_DESTINATION_AVAILABLE) != 0;
-    if (!is_available && !is_outbound) return drop(DropReason::DestinationRemoved);
-    if (is_available) count(translation, is_outbound, packet.network_length());
+    const bool has_server = is_available(translation);
+    if (!has_server && !is_outbound) return drop(DropReason::DestinationRemoved);
+    if (has_server) count(translation, is_outbound, packet.network_length());
     flows_.note_packet(slot, to_tick(parts_.clock.now()));
     if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events);
     return send(packet, translation, is_outbound, Subject::Packet);
+}
+
+template <class Ip>
+bool Pipeline<Ip>::is_available(const xvs_translation& translation) const noexcept {
+    const xvs_destination& server = parts_.tables.destinations()[translation.destination];
+    return (server.flags & XVS_DESTINATION_AVAILABLE) != 0;
 }
 
 // Whether a translation leads somewhere still: its next hop is current, or it needs none.
@@ -252,8 +263,12 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     // quotes it shows which. Kernel: __ip_vs_get_out_rt(), ip_forward().
     if (!is_outbound) decrement_ttl(packet);
     const xvs_next_hop& hop = parts_.tables.next_hops()[translation.next_hop];
-    const std::uint32_t mtu = hop.mtu - translation.overhead;
-    if (segment_length(packet) > mtu && is_unfragmentable(packet)) {
+    const std::uint32_t mtu = hop.mtu - std::min<std::uint32_t>(hop.mtu, translation.overhead);
+    const bool is_super = packet.frame.offload.segmentation != Segmentation::None;
+    // Whole, it has to fit into its outer header's length as well.
+    const bool outgrows_ip =
+        !is_super && packet.network_length() + translation.overhead > kMaxPacketSize;
+    if ((segment_length(packet) > mtu && is_unfragmentable(packet)) || outgrows_ip) {
         icmp_.send(IcmpError::TooBig, packet, mtu);
         --parts_.totals.forwarded;
         return drop(DropReason::TooBig);
@@ -280,7 +295,9 @@ Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
     const std::uint32_t mtu = parts_.tables.next_hops()[translation.next_hop].mtu;
     const bool is_super = packet.frame.offload.segmentation != Segmentation::None;
     // Without DF a super-packet may be cut smaller instead of being fragmented.
-    if (is_super) limit_segments(packet, mtu - translation.overhead);
+    if (is_super) {
+        limit_segments(packet, mtu - std::min<std::uint32_t>(mtu, translation.overhead));
+    }
     Outgoing outgoing{.frame = packet.frame,
                       .next_hop = translation.next_hop,
                       .type = ether_type(static_cast<std::uint8_t>(Ip::kFamily))};

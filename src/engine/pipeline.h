@@ -78,8 +78,7 @@ private:
                     DestinationState& destination,
                     std::uint32_t controller) noexcept;
     Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
-    [[nodiscard]] std::uint32_t find_or_make_template(const Packet<Ip>& packet,
-                                                      ServiceState& service) noexcept;
+    [[nodiscard]] DropReason why_no_translation(const DestinationState& destination) noexcept;
     [[nodiscard]] static DestinationState* choose(const Packet<Ip>& packet,
                                                   ServiceState& service) noexcept;
     Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
@@ -91,6 +90,7 @@ private:
     [[nodiscard]] bool is_usable(const Packet<Ip>& packet,
                                  std::uint32_t translation) const noexcept;
     [[nodiscard]] DropReason refresh(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
+    [[nodiscard]] bool is_available(const xvs_translation& translation) const noexcept;
     void count(const xvs_translation& translation, bool is_outbound, std::uint32_t bytes) noexcept;
 
     // What a translation is applied to: the packet itself, or of an ICMP error what it quotes.

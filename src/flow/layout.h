@@ -19,7 +19,7 @@
 
 /* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
 #define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
-#define XVS_LAYOUT_VERSION 1u
+#define XVS_LAYOUT_VERSION 2u
 
 #define XVS_NONE 0xffffffffu /* no such index */
 
@@ -194,8 +194,8 @@ struct xvs_connection {
     __u32 check_at;    /* tick at which the timer looks at it next */
     __u8 protocol;
     __u8 protocol_state; /* IP_VS_TCP_S_* */
-    __u16 controlled;    /* how many connections name this one as controller */
-    __u32 reserved;
+    __u16 reserved;
+    __u32 controlled; /* how many connections name this one as controller */
 };
 
 /* One for the whole set of arrays. */

@@ -43,6 +43,11 @@ bool send_fragments(const Outgoing& outgoing,
         const std::size_t size = std::min(share, payload.size() - at);
         Outgoing fragment = outgoing;
         fragment.frame = port.make_frame();
+        if (fragment.frame.data == nullptr) {
+            // What was sent of the burst so far gives its buffers back.
+            port.flush();
+            fragment.frame = port.make_frame();
+        }
         if (fragment.frame.data == nullptr) return false;
         std::byte* const packet = fragment.frame.data + kEthernetHeaderSize;
         std::memcpy(packet, ip->bytes().data(), header);

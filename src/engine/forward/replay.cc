@@ -32,10 +32,16 @@ void rewrite_transport(Packet<Ip>& packet, const xvs_translation& translation) n
         std::memcpy(port, &translation.port, sizeof(translation.port));
     }
     const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
-    std::byte* const field =
-        transport + (is_tcp ? net::TcpView::kChecksumOffset : net::UdpView::kChecksumOffset);
+    const std::size_t place =
+        is_tcp ? net::TcpView::kChecksumOffset : net::UdpView::kChecksumOffset;
+    std::byte* const field = transport + place;
     const std::uint16_t before = load_be16(field);
-    if (packet.frame.offload.has_partial_checksum) {
+    // Of a tunnel's packet the partial one may be that of the packet inside.
+    const Offload& offload = packet.frame.offload;
+    const bool is_partial = offload.has_partial_checksum &&
+                            offload.checksum_start == packet.transport_offset &&
+                            offload.checksum_offset == place;
+    if (is_partial) {
         store_be16(field, add_to_sum(before, load_delta(translation.address_difference)));
         return;
     }

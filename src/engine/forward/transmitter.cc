@@ -1,5 +1,7 @@
 #include "engine/forward/transmitter.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace xvs::engine {
@@ -20,6 +22,7 @@ Transmitter::Transmitter(
 void Transmitter::send(const Outgoing& outgoing) noexcept {
     const xvs_next_hop& hop = tables_.next_hops()[outgoing.next_hop];
     if ((hop.flags & XVS_HOP_RESOLVED) != 0) {
+        retry();
         put_on_wire(outgoing, hop);
     } else {
         router_.resolve(outgoing.next_hop);
@@ -61,28 +64,41 @@ void Transmitter::keep(const Outgoing& outgoing) noexcept {
     free->generation = tables_.next_hops()[outgoing.next_hop].generation;
     free->until = to_tick(clock_.now()) + to_ticks(kMaxWait);
     free->is_used = true;
+    free->number = ++last_number_;
     ++waiting_count_;
 }
 
 void Transmitter::retry() noexcept {
     if (waiting_count_ == 0) return;
-    const Tick now = to_tick(clock_.now());
+    std::array<Waiting*, kMaxWaiting> order{};
+    std::size_t count = 0;
     for (Waiting& each : waiting_) {
-        if (!each.is_used) continue;
-        const std::uint32_t index = each.outgoing.next_hop;
-        const bool is_current = tables_.next_hops().is_current(index, each.generation);
-        const xvs_next_hop& hop = tables_.next_hops()[index];
-        if (is_current && (hop.flags & XVS_HOP_RESOLVED) != 0) {
-            put_on_wire(each.outgoing, hop);
-        } else if (is_current && ticks_between(each.until, now) < 0) {
-            continue;
-        } else {
-            drops_.count(DropReason::NeighbourUnresolved);
-        }
-        each.is_used = false;
-        --waiting_count_;
+        if (each.is_used) order[count++] = &each;
     }
-    port_.flush();
+    const std::span<Waiting*> all = std::span(order).first(count);
+    std::sort(all.begin(), all.end(), [](const Waiting* one, const Waiting* other) {
+        return one->number < other->number;
+    });
+    const Tick now = to_tick(clock_.now());
+    for (Waiting* each : all)
+        retry(*each, now);
+    // Their buffers may be needed for the next ones.
+    if (waiting_count_ < count) port_.flush();
+}
+
+void Transmitter::retry(Waiting& waiting, Tick now) noexcept {
+    const std::uint32_t index = waiting.outgoing.next_hop;
+    const bool is_current = tables_.next_hops().is_current(index, waiting.generation);
+    const xvs_next_hop& hop = tables_.next_hops()[index];
+    if (is_current && (hop.flags & XVS_HOP_RESOLVED) != 0) {
+        put_on_wire(waiting.outgoing, hop);
+    } else if (is_current && ticks_between(waiting.until, now) < 0) {
+        return;
+    } else {
+        drops_.count(DropReason::NeighbourUnresolved);
+    }
+    waiting.is_used = false;
+    --waiting_count_;
 }
 
 }  // namespace xvs::engine

@@ -39,10 +39,11 @@ public:
                 DropCounters& drops,
                 const Clock& clock);
 
-    // Sends, or keeps a copy until the next hop is resolved. REQUIRES: the next hop is in use.
+    // Sends, or keeps a copy until the next hop is resolved; packets to one next hop leave in the
+    // order they came. REQUIRES: the next hop is in use.
     void send(const Outgoing& outgoing) noexcept;
 
-    // Sends what waited and can go now, drops what waited too long.
+    // Sends what waited and can go now, in the order it came; drops what waited too long.
     void retry() noexcept;
 
     [[nodiscard]] bool has_waiting() const noexcept { return waiting_count_ > 0; }
@@ -53,6 +54,7 @@ private:
         std::uint32_t generation = 0;
         Tick until = 0;
         bool is_used = false;
+        std::uint64_t number = 0;  // in the order they came
         std::unique_ptr<std::byte[]> buffer;
     };
 
@@ -60,6 +62,8 @@ private:
 
     void put_on_wire(const Outgoing& outgoing, const xvs_next_hop& hop) noexcept;
     void keep(const Outgoing& outgoing) noexcept;
+    // Sends or drops one that waits, if its time has come.
+    void retry(Waiting& waiting, Tick now) noexcept;
 
     flow::Tables& tables_;
     Router& router_;
@@ -68,6 +72,7 @@ private:
     const Clock& clock_;
     std::vector<Waiting> waiting_;
     std::size_t waiting_count_ = 0;
+    std::uint64_t last_number_ = 0;
 };
 
 }  // namespace xvs::engine

@@ -80,14 +80,17 @@ std::uint32_t Connections<Ip>::create(const NewConnection<Ip>& wanted,
     record.timeout = to_ticks(kFirstTimeout);
     record.controller = wanted.controller;
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
-    if (wanted.outbound) install_outbound(connection, wanted);
     services_.bind(destination, false);
-    schedule_check(connection, now + record.timeout);
-    return connection;
+    // Without its reply entry it could not be answered, without its check it would never end.
+    const bool is_whole = (!wanted.outbound || install_outbound(connection, wanted)) &&
+                          schedule_check(connection, now + record.timeout);
+    if (is_whole) return connection;
+    end(connection);
+    return XVS_NONE;
 }
 
 template <class Ip>
-void Connections<Ip>::install_outbound(std::uint32_t connection,
+bool Connections<Ip>::install_outbound(std::uint32_t connection,
                                        const NewConnection<Ip>& wanted) noexcept {
     const std::uint32_t hash = flows_.hash(*wanted.outbound);
     // The way to the client is looked up when the first reply comes, hence no translation yet.
@@ -99,11 +102,15 @@ void Connections<Ip>::install_outbound(std::uint32_t connection,
     flow::InsertResult inserted = flows_.insert(*wanted.outbound, hash, entry);
     if (inserted.outcome == flow::InsertOutcome::Exists) {
         const std::uint32_t former = flows_.connection(inserted.slot);
+        // What real servers ask for themselves is not taken from them.
+        if (records_[former].outbound != inserted.slot) return false;
         records_[former].outbound = XVS_NONE;
         retire(former, inserted.slot);
         inserted = flows_.insert(*wanted.outbound, hash, entry);
     }
-    if (inserted.is_inserted()) records_[connection].outbound = inserted.slot;
+    if (!inserted.is_inserted()) return false;
+    records_[connection].outbound = inserted.slot;
+    return true;
 }
 
 template <class Ip>
@@ -130,8 +137,9 @@ std::uint32_t Connections<Ip>::create_template(const flow::FlowKey<Ip>& key,
     record.protocol = key.protocol;
     record.timeout = to_ticks(std::chrono::seconds(timeout_s));
     ++destination.persistent_connections;
-    schedule_check(connection, now + record.timeout);
-    return connection;
+    if (schedule_check(connection, now + record.timeout)) return connection;
+    end(connection);
+    return XVS_NONE;
 }
 
 template <class Ip>
@@ -203,7 +211,7 @@ void Connections<Ip>::set_state(std::uint32_t connection, TcpState state) noexce
     const Tick expires = to_tick(clock_.now()) + record.timeout;
     const bool has_room = wheel_.size() < std::size_t{records_.capacity()} + records_.size();
     if (has_room && ticks_between(expires, record.check_at) > 0)
-        schedule_check(connection, expires);
+        (void)schedule_check(connection, expires);
 }
 
 template <class Ip>
@@ -274,19 +282,22 @@ void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
     if (ticks_between(record.check_at, now) < 0) return;
     const Tick last = last_seen(record);
     const Tick expires = last + timeout(record, last);
+    // There is room for what was handed back a moment ago.
     if (ticks_between(expires, now) < 0) {
-        schedule_check(connection, expires);
+        (void)schedule_check(connection, expires);
     } else if (record.controlled > 0) {
-        schedule_check(connection, now + to_ticks(kControllerExtension));
+        (void)schedule_check(connection, now + to_ticks(kControllerExtension));
     } else {
         end(connection);
     }
 }
 
 template <class Ip>
-void Connections<Ip>::schedule_check(std::uint32_t connection, Tick at) noexcept {
+bool Connections<Ip>::schedule_check(std::uint32_t connection, Tick at) noexcept {
     const Tick due = wheel_.clamp(at);
-    if (wheel_.schedule(connection, due)) records_[connection].check_at = due;
+    if (!wheel_.schedule(connection, due)) return false;
+    records_[connection].check_at = due;
+    return true;
 }
 
 template <class Ip>

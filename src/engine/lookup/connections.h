@@ -112,9 +112,12 @@ private:
     void assure_controller(const xvs_connection& record) noexcept;
     void set_state(std::uint32_t connection, TcpState state) noexcept;
     void set_masks(const xvs_connection& record) noexcept;
-    void schedule_check(std::uint32_t connection, Tick at) noexcept;
+    // Returns false when the timer has no room.
+    bool schedule_check(std::uint32_t connection, Tick at) noexcept;
     void check(std::uint32_t connection, Tick now) noexcept;
-    void install_outbound(std::uint32_t connection, const NewConnection<Ip>& wanted) noexcept;
+    // Returns false when there is no room, or the key is that of somebody's requests.
+    [[nodiscard]] bool install_outbound(std::uint32_t connection,
+                                        const NewConnection<Ip>& wanted) noexcept;
     void retire(std::uint32_t connection, flow::SlotIndex slot) noexcept;
     [[nodiscard]] Tick last_seen(const xvs_connection& record) const noexcept;
     [[nodiscard]] Tick timeout(const xvs_connection& record, Tick last) const noexcept;

@@ -92,7 +92,20 @@ void Fragments<Ip>::keep(const Packet<Ip>& follower) noexcept {
     std::memcpy(free->packet.frame.data, follower.frame.data, follower.frame.length);
     free->until = to_tick(clock_.now()) + to_ticks(kMaxWait);
     free->is_used = true;
+    free->number = ++last_number_;
     ++waiting_count_;
+}
+
+template <class Ip>
+typename Fragments<Ip>::Waiting* Fragments<Ip>::find_waiting(const Packet<Ip>& first) noexcept {
+    if (waiting_count_ == 0) return nullptr;
+    const Id id = id_of(first);
+    Waiting* earliest = nullptr;
+    for (Waiting& each : waiting_) {
+        if (!each.is_used || !(each.id == id)) continue;
+        if (earliest == nullptr || each.number < earliest->number) earliest = &each;
+    }
+    return earliest;
 }
 
 template <class Ip>

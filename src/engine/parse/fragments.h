@@ -42,17 +42,17 @@ public:
     void keep(const Packet<Ip>& follower) noexcept;
 
     // Calls `resume(packet)` for the followers that waited for the datagram of `first`, in the
-    // order they came. Their frames are valid until the next keep().
+    // order they came, and returns for how many. Their frames are valid until the next keep().
     template <class Resume>
-    void resume(const Packet<Ip>& first, Resume&& resume) noexcept {
-        if (waiting_count_ == 0) return;
-        const Id id = id_of(first);
-        for (Waiting& each : waiting_) {
-            if (!each.is_used || !(each.id == id)) continue;
-            each.is_used = false;
+    std::size_t resume(const Packet<Ip>& first, Resume&& resume) noexcept {
+        std::size_t resumed = 0;
+        for (Waiting* next = find_waiting(first); next != nullptr; next = find_waiting(first)) {
+            next->is_used = false;
             --waiting_count_;
-            resume(each.packet);
+            ++resumed;
+            resume(next->packet);
         }
+        return resumed;
     }
 
     // Drops what waited too long.
@@ -79,12 +79,15 @@ private:
         Packet<Ip> packet;  // its frame lies in `buffer`
         Tick until = 0;
         bool is_used = false;
+        std::uint64_t number = 0;  // in the order they came
         std::unique_ptr<std::byte[]> buffer;
     };
 
     static constexpr std::size_t kWays = 4;  // places that a datagram may be remembered in
     static constexpr std::size_t kBufferSize = kFrameHeadroom + 9216;  // a jumbo frame
 
+    // Returns the follower that has waited longest for `first`, or nullptr.
+    [[nodiscard]] Waiting* find_waiting(const Packet<Ip>& first) noexcept;
     [[nodiscard]] static Id id_of(const Packet<Ip>& packet) noexcept;
     [[nodiscard]] std::size_t set_of(const Id& id) const noexcept;
 
@@ -94,6 +97,7 @@ private:
     std::vector<Datagram> datagrams_;
     std::vector<Waiting> waiting_;
     std::size_t waiting_count_ = 0;
+    std::uint64_t last_number_ = 0;
 };
 
 }  // namespace xvs::engine

@@ -14,6 +14,27 @@ constexpr ParseResult dropped(DropReason reason) noexcept {
     return {.outcome = ParseOutcome::Dropped, .reason = reason};
 }
 
+// Whether a super-packet is what its offload says; everything else is whole. A sender in a virtual
+// machine writes the offload itself.
+template <class Ip>
+bool has_fitting_offload(const Packet<Ip>& packet) noexcept {
+    const Offload& offload = packet.frame.offload;
+    if (offload.segmentation == Segmentation::None) return true;
+    if (packet.fragment.is_fragment || offload.segment_size == 0) return false;
+    constexpr Segmentation kTcp =
+        Ip::kFamily == net::Family::Ipv4 ? Segmentation::Tcp4 : Segmentation::Tcp6;
+    return offload.segmentation ==
+           (packet.protocol == net::IpProtocol::Tcp ? kTcp : Segmentation::Udp);
+}
+
+// A follower so close to the start overlaps the TCP header of the first fragment, which was looked
+// at without it (RFC 1858, 3128).
+template <class Ip>
+bool overlaps_header(const Packet<Ip>& follower) noexcept {
+    return follower.protocol == net::IpProtocol::Tcp &&
+           follower.fragment.offset < net::TcpView::kMinHeaderSize;
+}
+
 // Fills ports, flags and key. REQUIRES: the transport header starts in this frame.
 template <class Ip>
 ParseResult parse_transport(Packet<Ip>& packet,
@@ -36,6 +57,7 @@ ParseResult parse_transport(Packet<Ip>& packet,
         return {.outcome = packet.protocol == Headers<Ip>::kIcmp ? ParseOutcome::Icmp
                                                                  : ParseOutcome::Other};
     }
+    if (!has_fitting_offload(packet)) return dropped(DropReason::BadOffload);
     packet.key = flow::FlowKey<Ip>::load(source, destination, transport.data(), protocol);
     return {.outcome = ParseOutcome::Balanced};
 }
@@ -45,6 +67,8 @@ template <class Ip>
 ParseResult parse_follower(Packet<Ip>& packet,
                            const std::byte* source,
                            const std::byte* destination) noexcept {
+    if (!has_fitting_offload(packet)) return dropped(DropReason::BadOffload);
+    if (overlaps_header(packet)) return dropped(DropReason::BadTransportHeader);
     static constexpr std::array<std::byte, 4> kNoPorts{};
     packet.key =
         flow::FlowKey<Ip>::load(source, destination, kNoPorts.data(), net::number(packet.protocol));

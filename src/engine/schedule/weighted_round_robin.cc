@@ -7,13 +7,11 @@ namespace xvs::engine {
 
 DestinationState* WeightedRoundRobin::schedule(const DestinationList& destinations,
                                                const ScheduleRequest& /*request*/) noexcept {
-    bool any = false;
-    for (const DestinationState* each = destinations.first(); each != nullptr && !any;
-         each = each->next) {
-        any = each->is_eligible();
+    std::int64_t heaviest = 0;
+    for (const DestinationState* each = destinations.first(); each != nullptr; each = each->next) {
+        if (each->is_eligible()) heaviest = std::max(heaviest, std::int64_t{each->config.weight});
     }
-    // Without this a search would count a weight of thousands down in vain.
-    if (!any) return nullptr;
+    if (heaviest == 0) return nullptr;
     while (true) {
         for (DestinationState* candidate = destinations.after(last_); candidate != nullptr;
              candidate = candidate->next) {
@@ -23,7 +21,9 @@ DestinationState* WeightedRoundRobin::schedule(const DestinationList& destinatio
             }
         }
         last_ = nullptr;
-        current_weight_ -= divisor_;
+        // The rounds that nobody is heavy enough for are passed over at once.
+        const std::int64_t excess = std::max<std::int64_t>(current_weight_ - heaviest, divisor_);
+        current_weight_ -= (excess + divisor_ - 1) / divisor_ * divisor_;
         if (current_weight_ <= 0) current_weight_ = first_weight_;
     }
 }
