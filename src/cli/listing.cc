@@ -343,7 +343,7 @@ std::string connection_text(const model::ConnectionInfo& connection, const Forma
         "{:<3} {:<6} {:<11} {:<18} {:<18} ",
         model::protocol_name(connection.protocol),
         fmt::format("{:02}:{:02}", connection.expires_in_s / 60, connection.expires_in_s % 60),
-        model::state_name(connection.protocol, connection.state),
+        model::state_name(connection),
         name(connection.client),
         name(connection.virtual_endpoint));
     if (format.persistence_columns && !connection.persistence_engine.empty()) {

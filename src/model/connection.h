@@ -31,6 +31,9 @@ inline constexpr std::uint8_t kTemplateAssured = 1;
 
 inline constexpr unsigned kTcpStateCount = 11;  // without Last, which no connection is in
 
+// Bit of ConnectionInfo::flags: a persistence template. Kernel: IP_VS_CONN_F_TEMPLATE.
+inline constexpr std::uint32_t kConnectionTemplate = 0x1000;
+
 struct ConnectionInfo {
     Protocol protocol = Protocol::Tcp;
     net::Endpoint client;

@@ -45,6 +45,12 @@ std::string_view state_name(Protocol protocol, std::uint8_t state) noexcept {
     return "NONE";
 }
 
+std::string_view state_name(const ConnectionInfo& connection) noexcept {
+    if ((connection.flags & kConnectionTemplate) == 0)
+        return state_name(connection.protocol, connection.state);
+    return connection.state == kTemplateAssured ? "ASSURED" : "NONE";
+}
+
 std::string_view method_name(ForwardingMethod method) noexcept {
     switch (method) {
         case ForwardingMethod::Masquerade:

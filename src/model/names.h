@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "model/connection.h"
 #include "model/destination.h"
 #include "model/virtual_service.h"
 
@@ -15,6 +16,10 @@ namespace xvs::model {
 // The state's word in a connection listing: "ESTABLISHED", "UDP", "NONE". Kernel:
 // tcp_state_name_table.
 [[nodiscard]] std::string_view state_name(Protocol protocol, std::uint8_t state) noexcept;
+
+// The same of a listed connection: a persistence template has states of its own, "NONE" and
+// "ASSURED". Kernel: ip_vs_state_name().
+[[nodiscard]] std::string_view state_name(const ConnectionInfo& connection) noexcept;
 
 // "Masq", "Local", "Tunnel", "Route", "Bypass" (ipvsadm's column Forward), "FullNat".
 [[nodiscard]] std::string_view method_name(ForwardingMethod method) noexcept;

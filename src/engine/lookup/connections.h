@@ -19,7 +19,7 @@ namespace xvs::engine {
 inline constexpr std::uint32_t kConnectionMethodMask = 0x0007;
 inline constexpr std::uint32_t kConnectionNoOutput = 0x0080;  // replies are not seen here
 inline constexpr std::uint32_t kConnectionInactive = 0x0100;  // does not count as ActiveConn
-inline constexpr std::uint32_t kConnectionTemplate = 0x1000;
+inline constexpr std::uint32_t kConnectionTemplate = model::kConnectionTemplate;
 
 // The administrator's timeouts and when they changed: a connection takes new ones with its next
 // packet.
