@@ -1,0 +1,215 @@
+// Routes and neighbours followed live, in network namespaces of the test's own.
+#include "host/kernel_router.h"
+
+#include <cstdlib>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "flow/storage.h"
+#include "flow/tables.h"
+
+namespace xvs::host {
+namespace {
+
+net::IpAddress address(const char* text) {
+    return *net::IpAddress::parse(text);
+}
+
+// The mirror's observer and the router behind it, as in xvsd.
+class Follower final : public HostObserver {
+public:
+    KernelRouter* router = nullptr;
+
+    void link_changed(const Link& link) override {
+        if (router != nullptr) router->link_changed(link);
+    }
+
+    void link_gone(const Link& link) override { router->link_gone(link); }
+
+    void neighbour_changed(const Neighbour& neighbour) override {
+        if (router != nullptr) router->neighbour_changed(neighbour);
+    }
+
+    void neighbour_gone(const Neighbour& neighbour) override { router->neighbour_gone(neighbour); }
+
+    void local_prefixes_changed(const std::set<net::Prefix>&) override {}
+
+    void routes_changed() override {
+        if (router != nullptr) router->routes_changed();
+    }
+
+    void filter_removed(std::uint32_t) override {}
+};
+
+class Router : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "a network namespace needs root";
+        // Both ends of the cable are here: what answers ARP is the same stack.
+        run("ip link set lo up");
+        run("ip link add wan type veth peer name lan");
+        run("ip link set wan address 02:00:00:00:00:0a up");
+        run("ip link set lan up");
+        run("ip address add 10.0.0.1/24 dev wan");
+        run("ip address add 2001:db8:a::1/64 dev wan nodad");
+        run("ip route add 198.51.100.0/24 via 10.0.0.254");
+        run("ip -6 route add 2001:db8:c::/64 via 2001:db8:a::fe");
+        auto mirror = Mirror::open(follower_);
+        ASSERT_TRUE(mirror) << mirror.error().context;
+        mirror_ = std::move(*mirror);
+        ASSERT_TRUE(mirror_->synchronize());
+        auto tables = flow::Tables::create(storage_, flow::sizes_for(16), {1, 2});
+        ASSERT_TRUE(tables) << tables.error().context;
+        tables_ = std::move(*tables);
+        auto router = KernelRouter::open(*mirror_, tables_->next_hops(), clock_, {3, 4});
+        ASSERT_TRUE(router) << router.error().context;
+        router_ = std::move(*router);
+        follower_.router = router_.get();
+    }
+
+    static void run(const std::string& words) {
+        ASSERT_EQ(std::system((words + " >/dev/null").c_str()), 0) << words;
+    }
+
+    // Takes events over until `condition` holds; false when it does not within five seconds.
+    template <class Condition>
+    bool follow(Condition condition) {
+        for (int i = 0; i < 50 && !condition(); ++i) {
+            pollfd waiting{.fd = mirror_->fd(), .events = POLLIN, .revents = 0};
+            if (::poll(&waiting, 1, 100) > 0) mirror_->on_readable();
+        }
+        return condition();
+    }
+
+    const xvs_next_hop& hop(const engine::Route& route) {
+        return tables_->next_hops()[route.next_hop];
+    }
+
+    bool is_resolved(const engine::Route& route) {
+        return (hop(route).flags & XVS_HOP_RESOLVED) != 0;
+    }
+
+    Follower follower_;
+    MonotonicClock clock_;
+    flow::PrivateStorage storage_;
+    std::unique_ptr<Mirror> mirror_;
+    std::unique_ptr<flow::Tables> tables_;
+    std::unique_ptr<KernelRouter> router_;
+};
+
+TEST_F(Router, FindsTheWayTheGatewayAndTheSource) {
+    const auto route = router_->find_route(address("198.51.100.7"), {});
+    EXPECT_EQ(route.kind, engine::RouteKind::Unicast);
+    EXPECT_EQ(route.mtu, 1500U);
+    EXPECT_EQ(route.source.to_string(), "10.0.0.1");
+    EXPECT_EQ(hop(route).interface, mirror_->find_link("wan")->ifindex);
+    EXPECT_EQ(net::Ipv4Address::load(reinterpret_cast<const std::byte*>(hop(route).gateway)),
+              address("10.0.0.254").v4());
+    const auto neighbour = router_->find_route(address("10.0.0.254"), {});
+    EXPECT_EQ(neighbour.next_hop, route.next_hop);
+    const auto route6 = router_->find_route(address("2001:db8:c::7"), {});
+    EXPECT_EQ(route6.kind, engine::RouteKind::Unicast);
+    EXPECT_EQ(hop(route6).family, 6);
+}
+
+TEST_F(Router, KnowsLocalBroadcastAndUnreachableAddresses) {
+    EXPECT_EQ(router_->find_route(address("10.0.0.1"), {}).kind, engine::RouteKind::Local);
+    EXPECT_TRUE(router_->is_local(address("10.0.0.1")));
+    EXPECT_TRUE(router_->is_local(address("127.9.9.9")));
+    EXPECT_FALSE(router_->is_local(address("10.0.0.2")));
+    EXPECT_TRUE(router_->is_broadcast(address("10.0.0.255")));
+    EXPECT_FALSE(router_->is_broadcast(address("10.0.0.2")));
+    EXPECT_EQ(router_->find_route(address("203.0.113.1"), {}).kind, engine::RouteKind::Unreachable);
+}
+
+TEST_F(Router, FollowsARouteThatChanges) {
+    const auto before = router_->find_route(address("198.51.100.7"), {});
+    const std::uint32_t generation = hop(before).generation;
+    run("ip route replace 198.51.100.0/24 via 10.0.0.253 mtu 1300");
+    ASSERT_TRUE(follow([&] { return hop(before).generation != generation; }));
+    const auto after = router_->find_route(address("198.51.100.7"), {});
+    EXPECT_NE(after.next_hop, before.next_hop);
+    EXPECT_EQ(after.mtu, 1300U);
+    run("ip route del 198.51.100.0/24");
+    ASSERT_TRUE(follow([&] {
+        return router_->find_route(address("198.51.100.7"), {}).kind ==
+               engine::RouteKind::Unreachable;
+    }));
+}
+
+TEST_F(Router, WritesANeighboursAddressInPlace) {
+    const auto route = router_->find_route(address("198.51.100.7"), {});
+    EXPECT_FALSE(is_resolved(route));
+    run("ip neigh add 10.0.0.254 lladdr 02:00:00:00:00:fe dev wan nud reachable");
+    ASSERT_TRUE(follow([&] { return is_resolved(route); }));
+    EXPECT_EQ(hop(route).mac_destination[5], 0xfe);
+    EXPECT_EQ(hop(route).mac_source[5], 0x0a);
+    const std::uint32_t generation = hop(route).generation;
+    run("ip neigh change 10.0.0.254 lladdr 02:00:00:00:00:fd dev wan nud reachable");
+    ASSERT_TRUE(follow([&] { return hop(route).mac_destination[5] == 0xfd; }));
+    EXPECT_EQ(hop(route).generation, generation);
+    run("ip neigh del 10.0.0.254 dev wan");
+    ASSERT_TRUE(follow([&] { return !is_resolved(route); }));
+}
+
+TEST_F(Router, AsksLinuxForANeighbour) {
+    const auto route = router_->find_route(address("198.51.100.7"), {});
+    router_->resolve(route.next_hop);
+    ASSERT_TRUE(follow([&] {
+        return mirror_->find_neighbour(hop(route).interface, address("10.0.0.254")) != nullptr;
+    }));
+}
+
+TEST_F(Router, ConfirmsANeighbourThatGrowsStale) {
+    run("sysctl -qw net.ipv4.neigh.wan.delay_first_probe_time=1");
+    const auto route = router_->find_route(address("198.51.100.7"), {});
+    run("ip neigh add 10.0.0.254 lladdr 02:00:00:00:00:fe dev wan nud stale");
+    // Linux waits that long for other news (DELAY), then asks.
+    EXPECT_TRUE(follow([&] {
+        const auto* neighbour =
+            mirror_->find_neighbour(hop(route).interface, address("10.0.0.254"));
+        return neighbour != nullptr && !neighbour->is_stale() && neighbour->is_resolved();
+    }));
+}
+
+TEST_F(Router, GivesUpWhatLeavesByAnInterfaceThatGoes) {
+    const auto route = router_->find_route(address("198.51.100.7"), {});
+    const std::uint32_t generation = hop(route).generation;
+    run("ip link del wan");
+    EXPECT_TRUE(follow([&] { return mirror_->find_link("wan") == nullptr; }));
+    EXPECT_FALSE(tables_->next_hops().is_current(route.next_hop, generation));
+    EXPECT_EQ(router_->find_route(address("198.51.100.7"), {}).kind,
+              engine::RouteKind::Unreachable);
+    EXPECT_FALSE(router_->is_local(address("10.0.0.1")));
+}
+
+TEST_F(Router, TakesANewMacAddressOfAnInterface) {
+    run("ip neigh add 10.0.0.254 lladdr 02:00:00:00:00:fe dev wan nud permanent");
+    const auto route = router_->find_route(address("198.51.100.7"), {});
+    run("ip link set wan down");
+    run("ip link set wan address 02:00:00:00:00:0c");
+    EXPECT_TRUE(
+        follow([&] { return mirror_->find_link("wan")->mac.bytes()[5] == std::byte{0x0c}; }));
+    EXPECT_TRUE(!is_resolved(route) || hop(route).mac_source[5] == 0x0c);
+}
+
+TEST_F(Router, FollowsTheSourceRulesOfPolicyRouting) {
+    run("ip address add 192.0.2.1/32 dev wan");
+    run("ip route add default via 10.0.0.252 table 100");
+    run("ip rule add from 192.0.2.1 table 100");
+    ASSERT_TRUE(follow([&] {
+        return router_->find_route(address("203.0.113.1"), address("192.0.2.1")).kind ==
+               engine::RouteKind::Unicast;
+    }));
+    EXPECT_EQ(router_->find_route(address("203.0.113.1"), {}).kind, engine::RouteKind::Unreachable);
+    // A source that is not the host's own does not stand in the way.
+    EXPECT_EQ(router_->find_route(address("198.51.100.7"), address("203.0.113.9")).kind,
+              engine::RouteKind::Unicast);
+}
+
+}  // namespace
+}  // namespace xvs::host
