@@ -6,6 +6,7 @@
 #include <cstring>
 #include <sstream>
 
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -61,6 +62,29 @@ Status send_frame(const std::string& interface, const Frame& frame) {
     if (errno == EMSGSIZE)
         return fail(ErrorCode::OutOfRange, fmt::format("it does not fit {}'s MTU", interface));
     return fail(system_error("sending a probe by " + interface, errno));
+}
+
+// Lets nothing but ICMP and ICMPv6 into the socket: an answer is not to be lost among a busy host's
+// other packets.
+Status take_only_icmp(const UniqueFd& fd) {
+    constexpr std::uint32_t kTypeAt = 12;
+    constexpr std::uint32_t kProtocol4At = 23;
+    constexpr std::uint32_t kProtocol6At = 20;
+    constexpr std::uint32_t kAll = 0xffff;
+    std::array<sock_filter, 8> program{{
+        {BPF_LD | BPF_H | BPF_ABS, 0, 0, kTypeAt},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 2, ETH_P_IP},
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, kProtocol4At},
+        {BPF_JMP | BPF_JEQ | BPF_K, 2, 3, net::number(net::IpProtocol::Icmp)},
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, kProtocol6At},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, net::number(net::IpProtocol::Icmpv6)},
+        {BPF_RET | BPF_K, 0, 0, kAll},
+        {BPF_RET | BPF_K, 0, 0, 0},
+    }};
+    const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+    if (::setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+        return fail(system_error("filtering a packet socket", errno));
+    return {};
 }
 
 // Calls `visit(frame, address)` for what arrives until it returns true or the time is up.
@@ -289,6 +313,7 @@ Result<std::optional<EchoAnswer>> ask_echo(const EchoRequest& request,
     if (!own) return fail(own.error());
     auto listener = open_packet_socket("", ETH_P_ALL);
     if (!listener) return fail(listener.error());
+    if (auto filtered = take_only_icmp(*listener); !filtered) return fail(filtered.error());
     // Two probes that run at a time tell their answers apart by the time they began.
     const auto identifier =
         static_cast<std::uint16_t>(::getpid() ^ SteadyClock::now().time_since_epoch().count());
