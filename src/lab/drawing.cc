@@ -12,7 +12,7 @@ using model::ForwardingMethod;
 
 namespace {
 
-constexpr std::size_t kLeft = 4;
+constexpr std::size_t kLeft = 2;
 constexpr std::size_t kGap = 9;  // between boxes: a cable
 
 // Characters by row and column, as large as what was put there.

@@ -125,18 +125,18 @@ protected:
         const std::string before = observe();
         ASSERT_EQ(before, expected) << "before xvsd was started";
         start_balancing();
-        EXPECT_EQ(observe(), before) << "with xvsd running";
+        ASSERT_EQ(observe(), before) << "with xvsd running";
         EXPECT_THAT(balanced(), testing::StartsWith("rs"));
         {
             auto load = start_load();
             ASSERT_TRUE(load) << load.error().context;
             for (int i = 0; i < 3; ++i)
-                EXPECT_EQ(observe(), before) << "with xvsd under load";
+                ASSERT_EQ(observe(), before) << "with xvsd under load";
             EXPECT_TRUE(load->is_running());
         }
         EXPECT_GT(bytes_forwarded(), 1'000'000U) << "there was no load";
         lab_->director().stop();
-        EXPECT_EQ(observe(), before) << "after xvsd had ended";
+        ASSERT_EQ(observe(), before) << "after xvsd had ended";
     }
 
     // Downloads through the director, one after another, until its object goes.
