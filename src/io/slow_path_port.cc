@@ -75,6 +75,20 @@ Result<UniqueFd> open_send_socket() {
     return socket;
 }
 
+// Puts back what metadata had taken the place of. A frame that came in was addressed to its
+// interface; one that is leaving is sent by it, and kept the neighbour's address in the source's
+// place.
+void restore_addresses(std::byte* frame,
+                       const xvs_interface& interface,
+                       std::uint8_t reason) noexcept {
+    std::byte* own = frame;
+    if (reason == XVS_REASON_EGRESS) {
+        std::memcpy(frame, frame + sizeof(interface.mac), sizeof(interface.mac));
+        own += sizeof(interface.mac);
+    }
+    std::memcpy(own, interface.mac, sizeof(interface.mac));
+}
+
 }  // namespace
 
 // The buffers of a burst, and what recvmmsg() wants to know of them.
@@ -201,6 +215,7 @@ bool SlowPathPort::accept(std::size_t index, std::size_t size, engine::Frame& fr
         ++counters_.strays;
         return false;
     }
+    restore_addresses(data, options_.interfaces[metadata.slot], metadata.kind);
     const std::size_t length = size - sizeof(header);
     frame = engine::Frame{.data = data,
                           .length = static_cast<std::uint32_t>(length),
@@ -284,8 +299,11 @@ void SlowPathPort::give_to_host(const engine::Frame& frame) noexcept {
         ++counters_.send_errors[static_cast<std::size_t>(SendError::NotServed)];
         return;
     }
-    const auto command =
-        frame.reason == XVS_REASON_EGRESS ? XVS_COMMAND_TO_WIRE : XVS_COMMAND_TO_HOST;
+    const bool is_leaving = frame.reason == XVS_REASON_EGRESS;
+    const auto command = is_leaving ? XVS_COMMAND_TO_WIRE : XVS_COMMAND_TO_HOST;
+    // The neighbour's address goes where the interface's own is, which the program knows.
+    if (is_leaving && frame.length >= engine::kEthernetHeaderSize)
+        std::memcpy(frame.data + sizeof(xvs_metadata), frame.data, sizeof(xvs_metadata));
     ++counters_.frames_to_host;
     send_command(frame,
                  xvs_metadata{.magic = XVS_METADATA_MAGIC,

@@ -1,119 +1,18 @@
 // xvsd itself: how it starts and refuses to, what it leaves behind, and which interfaces it serves.
 #include <csignal>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 
-#include "tests/lab/lab_test.h"
+#include "tests/lab/xvsd_fixture.h"
 
 namespace xvs::lab {
 namespace {
 
-using model::ForwardingMethod;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
-
-template <class Condition>
-bool eventually(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return true;
-}
-
-// A host with one network, and no service yet.
-class Xvsd : public testing::Test {
-protected:
-    void SetUp() override {
-        for (const char* name : {"host", "peer"}) {
-            auto made = NetworkNamespace::create(unique_name(name));
-            ASSERT_TRUE(made) << made.error().context;
-            (std::string(name) == "host" ? host_ : peer_).emplace(std::move(*made));
-        }
-        cable("eth0", "eth0");
-        in(*host_, "ip addr add 192.0.2.10/24 dev eth0");
-        in(*peer_, "ip addr add 192.0.2.20/24 dev eth0");
-        log_ = std::filesystem::temp_directory_path() / (host_->name() + ".log");
-    }
-
-    void TearDown() override {
-        daemon_.stop();
-        if (HasFailure()) std::fputs(log().c_str(), stderr);
-        std::filesystem::remove(log_);
-    }
-
-    // A network between host and peer.
-    void cable(const std::string& on_host, const std::string& on_peer) {
-        in(*host_,
-           "ip link add " + on_host + " type veth peer name " + on_peer + " netns " +
-               peer_->name());
-        in(*host_, "ip link set " + on_host + " up");
-        in(*peer_, "ip link set " + on_peer + " up");
-    }
-
-    static std::string in(const NetworkNamespace& where, const std::string& words) {
-        const auto done = where.run_checked(command(words));
-        EXPECT_TRUE(done) << done.error().context;
-        return done ? *done : std::string();
-    }
-
-    [[nodiscard]] static std::string xvsd() { return programs().xvsd.string(); }
-
-    // A command line that starts xvsd on the host.
-    [[nodiscard]] static Command daemon_command(const std::vector<std::string>& arguments) {
-        Command words{xvsd(), "--ephemeral", "--connections", "1000"};
-        words.insert(words.end(), arguments.begin(), arguments.end());
-        return words;
-    }
-
-    void start(const std::vector<std::string>& arguments = {}) {
-        auto started = host_->start(daemon_command(arguments), log_);
-        ASSERT_TRUE(started) << started.error().context;
-        daemon_ = std::move(*started);
-        in(*host_, xvsd() + " --wait 10");
-    }
-
-    // Runs an xvsd that is to refuse; returns what it says, which is one line.
-    std::string refused(const Command& words) {
-        RunOptions options;
-        options.time_limit = std::chrono::seconds(10);
-        const auto done = host_->run(words, options);
-        if (!done) return done.error().context;
-        EXPECT_EQ(done->exit_code, 1) << done->err;
-        const auto last = done->err.rfind("xvsd: ");
-        return last == std::string::npos ? done->err : done->err.substr(last);
-    }
-
-    std::string log() const {
-        std::ifstream file(log_);
-        std::stringstream text;
-        text << file.rdbuf();
-        return text.str();
-    }
-
-    bool logs(const std::string& text) const {
-        return eventually([&] { return log().find(text) != std::string::npos; });
-    }
-
-    std::string links() { return in(*host_, "ip -brief link"); }
-
-    void add_service(const std::string& service, const std::string& real) {
-        const std::string admin = programs().xvsadm.string();
-        in(*host_, admin + " -A -t " + service + " -s rr");
-        in(*host_, admin + " -a -t " + service + " -r " + real + " -m");
-    }
-
-    std::optional<NetworkNamespace> host_;
-    std::optional<NetworkNamespace> peer_;
-    std::filesystem::path log_;
-    Process daemon_;
-};
 
 // curl's exit codes.
 constexpr int kRefused = 7;
@@ -214,7 +113,7 @@ TEST_F(Xvsd, LeavesNothingBehind) {
 TEST_F(Xvsd, TakesOverFromOneThatWasKilled) {
     start();
     ::kill(daemon_.pid(), SIGKILL);
-    ASSERT_TRUE(eventually([&] { return !daemon_.is_running(); }));
+    ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
     start();
     const std::string now = links();
     EXPECT_EQ(now.find("xvs0@"), now.rfind("xvs0@"));
@@ -229,7 +128,7 @@ TEST_F(Xvsd, KilledLeavesPacketsToTheHost) {
     // Nobody answers: the real server is not there, and the host's own stack is not asked.
     EXPECT_EQ(peer_->run(ask)->exit_code, kTimedOut);
     ::kill(daemon_.pid(), SIGKILL);
-    ASSERT_TRUE(eventually([&] { return !daemon_.is_running(); }));
+    ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
     EXPECT_EQ(peer_->run(ask)->exit_code, kRefused);
     in(*peer_, "ping -c 1 -W 1 192.0.2.10");
 }
@@ -322,60 +221,6 @@ TEST_F(Xvsd, LeavesOthersFiltersWhereTheyAre) {
     EXPECT_THAT(filters(), HasSubstr("pref 7 bpf"));
     daemon_.stop();
     EXPECT_EQ(filters(), before);
-}
-
-// A real server that listens at `address`:8080 and says its name.
-class Balanced : public Xvsd {
-protected:
-    void serve(const NetworkNamespace& where) {
-        const Command words{"python3",
-                            "-u",
-                            "-c",
-                            "import http.server as h\n"
-                            "class A(h.BaseHTTPRequestHandler):\n"
-                            " def do_GET(self):\n"
-                            "  self.send_response(200)\n"
-                            "  self.end_headers()\n"
-                            "  self.wfile.write(b'served')\n"
-                            "h.HTTPServer(('', 8080), A).serve_forever()\n"};
-        auto started = where.start(words, log_.string() + ".server");
-        ASSERT_TRUE(started) << started.error().context;
-        server_ = std::move(*started);
-        ASSERT_TRUE(
-            eventually([&] { return in(where, "ss -Hltn").find(":8080") != std::string::npos; }));
-    }
-
-    void TearDown() override {
-        server_.stop();
-        std::filesystem::remove(log_.string() + ".server");
-        Xvsd::TearDown();
-    }
-
-    Process server_;
-};
-
-// macvlan frames are PACKET_OTHERHOST on the device below: its own interface is the one to serve.
-TEST_F(Balanced, TakesPacketsForAVipOnAMacvlan) {
-    const auto made = host_->run(command("ip link add mv0 link eth0 type macvlan mode bridge"));
-    ASSERT_OK(made);
-    if (made->exit_code != 0) GTEST_SKIP() << "this kernel has no macvlan: " << made->err;
-    in(*host_, "ip link set mv0 up");
-    in(*host_, "ip addr add 192.0.2.1/32 dev mv0");
-    in(*host_, "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.arp_ignore=1");
-    cable("eth1", "eth1");
-    auto real = NetworkNamespace::create(unique_name("real"));
-    ASSERT_TRUE(real) << real.error().context;
-    in(*host_, "ip link add back type veth peer name eth0 netns " + real->name());
-    in(*host_, "ip link set back up");
-    in(*host_, "ip addr add 10.0.0.1/24 dev back");
-    in(*real, "ip link set eth0 up");
-    in(*real, "ip addr add 10.0.0.11/24 dev eth0");
-    in(*real, "ip route add default via 10.0.0.1");
-    serve(*real);
-    start();
-    EXPECT_TRUE(logs("serving interface mv0"));
-    add_service("192.0.2.1:80", "10.0.0.11:8080");
-    EXPECT_EQ(in(*peer_, "curl -sS -m 5 http://192.0.2.1/"), "served");
 }
 
 }  // namespace
