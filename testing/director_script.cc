@@ -1,0 +1,372 @@
+#include "testing/director_script.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "testing/director.h"
+#include "testing/literals.h"
+#include "testing/packet_text.h"
+
+namespace xvs::test {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace xvs::test::literals;  // NOLINT(google-build-using-namespace): literals only
+
+// Few enough that they meet often.
+constexpr std::array kServices{"-t 192.0.2.1:80",
+                               "-t 192.0.2.2:80",
+                               "-u 192.0.2.1:53",
+                               "-t [2001:db8::1]:80",
+                               "-u [2001:db8::1]:53",
+                               "-t 192.0.2.1:21",
+                               "-t 192.0.2.2:0"};
+constexpr std::array kServers{"10.0.0.11", "10.0.0.12", "192.0.2.1", "203.0.113.9"};
+constexpr std::array kServers6{
+    "[2001:db8:2::11]", "[2001:db8:2::12]", "[2001:db8::1]", "[2001:db8:9::9]"};
+constexpr std::array kSchedulers{"rr", "wrr", "lc", "wlc"};
+constexpr std::array kMethods{"-m", "-g", "-i", "-m"};
+constexpr std::array kFlags{"S", "S", "S", ".", "F.", "R", "S.", ""};
+
+// Hands out the script's bytes; zeros once it is over.
+class Script {
+public:
+    explicit Script(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+
+    [[nodiscard]] bool is_over() const { return bytes_.empty(); }
+
+    unsigned next() {
+        if (bytes_.empty()) return 0;
+        const unsigned value = bytes_.front();
+        bytes_ = bytes_.subspan(1);
+        return value;
+    }
+
+    unsigned below(std::size_t limit) { return next() % static_cast<unsigned>(limit); }
+
+    template <class Choices>
+    auto one_of(const Choices& choices) {
+        return choices[below(choices.size())];
+    }
+
+    std::span<const std::uint8_t> take(std::size_t count) {
+        const auto taken = bytes_.first(std::min(count, bytes_.size()));
+        bytes_ = bytes_.subspan(taken.size());
+        return taken;
+    }
+
+private:
+    std::span<const std::uint8_t> bytes_;
+};
+
+class Life {
+public:
+    // Raw packets may have any checksum, so only lives without them are checked for that.
+    explicit Life(std::span<const std::uint8_t> script)
+        : script_(script), director_("", 64), has_raw_packets_(script_.below(2) == 1) {
+        for (const std::string service : kServices) {
+            const bool is_ipv6 = service.find('[') != std::string::npos;
+            const auto& servers = is_ipv6 ? kServers6 : kServers;
+            edit(fmt::format("-A {} -s {}", service, script_.one_of(kSchedulers)));
+            for (const std::size_t i : {0U, 1U})
+                edit(fmt::format("-a {} -r {} {}", service, servers[i], script_.one_of(kMethods)));
+        }
+    }
+
+    std::string run() {
+        for (unsigned steps = 0; !script_.is_over() && problems_.empty(); ++steps) {
+            step();
+            if (steps % 16 == 0) problems_ += director_.inconsistencies();
+        }
+        problems_ += director_.inconsistencies();
+        if (problems_.empty()) end();
+        return problems_;
+    }
+
+private:
+    void step() {
+        switch (script_.below(48)) {
+            case 0:
+                return edit(fmt::format("-A {}{}", script_.one_of(kServices), service_options()));
+            case 1:
+                return edit(fmt::format("-E {}{}", script_.one_of(kServices), service_options()));
+            case 2:
+                if (script_.below(4) != 0) return;
+                return edit(fmt::format("-D {}", script_.one_of(kServices)));
+            case 3:
+            case 4:
+                return edit("-a " + server());
+            case 5:
+                return edit("-e " + server());
+            case 6:
+                return edit(remove_server());
+            case 7:
+                return edit(script_.below(8) == 0 ? "-C" : "-Z");
+            case 8:
+                return pass_time();
+            case 9:
+                return change_ways();
+            case 10:
+            case 11:
+            case 12:
+            case 13:
+                return has_raw_packets_ ? send_raw() : pass_time();
+            case 14:
+            case 15:
+            case 16:
+                return send_icmp();
+            default:
+                return send();
+        }
+    }
+
+    // Whether it is refused is the unit tests' matter.
+    void edit(const std::string& line) { (void)director_.ipvsadm(line); }
+
+    std::string service_options() {
+        std::string options = fmt::format(" -s {}", script_.one_of(kSchedulers));
+        const unsigned kind = script_.below(4);
+        if (kind == 1) options += " -p 50";
+        if (kind == 2) options += " -o";
+        return options;
+    }
+
+    std::string server_address(const std::string& service) {
+        return service.find('[') != std::string::npos ? script_.one_of(kServers6)
+                                                      : script_.one_of(kServers);
+    }
+
+    std::string server() {
+        const std::string service = script_.one_of(kServices);
+        const std::string address = server_address(service);
+        std::string line = fmt::format("{} -r {}:{} {} -w {}",
+                                       service,
+                                       address,
+                                       script_.below(2) == 0 ? 80 : 8080,
+                                       script_.one_of(kMethods),
+                                       script_.below(4));
+        if (const unsigned upper = script_.below(8); upper >= 5)
+            line += fmt::format(" -x {}", upper);
+        return line;
+    }
+
+    std::string remove_server() {
+        const std::string service = script_.one_of(kServices);
+        return fmt::format(
+            "-d {} -r {}:{}", service, server_address(service), script_.below(2) == 0 ? 80 : 8080);
+    }
+
+    void pass_time() {
+        const unsigned kind = script_.below(4);
+        if (kind == 0) edit(fmt::format("--set {} {} {}", script_.below(99), script_.below(99), 9));
+        const Nanoseconds by = kind == 1 ? 1s * script_.next() : 10ms * script_.next();
+        check(director_.advance(by));
+    }
+
+    void change_ways() {
+        const TestHost& host = topology::kHosts[script_.below(topology::kHosts.size())];
+        const net::IpAddress address = script_.below(2) == 0 ? host.v4 : host.v6;
+        const std::uint32_t hop = director_.router.next_hop_of(address);
+        flow::NextHopTable& hops = director_.tables->next_hops();
+        switch (script_.below(5)) {
+            case 0:
+                if (script_.below(8) == 0) hops.invalidate(hop);
+                return;
+            case 1:
+                return hops.unresolve(hop);
+            case 2:
+                hops.resolve(hop, host.mac, director_link(host.side).mac);
+                return director_.engine.neighbour_resolved();
+            case 3:
+                hops[hop].mtu = 600 + 8 * script_.next();
+                return;
+            default:
+                if (script_.below(2) == 0) return director_.router.add_local("203.0.113.9"_ip);
+                return director_.router.remove_local("203.0.113.9"_ip);
+        }
+    }
+
+    struct Ends {
+        net::Endpoint from;
+        net::Endpoint to;
+        bool is_udp = false;
+        Side side = Side::Client;
+    };
+
+    // Often ends that a packet had before, or the other way round.
+    Ends ends() {
+        const unsigned choice = script_.below(4);
+        if (!met_.empty() && choice != 0) return script_.one_of(met_);
+        const Ends made = new_ends();
+        remember(made);
+        return made;
+    }
+
+    void remember(const Ends& ends) {
+        constexpr std::size_t kMost = 8;
+        if (met_.size() < kMost) {
+            met_.push_back(ends);
+        } else {
+            met_[next_met_++ % kMost] = ends;
+        }
+    }
+
+    // Whoever got it may answer.
+    void remember_answer(const Sent& sent) {
+        const auto packet = Packet::decode(sent.packet);
+        const TestHost* host = find_host(sent.to);
+        if (!packet || host == nullptr || packet->part) return;
+        const auto answer = [&](const auto& fields, bool is_udp) {
+            remember({{.address = packet->destination, .port = fields.destination},
+                      {.address = packet->source, .port = fields.source},
+                      is_udp,
+                      host->side});
+        };
+        if (const auto* tcp = std::get_if<TcpFields>(&packet->transport)) answer(*tcp, false);
+        if (const auto* udp = std::get_if<UdpFields>(&packet->transport)) answer(*udp, true);
+    }
+
+    Ends new_ends() {
+        const bool is_ipv6 = script_.below(2) == 1;
+        const TestHost& client = *find_host(script_.below(2) == 0 ? "client" : "real1");
+        const TestHost& real = *find_host(script_.below(2) == 0 ? "real1" : "real2");
+        const bool is_udp = script_.below(2) == 1;
+        constexpr std::array<std::uint16_t, 6> kPorts{80, 53, 21, 8080, 20, 30000};
+        const std::uint16_t usual = is_udp ? 53 : 80;
+        const unsigned vip = script_.below(2);
+        const net::Endpoint from{.address = is_ipv6 ? client.v6 : client.v4,
+                                 .port = net::Port{static_cast<std::uint16_t>(
+                                     script_.below(32) == 0 ? 20 : 40000 + script_.below(8))}};
+        const net::Endpoint service{
+            .address = topology::kVips[vip + (is_ipv6 ? 2 : 0)],
+            .port = net::Port{script_.below(4) == 0 ? script_.one_of(kPorts) : usual}};
+        const net::Endpoint server{
+            .address = is_ipv6 ? real.v6 : real.v4,
+            .port = net::Port{script_.below(4) == 0 ? script_.one_of(kPorts) : usual}};
+        if (script_.below(3) == 0) return {server, from, is_udp, Side::Real};
+        return {from, service, is_udp, client.side};
+    }
+
+    Packet packet(const Ends& ends) {
+        const std::string flags = script_.one_of(kFlags);
+        const Packet plain = ends.is_udp ? Packet::udp(ends.from, ends.to)
+                                         : Packet::tcp(ends.from, ends.to).flags(flags);
+        const unsigned what = script_.next();
+        Packet made = plain.length((what & 0x80) != 0 ? 900 + script_.next() : script_.next());
+        if ((what & 1) != 0 && script_.below(4) == 0)
+            made = made.ttl(static_cast<std::uint8_t>(script_.below(4)));
+        const bool is_ipv4 = made.family() == net::Family::Ipv4;
+        if ((what & 2) != 0 && is_ipv4) made = made.df();
+        if ((what & 4) != 0 && is_ipv4) made = made.ip_options(Bytes(4, std::byte{1}));
+        if ((what & 4) != 0 && !is_ipv4) made = made.extension(net::IpProtocol::DestinationOptions);
+        if ((what & 8) != 0 && ends.is_udp && is_ipv4) made = made.no_checksum();
+        if ((what & 16) != 0) made = made.tos(static_cast<std::uint8_t>(script_.next()));
+        return made;
+    }
+
+    Arrival arrival(Side side) {
+        const bool is_own = script_.below(8) == 0;
+        return {.side = side, .reason = is_own ? XVS_REASON_EGRESS : XVS_REASON_SERVICE};
+    }
+
+    void send() {
+        const Ends which = ends();
+        const Packet whole = packet(which);
+        const Arrival how = arrival(which.side);
+        if (script_.below(4) != 0) {
+            check(director_.receives(whole, how));
+            return;
+        }
+        const Packet numbered = whole.length(100U + script_.next()).ip_id(script_.below(4));
+        const Packet first = Packet::fragment(numbered, 0, 48);
+        const Packet second = Packet::fragment(numbered, 48, 4096);
+        const bool is_reversed = script_.below(2) == 1;
+        check(director_.receives(is_reversed ? second : first, how));
+        check(director_.receives(is_reversed ? first : second, how));
+    }
+
+    void send_icmp() {
+        const Ends which = ends();
+        const Packet quoted = packet({which.to, which.from, which.is_udp, which.side});
+        const Packet error =
+            Packet::icmp_error(which.from.address, which.to.address, "port unreachable", quoted);
+        check(director_.receives(script_.below(4) == 0 ? error.bad_checksum() : error,
+                                 arrival(which.side)));
+    }
+
+    // A packet with some bytes overwritten, cut, or with an offload that may be nonsense.
+    void send_raw() {
+        const Ends which = ends();
+        const Packet whole = packet(which);
+        Bytes bytes = whole.bytes();
+        const unsigned changes = script_.below(4);
+        for (unsigned i = 0; i < changes && !bytes.empty(); ++i)
+            bytes[(script_.next() * 3) % std::min<std::size_t>(bytes.size(), 80)] =
+                static_cast<std::byte>(script_.next());
+        if (script_.below(4) == 0) bytes.resize(script_.below(bytes.size() + 1));
+        Arrival how = arrival(which.side);
+        how.offload.segmentation = static_cast<engine::Segmentation>(script_.below(4));
+        how.offload.segment_size = static_cast<std::uint16_t>(script_.next() * 7);
+        how.offload.has_partial_checksum = script_.below(2) == 1;
+        how.offload.checksum_start = static_cast<std::uint16_t>(script_.next());
+        how.offload.checksum_offset = static_cast<std::uint16_t>(script_.below(32));
+        // With the header's checksum right, the rest is looked at.
+        if (script_.below(4) != 0 && bytes.size() >= 20 && whole.family() == net::Family::Ipv4) {
+            if (const auto ip = net::Ipv4Writer::parse_quoted(bytes)) ip->update_checksum();
+        }
+        (void)director_.receives(
+            bytes,
+            how,
+            whole.family() == net::Family::Ipv4 ? net::EtherType::Ipv4 : net::EtherType::Ipv6);
+        (void)director_.given_to_host();
+    }
+
+    // What came with right checksums leaves with right ones.
+    void check(const std::vector<Sent>& sent) {
+        check_all(sent);
+        check_all(director_.given_to_host());
+    }
+
+    void check_all(const std::vector<Sent>& sent) {
+        for (const Sent& each : sent) {
+            remember_answer(each);
+            if (has_raw_packets_) continue;
+            const auto decoded = Packet::decode(each.packet);
+            if (!decoded || is_error_with_bad_checksum(*decoded)) continue;
+            if (decoded->has_bad_checksum || decoded->has_bad_ip_checksum)
+                problems_ += "a wrong checksum: " + to_text(*decoded) + "\n";
+        }
+    }
+
+    // The script itself sends such errors; they may be the host's.
+    static bool is_error_with_bad_checksum(const Packet& packet) {
+        return std::holds_alternative<IcmpFields>(packet.transport) && packet.has_bad_checksum;
+    }
+
+    // Long enough for every timeout, one after the other.
+    void end() {
+        edit("-C");
+        for (int second = 0; second < 1500; ++second) {
+            director_.clock.advance(1s);
+            director_.engine.run_timers();
+        }
+        (void)director_.advance(1s);
+        problems_ += director_.inconsistencies() + director_.leftovers();
+    }
+
+    Script script_;
+    Director director_;
+    std::string problems_;
+    std::vector<Ends> met_;
+    std::size_t next_met_ = 0;
+    bool has_raw_packets_ = false;
+};
+
+}  // namespace
+
+std::string run_director_script(std::span<const std::uint8_t> script) {
+    return Life(script).run();
+}
+
+}  // namespace xvs::test
