@@ -70,7 +70,8 @@ public:
             const auto& servers = is_ipv6 ? kServers6 : kServers;
             edit(fmt::format("-A {} -s {}", service, script_.one_of(kSchedulers)));
             for (const std::size_t i : {0U, 1U})
-                edit(fmt::format("-a {} -r {}:80 {}", service, servers[i], script_.one_of(kMethods)));
+                edit(fmt::format(
+                    "-a {} -r {}:80 {}", service, servers[i], script_.one_of(kMethods)));
         }
     }
 
