@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/error.h"
+#include "lab/doctor.h"
 
 namespace xvs::app {
 
@@ -21,6 +22,9 @@ struct Invocation {
 
 // Says "xvs: <the sentence>" on stderr; returns kFailure.
 int complain(const Error& error);
+
+// Prints each finding with its remedy, and a closing line; returns kFailure if one is ill.
+int print_findings(const std::vector<lab::Finding>& findings);
 
 void add_demo(CLI::App& app, Invocation& invocation);
 void add_doctor(CLI::App& app, Invocation& invocation);

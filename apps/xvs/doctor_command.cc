@@ -1,5 +1,4 @@
 // xvs doctor: finds the classic mistakes and says what to type.
-#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
@@ -7,7 +6,6 @@
 #include "commands.h"
 #include "lab/doctor.h"
 #include "lab/laboratory.h"
-#include "lab/paint.h"
 #include "lab/plan.h"
 
 namespace xvs::app {
@@ -52,34 +50,13 @@ Result<std::vector<lab::Finding>> examine(const DoctorArguments& arguments) {
     return lab::examine_real_server(patient);
 }
 
-void print(const lab::Finding& finding, const lab::Paint& paint) {
-    const auto* word = finding.health == lab::Health::Good  ? "good"
-                       : finding.health == lab::Health::Ill ? "ILL"
-                                                            : "unknown";
-    const std::string padded = fmt::format("{:<8}", word);
-    fmt::print("{} {:<16} {}\n",
-               finding.health == lab::Health::Good ? paint.good(padded) : paint.bad(padded),
-               lab::check_name(finding.check),
-               finding.what);
-    if (!finding.remedy.empty()) fmt::print("{:<26}remedy: {}\n", "", finding.remedy);
-}
-
 int run_doctor(const DoctorArguments& arguments) {
     const auto findings = examine(arguments);
     if (!findings) {
         (void)complain(findings.error());
         return kCouldNotExamine;
     }
-    const lab::Paint paint = lab::Paint::for_standard_output();
-    for (const lab::Finding& finding : *findings)
-        print(finding, paint);
-    const auto ill = std::count_if(findings->begin(), findings->end(), [](const auto& finding) {
-        return finding.health == lab::Health::Ill;
-    });
-    fmt::print("{}\n",
-               ill == 0 ? std::string("Nothing ails this host.")
-                        : fmt::format("{} of {} findings need a remedy.", ill, findings->size()));
-    return ill == 0 ? kSuccess : kFailure;
+    return print_findings(*findings);
 }
 
 }  // namespace

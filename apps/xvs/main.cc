@@ -33,6 +33,11 @@ int main(int argc, char** argv) {
         return std::string_view(word) == "--";
     });
     if (ours_end != words.end()) invocation.command.assign(ours_end + 1, words.end());
-    CLI11_PARSE(app, static_cast<int>(ours_end - words.begin()), argv);
+    constexpr int kBadUsage = 2;
+    try {
+        app.parse(static_cast<int>(ours_end - words.begin()), argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? xvs::app::kSuccess : kBadUsage;
+    }
     return invocation.exit_code;
 }

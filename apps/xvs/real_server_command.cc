@@ -24,8 +24,27 @@ void tell(const std::string& why, const std::string& command) {
     fmt::print("{}\n", command);
 }
 
-Status run_real_server(const RealServerArguments& arguments) {
-    if (arguments.undo) return lab::undo_real_server(tell);
+// NAT asks nothing of a real server but that its default gateway is the director.
+Result<int> check_gateway(const std::vector<net::IpAddress>& vips) {
+    lab::RealServerPatient patient;
+    patient.method = model::ForwardingMethod::Masquerade;
+    patient.vips = vips;
+    fmt::print("# NAT changes nothing on a real server; its default gateway is the director\n");
+    const auto findings = lab::examine_real_server(patient);
+    if (!findings) return fail(findings.error());
+    return print_findings(*findings);
+}
+
+// Returns the exit code.
+Result<int> run_real_server(const RealServerArguments& arguments) {
+    if (arguments.undo) {
+        if (auto undone = lab::undo_real_server(tell); !undone) return fail(undone.error());
+        return kSuccess;
+    }
+    if (arguments.method.empty()) {
+        return fail(ErrorCode::InvalidArgument,
+                    "say what to be: xvs real-server nat|dr|tun VIP..., or --undo");
+    }
     const auto method = lab::parse_method(arguments.method);
     if (!method) return fail(method.error());
     lab::RealServerOptions options;
@@ -41,7 +60,9 @@ Status run_real_server(const RealServerArguments& arguments) {
         }
         options.vips.push_back(*vip);
     }
-    return lab::set_up_real_server(options, tell);
+    if (options.method == model::ForwardingMethod::Masquerade) return check_gateway(options.vips);
+    if (auto done = lab::set_up_real_server(options, tell); !done) return fail(done.error());
+    return kSuccess;
 }
 
 }  // namespace
@@ -58,8 +79,8 @@ void add_real_server(CLI::App& app, Invocation& invocation) {
     command->add_flag("--bpf", arguments->prefer_bpf, "tun: decapsulate by BPF, not by tunl0");
     command->add_flag("--undo", arguments->undo, "put back what was there before");
     command->callback([arguments, &invocation] {
-        const auto done = run_real_server(*arguments);
-        if (!done) invocation.exit_code = complain(done.error());
+        const auto code = run_real_server(*arguments);
+        invocation.exit_code = code ? *code : complain(code.error());
     });
 }
 
