@@ -40,8 +40,19 @@ Result<std::uint16_t> ServedInterfaces::serve(const ServedInterface& interface) 
                                 interface.name,
                                 XVS_MAX_INTERFACES));
     }
-    write_slot(*slot, interface);
-    const std::uint32_t value = *slot;
+    auto served = attach_both(interface, *slot);
+    if (!served) {
+        clear_slot(interface.ifindex, *slot);
+        return fail(served.error());
+    }
+    served_.emplace(interface.ifindex, std::move(*served));
+    return *slot;
+}
+
+Result<ServedInterfaces::Served> ServedInterfaces::attach_both(const ServedInterface& interface,
+                                                               std::uint16_t slot) {
+    write_slot(slot, interface);
+    const std::uint32_t value = slot;
     if (::bpf_map_update_elem(
             program_.map(SteeringMap::Slots), &interface.ifindex, &value, BPF_ANY))
         return fail(system_error(fmt::format("serving interface {}", interface.name), errno));
@@ -49,12 +60,10 @@ Result<std::uint16_t> ServedInterfaces::serve(const ServedInterface& interface) 
     if (!ingress) return fail(ingress.error());
     auto egress = attach(interface, TcDirection::Egress);
     if (!egress) return fail(egress.error());
-    served_.emplace(interface.ifindex,
-                    Served{.interface = interface,
-                           .slot = *slot,
-                           .ingress = std::move(*ingress),
-                           .egress = std::move(*egress)});
-    return *slot;
+    return Served{.interface = interface,
+                  .slot = slot,
+                  .ingress = std::move(*ingress),
+                  .egress = std::move(*egress)};
 }
 
 void ServedInterfaces::release(std::uint32_t ifindex) {
@@ -62,7 +71,7 @@ void ServedInterfaces::release(std::uint32_t ifindex) {
     if (found == served_.end()) return;
     const Served served = std::move(found->second);
     served_.erase(found);
-    clear_slot(served);
+    clear_slot(ifindex, served.slot);
 }
 
 void ServedInterfaces::forget(std::uint32_t ifindex) {
@@ -118,9 +127,9 @@ void ServedInterfaces::write_slot(std::uint16_t slot, const ServedInterface& int
     __atomic_store_n(&record.ifindex, interface.ifindex, __ATOMIC_RELEASE);
 }
 
-void ServedInterfaces::clear_slot(const Served& served) noexcept {
-    ::bpf_map_delete_elem(program_.map(SteeringMap::Slots), &served.interface.ifindex);
-    __atomic_store_n(&program_.interfaces()[served.slot].ifindex, 0u, __ATOMIC_RELEASE);
+void ServedInterfaces::clear_slot(std::uint32_t ifindex, std::uint16_t slot) noexcept {
+    ::bpf_map_delete_elem(program_.map(SteeringMap::Slots), &ifindex);
+    __atomic_store_n(&program_.interfaces()[slot].ifindex, 0u, __ATOMIC_RELEASE);
 }
 
 }  // namespace xvs::offload

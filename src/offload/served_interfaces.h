@@ -61,10 +61,11 @@ private:
         TcHook egress;
     };
 
+    [[nodiscard]] Result<Served> attach_both(const ServedInterface& interface, std::uint16_t slot);
     [[nodiscard]] Result<TcHook> attach(const ServedInterface& interface, TcDirection direction);
     [[nodiscard]] std::optional<std::uint16_t> find_free_slot() noexcept;
     void write_slot(std::uint16_t slot, const ServedInterface& interface) noexcept;
-    void clear_slot(const Served& served) noexcept;
+    void clear_slot(std::uint32_t ifindex, std::uint16_t slot) noexcept;
     bool repair(Served& served, TcHook& hook, TcDirection direction);
 
     const SteeringProgram& program_;

@@ -74,6 +74,14 @@ TEST_P(Attach, SaysWhichInterfaceIsNotThere) {
     EXPECT_NE(hook.error().context.find("4242"), std::string::npos);
 }
 
+TEST_P(Attach, ThatFailsLeavesNoSlotTaken) {
+    ServedInterfaces served(*program_, GetParam());
+    EXPECT_FALSE(
+        served.serve({.ifindex = 4242, .name = "none", .mac = {}, .has_link_header = true}));
+    EXPECT_EQ(program_->interfaces()[0].ifindex, 0U);
+    EXPECT_FALSE(served.is_served(4242));
+}
+
 TEST_P(Attach, IsRepairedWhenAnotherToolRemovesIt) {
     ServedInterfaces served(*program_, GetParam());
     ASSERT_TRUE(
