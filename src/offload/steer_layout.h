@@ -79,6 +79,17 @@ struct xvs_steer_constants {
     __u32 watched;      /* steer only while the daemon's socket is in the map `alive` */
 };
 
+/* Which kinds of services there are beside those of one port: user space keeps it, the program asks
+ * nothing that nobody has. */
+struct xvs_steer_kinds {
+    __u32 any_port; /* services of port 0 */
+    __u32 ftp;      /* services of TCP port 21, whose data connections may come to any free port */
+};
+
+#define XVS_FTP_PORT 21
+#define XVS_FTP_DATA_PORT 20
+#define XVS_FIRST_FREE_PORT 1024
+
 /* Marks tell a steering program what it has seen before; it clears them. */
 #define XVS_MARK_TO_HOST 0x58565348u /* being received again */
 #define XVS_MARK_TO_WIRE 0x58565357u /* sent by the engine, or let go by it */

@@ -5,6 +5,9 @@
 #ifndef XVS_OFFLOAD_STEER_LOOKUP_BPF_H
 #define XVS_OFFLOAD_STEER_LOOKUP_BPF_H
 
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
 #include <stdbool.h>
 
 #include "flow/hash.h"
@@ -103,8 +106,24 @@ NOINLINE int is_known_address(const struct xvs_endpoint_key* endpoint) {
     return bpf_map_lookup_elem(&addresses, &key) != 0;
 }
 
+/* As the engine's Services::find_for_packet(): the exact port, then FTP's for what may be its data,
+ * then any port. */
+NOINLINE int has_service(const struct xvs_endpoint_key* wanted) {
+    struct xvs_endpoint_key key = *wanted;
+    if (bpf_map_lookup_elem(&services, &key)) return 1;
+    const __u16 port = bpf_ntohs(key.port);
+    if (kinds.ftp && key.protocol == IPPROTO_TCP &&
+        (port == XVS_FTP_DATA_PORT || port >= XVS_FIRST_FREE_PORT)) {
+        key.port = bpf_htons(XVS_FTP_PORT);
+        if (bpf_map_lookup_elem(&services, &key)) return 1;
+    }
+    if (!kinds.any_port) return 0;
+    key.port = 0;
+    return bpf_map_lookup_elem(&services, &key) != 0;
+}
+
 INLINE bool is_service(const struct xvs_endpoint_key* key) {
-    return bpf_map_lookup_elem(&services, key) && is_local(key);
+    return has_service(key) && is_local(key);
 }
 
 INLINE bool is_nat_source(const struct xvs_endpoint_key* key) {

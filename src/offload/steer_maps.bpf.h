@@ -15,6 +15,7 @@
 #define NOINLINE static __attribute__((noinline))
 
 const volatile struct xvs_steer_constants constants = {};
+volatile struct xvs_steer_kinds kinds = {};
 
 #define ARRAY_OF(value_type, entries)  \
     __uint(type, BPF_MAP_TYPE_ARRAY);  \

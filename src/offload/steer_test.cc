@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <linux/bpf.h>
@@ -306,6 +307,28 @@ TEST_F(Steer, ForgetsAServiceThatIsRemoved) {
     maps_->remove_service(key(model::Protocol::Tcp, "192.0.2.1", 80));
     EXPECT_EQ(judge(kToService), 0);
     EXPECT_EQ(judge(v6(kToService)), XVS_REASON_SERVICE);
+}
+
+TEST_F(Steer, TakesEveryPortOfAnAnyPortServiceWhileThereIsOne) {
+    Packet packet = kToService;
+    packet.destination_port = 12345;
+    EXPECT_EQ(judge(packet), 0);
+    maps_->add_service(key(model::Protocol::Tcp, "192.0.2.1", 0));
+    EXPECT_EQ(judge(packet), XVS_REASON_SERVICE);
+    EXPECT_EQ(judge(v6(packet)), 0);
+    maps_->remove_service(key(model::Protocol::Tcp, "192.0.2.1", 0));
+    EXPECT_EQ(judge(packet), 0);
+}
+
+TEST_F(Steer, TakesFreePortsAndPort20ForAnFtpService) {
+    maps_->add_service(key(model::Protocol::Tcp, "192.0.2.1", 21));
+    Packet packet = kToService;
+    for (const auto& [port, reason] : {std::pair{1024, int{XVS_REASON_SERVICE}},
+                                       std::pair{20, int{XVS_REASON_SERVICE}},
+                                       std::pair{1023, 0}}) {
+        packet.destination_port = static_cast<std::uint16_t>(port);
+        EXPECT_EQ(judge(packet), reason) << port;
+    }
 }
 
 TEST_F(Steer, TakesRepliesOfANatDestinationButNotToTheHostItself) {

@@ -48,12 +48,31 @@ void SteeringMaps::add_service(const model::ServiceKey& key) {
     if (key.fwmark != 0) return;
     const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
     insert(program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, &service);
+    note_kind(key, true);
 }
 
 void SteeringMaps::remove_service(const model::ServiceKey& key) {
     if (key.fwmark != 0) return;
     const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
     erase(program_.map(SteeringMap::Services), &service);
+    note_kind(key, false);
+}
+
+// add_service() and remove_service() may come twice for one key.
+void SteeringMaps::note_kind(const model::ServiceKey& key, bool is_added) {
+    std::set<model::ServiceKey>* kind = nullptr;
+    if (key.port == net::Port{0}) kind = &any_port_services_;
+    if (key.protocol == model::Protocol::Tcp && key.port == net::Port{XVS_FTP_PORT}) {
+        kind = &ftp_services_;
+    }
+    if (kind == nullptr) return;
+    if (is_added) {
+        kind->insert(key);
+    } else {
+        kind->erase(key);
+    }
+    program_.kinds().any_port = any_port_services_.empty() ? 0 : 1;
+    program_.kinds().ftp = ftp_services_.empty() ? 0 : 1;
 }
 
 void SteeringMaps::add_nat_source(model::Protocol protocol, const net::Endpoint& real) {

@@ -36,12 +36,15 @@ private:
 
     using Counts = std::map<xvs_endpoint_key, std::uint32_t, KeyOrder>;
 
+    void note_kind(const model::ServiceKey& key, bool is_added);
     void insert(int map, const char* what, std::uint32_t limit, const void* key);
     void erase(int map, const void* key);
     void insert_prefix(const net::Prefix& prefix);
     void erase_prefix(const net::Prefix& prefix);
 
     const SteeringProgram& program_;
+    std::set<model::ServiceKey> any_port_services_;
+    std::set<model::ServiceKey> ftp_services_;
     Counts nat_sources_;
     Counts addresses_;
     std::set<net::Prefix> prefixes_;

@@ -100,6 +100,10 @@ SteeringProgram::~SteeringProgram() {
     ::steer_bpf__destroy(skeleton_);
 }
 
+xvs_steer_kinds& SteeringProgram::kinds() const noexcept {
+    return skeleton_->bss->kinds;
+}
+
 Status SteeringProgram::map_arrays() {
     const auto interfaces =
         map_elements<xvs_interface>(skeleton_->maps.interfaces, XVS_MAX_INTERFACES);

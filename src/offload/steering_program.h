@@ -53,6 +53,9 @@ public:
     [[nodiscard]] int program(SteeringPart part) const noexcept;
     [[nodiscard]] int map(SteeringMap map) const noexcept;
 
+    // Which kinds of services the programs are to look for; shared with them.
+    [[nodiscard]] xvs_steer_kinds& kinds() const noexcept;
+
     // Arrays shared with the programs.
     [[nodiscard]] std::span<xvs_interface> interfaces() const noexcept { return interfaces_; }
 

@@ -175,8 +175,7 @@ void Connections<Ip>::follow(std::uint32_t connection,
     if (!is_tcp(record)) {
         // A template of datagrams is worth keeping once its real server has answered.
         if (is_outbound) assure_controller(record);
-        record.timeout = table_timeout(record);
-        set_masks(record);
+        take_timeout(connection);
         return;
     }
     TcpDirection direction = TcpDirection::Inbound;
@@ -206,6 +205,12 @@ void Connections<Ip>::set_state(std::uint32_t connection, TcpState state) noexce
         }
     }
     if (state == TcpState::Established) assure_controller(record);
+    take_timeout(connection);
+}
+
+template <class Ip>
+void Connections<Ip>::take_timeout(std::uint32_t connection) noexcept {
+    xvs_connection& record = records_[connection];
     record.timeout = table_timeout(record);
     set_masks(record);
     const Tick expires = to_tick(clock_.now()) + record.timeout;

@@ -111,6 +111,8 @@ public:
 private:
     void assure_controller(const xvs_connection& record) noexcept;
     void set_state(std::uint32_t connection, TcpState state) noexcept;
+    // Ages by its protocol state from now on, and is looked at in time.
+    void take_timeout(std::uint32_t connection) noexcept;
     void set_masks(const xvs_connection& record) noexcept;
     // Returns false when the timer has no room.
     bool schedule_check(std::uint32_t connection, Tick at) noexcept;
