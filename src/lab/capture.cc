@@ -2,14 +2,12 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <fmt/format.h>
 
@@ -95,8 +93,6 @@ Result<Capture> Capture::start(const NetworkNamespace& where,
     const NetworkNamespace::Scope inside(where);
     UniqueFd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd.is_open()) return fail(system_error("opening a packet socket", errno));
-    const int on = 1;
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBufferSize, sizeof kBufferSize);
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
@@ -114,7 +110,6 @@ Result<Capture> Capture::start(const NetworkNamespace& where,
 std::vector<Sighting> Capture::take() {
     std::vector<Sighting> result;
     std::array<std::byte, kHeadersSize> frame{};
-    alignas(cmsghdr) std::array<std::byte, 128> control{};
     for (;;) {
         sockaddr_ll address{};
         iovec part{frame.data(), frame.size()};
@@ -123,8 +118,6 @@ std::vector<Sighting> Capture::take() {
         message.msg_namelen = sizeof address;
         message.msg_iov = &part;
         message.msg_iovlen = 1;
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
         const ssize_t got = ::recvmsg(socket_.get(), &message, 0);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return result;
@@ -134,13 +127,6 @@ std::vector<Sighting> Capture::take() {
         sighting->node = node_;
         sighting->interface = interface_;
         sighting->sent = address.sll_pkttype == PACKET_OUTGOING;
-        const cmsghdr* header = CMSG_FIRSTHDR(&message);
-        if (header != nullptr && header->cmsg_type == SCM_TIMESTAMPNS) {
-            timespec time{};
-            std::memcpy(&time, CMSG_DATA(header), sizeof time);
-            sighting->time =
-                std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-        }
         result.push_back(std::move(*sighting));
     }
 }

@@ -1,7 +1,6 @@
 // Capture: what passes an interface of a laboratory, as an AF_PACKET socket sees it.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -28,7 +27,6 @@ struct Sighting {
     std::string node;
     std::string interface;
     bool sent = false;  // by this node; otherwise received
-    std::chrono::nanoseconds time{};
 
     net::MacAddress from_mac;
     net::MacAddress to_mac;
@@ -39,7 +37,7 @@ struct Sighting {
     std::uint8_t tcp_flags = 0;  // 0 for UDP
 };
 
-// Returns what `frame` is, but where and when it was seen; nullopt for all but TCP and UDP, bare or
+// Returns what `frame` is, but where it was seen; nullopt for all but TCP and UDP, bare or
 // in IPIP.
 [[nodiscard]] std::optional<Sighting> describe_frame(std::span<const std::byte> frame);
 

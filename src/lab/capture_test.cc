@@ -69,26 +69,26 @@ TEST(Capture, LeavesOutWhatIsCutShort) {
         EXPECT_FALSE(describe_frame(std::span(whole).first(size))) << size;
 }
 
-Sighting sighting(const std::string& node, bool sent, std::string_view to, int at) {
+Sighting sighting(const std::string& node, bool sent, std::string_view to, unsigned ttl) {
     Sighting seen = describe_frame(bytes_of(kSyn)).value();
     seen.node = node;
     seen.interface = "eth0";
     seen.sent = sent;
     seen.destination = endpoint(to);
-    seen.time = std::chrono::nanoseconds(at);
+    seen.ttl = ttl;
     return seen;
 }
 
 // Seen in no order, once sent again, and with what the director sends itself.
 std::vector<Sighting> seen_with_nat() {
-    return {sighting("rs2", false, "10.0.0.12:8080", 30),
-            sighting("client", true, "192.0.2.1:80", 10),
-            sighting("director", false, "192.0.2.1:80", 20),
-            sighting("director", true, "10.0.0.12:8080", 25),
-            sighting("client", true, "192.0.2.1:80", 90)};
+    return {sighting("rs2", false, "10.0.0.12:8080", 63),
+            sighting("client", true, "192.0.2.1:80", 64),
+            sighting("director", false, "192.0.2.1:80", 64),
+            sighting("director", true, "10.0.0.12:8080", 63),
+            sighting("client", true, "192.0.2.1:80", 64)};
 }
 
-TEST(PacketWay, TakesEachPlaceOnceInTheOrderOfTime) {
+TEST(PacketWay, TakesEachPlaceOnceInTheOrderOfTheWay) {
     const PacketWay way = packet_way(seen_with_nat(), endpoint("198.51.100.7:40001"));
 
     ASSERT_EQ(way.request.size(), 3U);
@@ -108,9 +108,9 @@ TEST(PacketWay, MarksWhatChangedInItsTable) {
 
     EXPECT_EQ(table,
               "                     from                  to                    TTL\n"
-              "  client   sends     198.51.100.7:40001    192.0.2.1:80          63\n"
-              "  director receives  198.51.100.7:40001    192.0.2.1:80          63\n"
-              "  rs2      receives  198.51.100.7:40001    10.0.0.12:8080*       63\n"
+              "  client   sends     198.51.100.7:40001    192.0.2.1:80          64\n"
+              "  director receives  198.51.100.7:40001    192.0.2.1:80          64\n"
+              "  rs2      receives  198.51.100.7:40001    10.0.0.12:8080*       63*\n"
               "\n");
 }
 

@@ -181,7 +181,7 @@ private:
         const net::Endpoint udp{plan.vip.v4, net::Port{kUdpPort}};
         print_command("client",
                       "curl http://" + plan.vip.v4.to_string() + "/",
-                      fmt::format("{} times; rr begins with the server added last", count));
+                      fmt::format("{} times; rr starts with the newest server", count));
         if (auto asked =
                 ask_each(count, "HTTP", plan, [&] { return ask_http(lab.node("client"), http); });
             !asked)

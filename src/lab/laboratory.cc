@@ -215,6 +215,9 @@ Status Laboratory::start_director(const std::vector<std::string>& more_arguments
                             "--wait",
                             std::to_string(kStartLimit.count())});
     if (ready && ready->exit_code == 0 && director_.is_running()) return {};
+    // One that is about to end has not said why yet.
+    for (int i = 0; i < 100 && director_.is_running(); ++i)
+        ::poll(nullptr, 0, 5);
     return fail(ErrorCode::System,
                 fmt::format("xvsd did not become ready: {}", last_words("xvsd")));
 }

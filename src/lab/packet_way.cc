@@ -20,6 +20,17 @@ bool is_end(const std::string& node) {
     return node == "client" || node.starts_with("rs");
 }
 
+// Whether a packet passes `a` before `b`: from its sender over routers, each of which takes one
+// from the TTL, to its receiver. (The kernel's timestamps do not tell: those of the first packets
+// after they were asked for are of the time of reading.)
+bool comes_before(const Sighting& a, const Sighting& b) {
+    const auto rank = [](const Sighting& seen) {
+        const unsigned stage = seen.sent ? 0 : is_end(seen.node) ? 2 : 1;
+        return std::tuple(stage, -static_cast<int>(seen.ttl), seen.outer.has_value());
+    };
+    return rank(a) < rank(b);
+}
+
 // A packet sent again is seen again: only the first time at each place counts.
 std::vector<Sighting> first_at_each_place(const std::vector<Sighting>& seen) {
     std::set<std::tuple<std::string, std::string, bool>> places;
@@ -120,9 +131,7 @@ private:
 }  // namespace
 
 PacketWay packet_way(std::vector<Sighting> seen, const net::Endpoint& client) {
-    std::stable_sort(seen.begin(), seen.end(), [](const Sighting& a, const Sighting& b) {
-        return a.time < b.time;
-    });
+    std::stable_sort(seen.begin(), seen.end(), comes_before);
     std::vector<Sighting> request;
     std::vector<Sighting> reply;
     for (const Sighting& sighting : seen) {

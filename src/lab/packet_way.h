@@ -10,7 +10,7 @@
 
 namespace xvs::lab {
 
-// The SYN of a connection and the SYN,ACK that answers it, in the order in which they were seen:
+// The SYN of a connection and the SYN,ACK that answers it, in the order of their way:
 // what client and real servers send, and what every node receives.
 struct PacketWay {
     std::vector<Sighting> request;
