@@ -145,9 +145,15 @@ private:
             const model::ServiceKey& key = service->config.key;
             if (key.fwmark == 0) services.insert(key);
             for (const auto* each = service->destinations.first(); each; each = each->next) {
-                if (each->config.method == model::ForwardingMethod::Masquerade)
-                    ++nat_sources[{key.protocol, each->config.real}];
+                const bool is_nat = each->config.method == model::ForwardingMethod::Masquerade;
+                if (is_nat && !each->is_nat_source) report("a NAT destination is not steered");
             }
+        }
+        // Those that were NAT destinations among them, as long as connections may need them.
+        for (std::uint32_t i = 0; i < tables().destinations().capacity(); ++i) {
+            if (!tables().destinations().is_used(i)) continue;
+            const engine::DestinationState& each = director_.engine.services().destination(i);
+            if (each.is_nat_source) ++nat_sources[{each.service_key.protocol, each.config.real}];
         }
         if (services != director_.steering.services) report("the steered services differ");
         if (nat_sources != director_.steering.nat_sources) report("the steered NAT sources differ");

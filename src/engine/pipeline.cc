@@ -302,6 +302,8 @@ Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
                       .next_hop = translation.next_hop,
                       .type = ether_type(static_cast<std::uint8_t>(Ip::kFamily))};
     if ((translation.rewrite & XVS_ENCAPSULATE) != 0) {
+        // Not every card finds the checksum of a packet in a tunnel that it does not know.
+        if (!is_super) complete_checksum(packet.frame);
         encapsulate(packet, translation, ++parts_.identification);
         outgoing.frame = packet.frame;
         outgoing.type = ether_type(translation.outer_family);

@@ -18,7 +18,7 @@ struct DestinationState {
     std::uint32_t index = XVS_NONE;  // of its record and its counters in the shared tables
     bool is_available = false;       // configured; false while it only waits for its connections
     bool is_overloaded = false;      // at its upper threshold
-    bool is_local = false;           // an address of this host's own
+    bool is_nat_source = false;      // its replies are steered to the engine
 
     // The translation of its newest connection's requests, with a reference of its own.
     std::uint32_t translation = XVS_NONE;

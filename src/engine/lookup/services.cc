@@ -158,9 +158,6 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
     destination->service = service;
     destination->is_available = true;
     apply(*destination, wanted);
-    if (wanted.method == model::ForwardingMethod::Masquerade) {
-        steering_.add_nat_source(key.protocol, wanted.real);
-    }
     // Counts stay with a real server that returns to the same service. Kernel:
     // __ip_vs_update_dest().
     if (destination->former_service != service->id) destination->zeroed = raw(*destination);
@@ -183,10 +180,6 @@ Status Services::edit_destination(const model::ServiceKey& asked,
         return fail(ErrorCode::NotFound,
                     wanted.real.to_string() + " is not a real server of " + key.to_string());
     }
-    const bool was_nat = destination->config.method == model::ForwardingMethod::Masquerade;
-    const bool is_nat = wanted.method == model::ForwardingMethod::Masquerade;
-    if (was_nat && !is_nat) steering_.remove_nat_source(key.protocol, wanted.real);
-    if (!was_nat && is_nat) steering_.add_nat_source(key.protocol, wanted.real);
     apply(*destination, wanted);
     if (service->scheduler) service->scheduler->destinations_changed(service->destinations);
     ++tables_.services()[service->index].epoch;
@@ -312,8 +305,8 @@ DestinationState* Services::revive(const model::ServiceKey& key, const net::Endp
 void Services::apply(DestinationState& destination, const model::Destination& wanted) {
     release_translation(destination);
     destination.config = wanted;
-    destination.is_local = router_.is_local(wanted.real.address);
     review_overload(destination);
+    steer_replies(destination, wanted.method == model::ForwardingMethod::Masquerade);
     xvs_destination& record = tables_.destinations()[destination.index];
     record.service = destination.service->index;
     record.flags = XVS_DESTINATION_AVAILABLE;
@@ -332,15 +325,26 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
     service.by_endpoint.erase(destination.config.real);
     service.absorbed += raw(destination);
     ++tables_.services()[service.index].epoch;
-    if (destination.config.method == model::ForwardingMethod::Masquerade) {
-        steering_.remove_nat_source(service.config.key.protocol, destination.config.real);
-    }
+    steer_replies(destination, false);
     tables_.destinations()[destination.index].flags = 0;
     destination.is_available = false;
     destination.service = nullptr;
     destination.former_service = service.id;
     destination.idle_since_tick = to_tick(clock_.now());
     trash_.emplace(destination.config.real.address, destination.index);
+}
+
+// What a local node sends is met only as a NAT source, so it stays one while it has connections.
+void Services::steer_replies(DestinationState& destination, bool is_wanted) {
+    is_wanted |= destination.is_nat_source && destination.total_connections > 0;
+    if (is_wanted == destination.is_nat_source) return;
+    const model::Protocol protocol = destination.service_key.protocol;
+    if (is_wanted) {
+        steering_.add_nat_source(protocol, destination.config.real);
+    } else {
+        steering_.remove_nat_source(protocol, destination.config.real);
+    }
+    destination.is_nat_source = is_wanted;
 }
 
 void Services::release_translation(DestinationState& destination) noexcept {
@@ -351,6 +355,7 @@ void Services::release_translation(DestinationState& destination) noexcept {
 
 void Services::free_destination(DestinationState& destination) {
     release_translation(destination);
+    steer_replies(destination, false);
     absorbed_ += raw(destination);
     tables_.counters(0, destination.index) = xvs_counters{};
     steering_.remove_address(destination.config.real.address);

@@ -114,6 +114,7 @@ private:
     [[nodiscard]] DestinationState* revive(const model::ServiceKey& key, const net::Endpoint& real);
     [[nodiscard]] static Status check(const model::ServiceKey& key,
                                       const model::Destination& wanted);
+    void steer_replies(DestinationState& destination, bool is_wanted);
     void release_translation(DestinationState& destination) noexcept;
     void apply(DestinationState& destination, const model::Destination& wanted);
     void unlink(ServiceState& service, DestinationState& destination);

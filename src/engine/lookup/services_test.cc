@@ -221,18 +221,29 @@ TEST(Services, AskTheSteeringForNatSourcesAsLongAsTheyAreNat) {
     Director director(
         "-A -t 192.0.2.1:80 -s rr\n"
         "-a -t 192.0.2.1:80 -r 10.0.0.11:80 -m");
-    open(director, 1);
     EXPECT_THAT(director.steering.nat_sources, SizeIs(1));
     ASSERT_TRUE(director.ipvsadm("-e -t 192.0.2.1:80 -r 10.0.0.11:80 -g"));
     EXPECT_THAT(director.steering.nat_sources, IsEmpty());
     ASSERT_TRUE(director.ipvsadm("-e -t 192.0.2.1:80 -r 10.0.0.11:80 -m"));
     EXPECT_THAT(director.steering.nat_sources, SizeIs(1));
-    // The connection goes on as it began.
-    EXPECT_THAT(director.receives(Packet::tcp(client(1000), kVip).flags(".")),
-                ElementsAre(Packet::tcp(client(1000), "10.0.0.11:80"_ep).flags(".").ttl(63)));
     ASSERT_TRUE(director.ipvsadm("-D -t 192.0.2.1:80"));
     EXPECT_THAT(director.steering.nat_sources, IsEmpty());
     EXPECT_THAT(director.steering.services, IsEmpty());
+}
+
+// What a local node sends is met at egress only as long as it is a NAT source.
+TEST(Services, KeepANatSourceThatHasConnectionsUntilTheyHaveEnded) {
+    Director director(
+        "-A -t 192.0.2.1:80 -s rr\n"
+        "-a -t 192.0.2.1:80 -r 10.0.0.11:80 -m");
+    open(director, 1);
+    ASSERT_TRUE(director.ipvsadm("-e -t 192.0.2.1:80 -r 10.0.0.11:80 -g"));
+    // The connection goes on as it began.
+    EXPECT_THAT(director.receives(Packet::tcp(client(1000), kVip).flags(".")),
+                ElementsAre(Packet::tcp(client(1000), "10.0.0.11:80"_ep).flags(".").ttl(63)));
+    EXPECT_THAT(director.steering.nat_sources, SizeIs(1));
+    ASSERT_TRUE(director.ipvsadm("-D -t 192.0.2.1:80"));
+    EXPECT_THAT(director.steering.nat_sources, SizeIs(1));
     EXPECT_FALSE(director.steering.addresses.empty()) << "fragments of its connections still come";
     director.advance(20min);
     EXPECT_EQ(director.leftovers(), "");
