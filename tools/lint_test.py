@@ -116,6 +116,7 @@ class Tidy(LintTest):
             ("src/host/a.cc", "std::cerr << 1;"),
             ("src/engine/a.cc", "void parse(bool is_v6);"),
             ("testing/a.cc", "auto v = std::views::iota(1);"),
+            ("tests/a.cc", "::kill(daemon.pid(), SIGKILL);"),
             ("apps/a.cc", "#include <source_location>"),
         ):
             with self.subTest(code=code):

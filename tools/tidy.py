@@ -24,6 +24,7 @@ BANNED = (
     (r"src/(net|flow|engine)/", r"(?<!>\()\bnew\b|\b(m|c|re)alloc\s*\(", "sized at start"),
     (r"src/(net|flow|engine)/", r"\bstd::(recursive_|shared_|timed_)?mutex\b", "share nothing"),
     (r"src/engine/", r"\bis_v[46]\b", "the family is a type, not a flag"),
+    (r".", r"\bkill\([^,;]*\(\)\s*,", "-1 from a getter ends every process"),
     (r"src/|apps/", r"\busing namespace std\b", "spell std:: out"),
 )
 

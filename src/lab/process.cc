@@ -245,6 +245,10 @@ bool Process::is_running() noexcept {
     return false;
 }
 
+bool Process::signal(int number) noexcept {
+    return is_running() && ::kill(pid_, number) == 0;
+}
+
 void Process::stop(std::chrono::milliseconds patience) noexcept {
     if (!is_running()) return;
     ::kill(pid_, SIGTERM);

@@ -63,6 +63,10 @@ public:
     // True until it has ended; reaps it when it has.
     [[nodiscard]] bool is_running() noexcept;
 
+    // Sends it a signal; false when it has ended. Unlike kill(2) with pid(), which is -1 then, this
+    // can never reach every process of the machine.
+    bool signal(int number) noexcept;
+
     // SIGTERM, and SIGKILL when that does not end it within `patience`.
     void stop(std::chrono::milliseconds patience = std::chrono::seconds(2)) noexcept;
 

@@ -58,7 +58,7 @@ protected:
     // A number that xvsd says of what has become of packets.
     std::uint64_t counter(const std::string& name) {
         const std::size_t before = log().size();
-        ::kill(daemon_.pid(), SIGUSR1);
+        EXPECT_TRUE(daemon_.signal(SIGUSR1));
         std::uint64_t value = 0;
         EXPECT_TRUE(comes_true([&] {
             const std::string text = log().substr(before);

@@ -112,7 +112,7 @@ TEST_F(Xvsd, LeavesNothingBehind) {
 
 TEST_F(Xvsd, TakesOverFromOneThatWasKilled) {
     start();
-    ::kill(daemon_.pid(), SIGKILL);
+    ASSERT_TRUE(daemon_.signal(SIGKILL));
     ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
     start();
     const std::string now = links();
@@ -127,7 +127,7 @@ TEST_F(Xvsd, KilledLeavesPacketsToTheHost) {
     const Command ask{"curl", "-sS", "-m", "1", "http://192.0.2.1/"};
     // Nobody answers: the real server is not there, and the host's own stack is not asked.
     EXPECT_EQ(peer_->run(ask)->exit_code, kTimedOut);
-    ::kill(daemon_.pid(), SIGKILL);
+    ASSERT_TRUE(daemon_.signal(SIGKILL));
     ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
     EXPECT_EQ(peer_->run(ask)->exit_code, kRefused);
     in(*peer_, "ping -c 1 -W 1 192.0.2.10");
