@@ -1,6 +1,9 @@
 // xvs real-server: what it sets, and that its undo puts back what was there.
 #include "lab/real_server.h"
 
+#include <chrono>
+#include <thread>
+
 #include "lab/decapsulation.h"
 #include "lab/probe.h"
 #include "tests/lab/lab_test.h"
@@ -31,6 +34,23 @@ protected:
             ASSERT_OK(host_->run_checked(command(words)));
         for (const char* key : {"arp_ignore", "arp_announce", "rp_filter"})
             ASSERT_OK(host_->set_sysctl(std::string("net.ipv4.conf.all.") + key, "0"));
+        ASSERT_TRUE(has_settled()) << "the links do not come up";
+    }
+
+    // Links take a moment to come up, and their IPv6 routes with them.
+    bool has_settled() {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (std::chrono::steady_clock::now() < until) {
+            const std::string links = host_->run_checked(command("ip -o link show up")).value();
+            const std::string routes = host_->run_checked(command("ip -6 route")).value();
+            const bool is_up = links.find("LOWERLAYERDOWN") == std::string::npos &&
+                               links.find("NO-CARRIER") == std::string::npos;
+            if (is_up && routes.find("fe80::/64 dev eth0") != std::string::npos &&
+                routes.find("fe80::/64 dev peer0") != std::string::npos)
+                return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+        return false;
     }
 
     void TearDown() override {
