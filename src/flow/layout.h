@@ -19,7 +19,7 @@
 
 /* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
 #define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
-#define XVS_LAYOUT_VERSION 2u
+#define XVS_LAYOUT_VERSION 3u
 
 #define XVS_NONE 0xffffffffu /* no such index */
 
@@ -104,11 +104,11 @@ struct xvs_flow6 {
  * next hop. `generation` 0: unused. */
 struct xvs_translation {
     __u32 generation;
+    __u32 service;
     __u32 destination; /* index, valid while its record has this generation */
     __u32 destination_generation;
-    __u32 next_hop; /* index, valid while its record has this generation */
+    __u32 next_hop; /* index, valid while its record has this generation: both change as one word */
     __u32 next_hop_generation;
-    __u32 service;
     __u8 rewrite;
     __u8 family;              /* 4 or 6: of the packet that is rewritten */
     __u8 outer_family;        /* 4 or 6: of the outer header */
@@ -130,6 +130,8 @@ struct xvs_translation {
 /* xvs_next_hop.flags */
 #define XVS_HOP_RESOLVED 0x01u    /* the MAC addresses are right */
 #define XVS_HOP_LINK_HEADER 0x02u /* frames on this interface have an Ethernet header */
+#define XVS_HOP_PEER 0x04u        /* a veth whose other end is in another network namespace */
+#define XVS_HOP_XDP 0x08u         /* frames may leave by `lower` at XDP */
 
 /* Where a packet leaves: rewritten in place when a neighbour's MAC changes, given a new generation
  * when it no longer is the way for those who name it. `generation` 0: unused. */
@@ -141,7 +143,8 @@ struct xvs_next_hop {
     __u8 family; /* 4 or 6: of the gateway address */
     __u8 mac_destination[6];
     __u8 mac_source[6];
-    __u8 reserved[6];
+    __u16 vlan;  /* at XDP: the tag that frames get, or 0; host order */
+    __u32 lower; /* at XDP: ifindex of the device under the interface, or the interface itself */
     __u8 gateway[16]; /* the neighbour: the gateway, or the destination itself when on-link */
 };
 
@@ -149,16 +152,21 @@ struct xvs_next_hop {
 #define XVS_DESTINATION_AVAILABLE \
     0x01u /* configured; a removed one only waits for its connections */
 
+/* It names its service by value too: a later daemon finds its own services again by it. */
 struct xvs_destination {
     __u32 generation; /* 0: unused */
-    __u32 service;
+    __u32 service;    /* index */
     __u8 flags;
     __u8 method; /* IP_VS_CONN_F_FWD_MASK numbers */
     __u8 family;
-    __u8 reserved;
+    __u8 virtual_family;
     __u16 port;
-    __u16 reserved2;
+    __u16 virtual_port;
     __u8 address[16];
+    __u8 virtual_address[16];
+    __u32 virtual_fwmark;
+    __u8 virtual_protocol;
+    __u8 reserved[3];
 };
 
 /* A service's part in what the kernel may decide alone: decisions of an earlier epoch are void. */
@@ -181,6 +189,23 @@ struct xvs_counters {
     __u64 bytes_out;
 };
 
+/* What statistics need beyond the counters; the engine's alone. */
+struct xvs_sums {
+    __u64 connections; /* scheduled */
+    struct xvs_counters counters;
+};
+
+struct xvs_destination_totals {
+    __u64 connections;      /* scheduled, ever */
+    struct xvs_sums zeroed; /* what -Z subtracts */
+};
+
+/* Of a service, or (the last record) of the director. */
+struct xvs_service_totals {
+    struct xvs_sums absorbed; /* of destinations that are gone */
+    struct xvs_sums zeroed;   /* what -Z subtracts */
+};
+
 /* A connection: what the engine knows beyond its flow entries. Addresses and ports are the
  * entries'. */
 struct xvs_connection {
@@ -198,6 +223,27 @@ struct xvs_connection {
     __u32 controlled; /* how many connections name this one as controller */
 };
 
+/* What a program in the kernel tells the engine of a packet that it has replayed. */
+struct xvs_report {
+    __u32 state; /* of the entry when it was replayed */
+    __u32 slot;
+    __u32 tick;
+    __u8 events; /* XVS_EVENT_* */
+    __u8 family; /* 4 or 6 */
+    __u16 reserved;
+};
+
+/* Reports of one CPU: written at `head`, which counts on without end, as long as it is less than
+ * XVS_REPORTS ahead of `tail`; read by the engine. Either lies in a cache line of its own. */
+#define XVS_REPORTS 8192u
+
+struct xvs_report_ring {
+    __u32 head; /* the CPU's */
+    __u32 reserved[15];
+    __u32 tail; /* the engine's */
+    __u32 reserved2[15];
+};
+
 /* One for the whole set of arrays. */
 struct xvs_table_header {
     __u32 magic;
@@ -210,9 +256,9 @@ struct xvs_table_header {
     __u32 next_hops;
     __u32 destinations;
     __u32 services;
-    __u32 counter_rows;
-    __u32 seed[2]; /* of the flow hash: random, so that a stranger cannot aim at one slot */
-    __u32 reserved;
+    __u32 counter_rows; /* the engine's, then one for each CPU */
+    __u32 seed[2];      /* of the flow hash: random, so that a stranger cannot aim at one slot */
+    __u32 report_rings; /* one for each CPU, or none */
 };
 
 /* Why the steering program sends a packet up; it stands in the frame's metadata. */

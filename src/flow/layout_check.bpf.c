@@ -13,10 +13,14 @@ XVS_SAME_IN_BPF(xvs_flow4, 32);
 XVS_SAME_IN_BPF(xvs_flow6, 64);
 XVS_SAME_IN_BPF(xvs_translation, 96);
 XVS_SAME_IN_BPF(xvs_next_hop, 48);
-XVS_SAME_IN_BPF(xvs_destination, 32);
+XVS_SAME_IN_BPF(xvs_destination, 64);
 XVS_SAME_IN_BPF(xvs_service, 32);
 XVS_SAME_IN_BPF(xvs_counters, 32);
 XVS_SAME_IN_BPF(xvs_connection, 40);
+XVS_SAME_IN_BPF(xvs_destination_totals, 48);
+XVS_SAME_IN_BPF(xvs_service_totals, 80);
+XVS_SAME_IN_BPF(xvs_report, 16);
+XVS_SAME_IN_BPF(xvs_report_ring, 128);
 XVS_SAME_IN_BPF(xvs_table_header, 56);
 
 __u32 xvs_home4(const struct xvs_table_header* header, const struct xvs_flow4* flow) {

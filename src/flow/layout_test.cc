@@ -13,10 +13,14 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_flow6), 64u);
     EXPECT_EQ(sizeof(xvs_translation), 96u);
     EXPECT_EQ(sizeof(xvs_next_hop), 48u);
-    EXPECT_EQ(sizeof(xvs_destination), 32u);
+    EXPECT_EQ(sizeof(xvs_destination), 64u);
     EXPECT_EQ(sizeof(xvs_service), 32u);
     EXPECT_EQ(sizeof(xvs_counters), 32u);
     EXPECT_EQ(sizeof(xvs_connection), 40u);
+    EXPECT_EQ(sizeof(xvs_destination_totals), 48u);
+    EXPECT_EQ(sizeof(xvs_service_totals), 80u);
+    EXPECT_EQ(sizeof(xvs_report), 16u);
+    EXPECT_EQ(sizeof(xvs_report_ring), 128u);
     EXPECT_EQ(sizeof(xvs_table_header), 56u);
 }
 
@@ -27,6 +31,7 @@ TEST(Layout, HasItsFieldsWhereDocumented) {
     EXPECT_EQ(offsetof(xvs_flow6, source), 16u);
     EXPECT_EQ(offsetof(xvs_flow6, source_port), 48u);
     EXPECT_EQ(offsetof(xvs_flow6, protocol), 52u);
+    EXPECT_EQ(offsetof(xvs_translation, next_hop), 16u);
     EXPECT_EQ(offsetof(xvs_translation, rewrite), 24u);
     EXPECT_EQ(offsetof(xvs_translation, network_difference), 28u);
     EXPECT_EQ(offsetof(xvs_translation, address), 44u);

@@ -31,7 +31,15 @@ Sizes sizes_for(std::uint32_t connections) noexcept {
             .next_hops = kNextHops,
             .destinations = kDestinations,
             .services = kServices,
-            .counter_rows = 1};
+            .counter_rows = 1,
+            .report_rings = 0};
+}
+
+Sizes sizes_for(std::uint32_t connections, std::uint32_t cpus) noexcept {
+    Sizes sizes = sizes_for(connections);
+    sizes.counter_rows += cpus;
+    sizes.report_rings = cpus;
+    return sizes;
 }
 
 std::uint32_t default_connections(std::uint64_t memory_bytes) noexcept {

@@ -77,6 +77,11 @@ Status Tables::allocate(Storage& storage, const Sizes& sizes, Arrays& arrays) {
     get("destinations", sizes.destinations, arrays.destinations);
     get("services", sizes.services, arrays.services);
     get("counters", std::size_t{sizes.counter_rows} * sizes.destinations, arrays.counters);
+    get("dest_totals", sizes.destinations, arrays.destination_totals);
+    get("service_totals", std::size_t{sizes.services} + 1, arrays.service_totals);
+    if (sizes.report_rings == 0) return status;
+    get("report_rings", sizes.report_rings, arrays.report_rings);
+    get("reports", std::size_t{sizes.report_rings} * XVS_REPORTS, arrays.reports);
     return status;
 }
 
@@ -102,7 +107,7 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
               .services = sizes.services,
               .counter_rows = sizes.counter_rows,
               .seed = {seed[0], seed[1]},
-              .reserved = 0};
+              .report_rings = sizes.report_rings};
     store_release(header.magic, XVS_LAYOUT_MAGIC);
     return std::make_unique<Tables>(arrays, make_grace_period(storage));
 }
@@ -117,7 +122,8 @@ Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
       translations_(arrays.translations, *grace_),
       next_hops_(arrays.next_hops),
       destinations_(arrays.destinations),
-      services_(arrays.services) {}
+      services_(arrays.services),
+      reports_(arrays.report_rings, arrays.reports) {}
 
 Tables::~Tables() = default;
 

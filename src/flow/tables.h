@@ -14,6 +14,7 @@
 #include "flow/grace_period.h"
 #include "flow/next_hop_table.h"
 #include "flow/record_table.h"
+#include "flow/report_rings.h"
 #include "flow/sizes.h"
 #include "flow/storage.h"
 #include "flow/translation_table.h"
@@ -74,6 +75,22 @@ public:
         return arrays_.counters[std::size_t{row} * header().destinations + destination];
     }
 
+    // What statistics need beyond the counters.
+    [[nodiscard]] xvs_destination_totals& destination_totals(std::uint32_t destination) noexcept {
+        return arrays_.destination_totals[destination];
+    }
+
+    [[nodiscard]] xvs_service_totals& service_totals(std::uint32_t service) noexcept {
+        return arrays_.service_totals[service];
+    }
+
+    // The director's own.
+    [[nodiscard]] xvs_service_totals& totals() noexcept {
+        return arrays_.service_totals[header().services];
+    }
+
+    [[nodiscard]] ReportRings& reports() noexcept { return reports_; }
+
     // Returns the sum over all writers. Thread: any.
     [[nodiscard]] xvs_counters sum_counters(std::uint32_t destination) noexcept;
 
@@ -100,6 +117,10 @@ private:
         std::span<xvs_destination> destinations;
         std::span<xvs_service> services;
         std::span<xvs_counters> counters;
+        std::span<xvs_destination_totals> destination_totals;
+        std::span<xvs_service_totals> service_totals;
+        std::span<xvs_report_ring> report_rings;
+        std::span<xvs_report> reports;
     };
 
     [[nodiscard]] static Status allocate(Storage& storage, const Sizes& sizes, Arrays& arrays);
@@ -114,6 +135,7 @@ private:
     NextHopTable next_hops_;
     DestinationRecords destinations_;
     ServiceRecords services_;
+    ReportRings reports_;
 };
 
 }  // namespace xvs::flow
