@@ -25,13 +25,12 @@ namespace {
 // Timers run as often as a daemon runs them.
 constexpr Nanoseconds kTimerStep = engine::Engine::kTimerInterval;
 
-flow::Sizes sizes_of(std::uint32_t connections) {
-    flow::Sizes sizes = flow::sizes_for(connections);
+flow::Sizes sizes_of(const DirectorParts& parts) {
+    flow::Sizes sizes = flow::sizes_for(parts.connections, parts.cpus);
     sizes.translations = 512;
     sizes.next_hops = 64;
     sizes.destinations = 128;
     sizes.services = 64;
-    sizes.counter_rows = 1;
     return sizes;
 }
 
@@ -88,9 +87,10 @@ const engine::DestinationState& find_server(const engine::Engine& engine,
 
 }  // namespace
 
-Director::Director(std::string_view services, std::uint32_t connections)
-    : sizes(sizes_of(connections)),
-      tables(make_tables(storage, sizes)),
+Director::Director(std::string_view services, const DirectorParts& parts)
+    : clock(parts.time),
+      sizes(sizes_of(parts)),
+      tables(make_tables(parts.storage != nullptr ? *parts.storage : storage, sizes)),
       router(*tables),
       engine(*tables, router, steering, port, clock) {
     add_topology(router);

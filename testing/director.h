@@ -67,10 +67,22 @@ struct ServerCounts {
 
 void PrintTo(const ServerCounts& counts, std::ostream* out);
 
+struct DirectorParts {
+    std::uint32_t connections = 1024;
+    flow::Storage* storage = nullptr;  // for the tables, outliving the director; or one of its own
+    std::uint32_t cpus = 0;            // on which programs in the kernel replay
+    Nanoseconds time = std::chrono::hours(1);  // at the start
+};
+
 class Director {
 public:
     // `services` as for ipvsadm(); every line must be accepted.
-    explicit Director(std::string_view services = {}, std::uint32_t connections = 1024);
+    explicit Director(std::string_view services = {}) : Director(services, DirectorParts{}) {}
+
+    Director(std::string_view services, std::uint32_t connections)
+        : Director(services, DirectorParts{.connections = connections}) {}
+
+    Director(std::string_view services, const DirectorParts& parts);
     Director(const Director&) = delete;
     Director& operator=(const Director&) = delete;
 

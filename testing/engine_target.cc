@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "net/ethernet.h"
 #include "testing/ipvsadm_session.h"
-#include "testing/steering_model.h"
 
 namespace xvs::test {
 namespace {
@@ -14,8 +12,10 @@ Side side_of(std::uint32_t interface) {
     return interface == interface_of(Side::Client) ? Side::Client : Side::Real;
 }
 
-Bytes without_link_header(const Bytes& frame) {
-    return {frame.begin() + net::EthernetView::kHeaderSize, frame.end()};
+// Where a frame leaves is told by the MAC address that it is sent to.
+Side side_of_receiver(const Bytes& frame) {
+    const TestHost* host = find_host(net::MacAddress::load(frame.data()));
+    return host == nullptr ? Side::Client : host->side;
 }
 
 }  // namespace
@@ -25,29 +25,41 @@ CommandOutput EngineTarget::ipvsadm(const std::vector<std::string>& arguments) {
 }
 
 void EngineTarget::send(const TestHost& from, const Packet& packet) {
-    const Bytes bytes = packet.bytes();
-    if (const auto reason = judge_ingress(director_, bytes)) {
-        director_.port.inject(
-            packet.frame(from.mac, director_link(from.side).mac), interface_of(from.side), *reason);
-        process();
-    } else if (auto sighting = host_.take(bytes)) {
-        sightings_.push_back(std::move(*sighting));
-    }
+    const Bytes frame = packet.frame(from.mac, director_link(from.side).mac);
+    follow(entrance_->admit(frame, from.side), from.side, false);
 }
 
 // The stack has resolved the next hop already when the packet is met on its way out.
 void EngineTarget::send_from_host(const Packet& packet) {
-    const Bytes bytes = packet.bytes();
-    const auto sighting = HostStack::send(bytes);
-    const TestHost* to = sighting ? find_host(sighting->host) : nullptr;
-    const auto reason = judge_egress(director_, bytes);
-    if (reason && to != nullptr) {
-        director_.port.inject(
-            packet.frame(director_link(to->side).mac, to->mac), interface_of(to->side), *reason);
-        process();
-    } else if (sighting) {
+    const auto sighting = HostStack::send(packet.bytes());
+    if (const TestHost* to = find_host(sighting->host)) {
+        const Bytes frame = packet.frame(director_link(to->side).mac, to->mac);
+        follow(entrance_->release(frame, to->side), to->side, true);
+    } else {
         sightings_.push_back(*sighting);
     }
+}
+
+void EngineTarget::follow(Passage passage, Side side, bool is_leaving) {
+    std::optional<Sighting> sighting;
+    switch (passage.way) {
+        case Passage::Way::Engine:
+            director_.port.inject(passage.frame, interface_of(side), passage.reason);
+            process();
+            break;
+        case Passage::Way::Host:
+            sighting = is_leaving ? HostStack::send(without_link_header(passage.frame))
+                                  : host_.take(without_link_header(passage.frame));
+            break;
+        case Passage::Way::Replayed:
+            sighting = sighting_of(side_of_receiver(passage.frame), passage.frame);
+            break;
+        case Passage::Way::Dropped:
+            sighting = Sighting{.host = "nobody (dropped before the engine)",
+                                .packet = without_link_header(passage.frame)};
+            break;
+    }
+    if (sighting) sightings_.push_back(std::move(*sighting));
 }
 
 void EngineTarget::process() {

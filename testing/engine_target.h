@@ -8,6 +8,7 @@
 #include "base/gate.h"
 #include "control/engine_service_manager.h"
 #include "testing/director.h"
+#include "testing/entrance.h"
 #include "testing/host_stack.h"
 #include "testing/scenario.h"
 
@@ -15,7 +16,14 @@ namespace xvs::test {
 
 class EngineTarget final : public ScenarioTarget {
 public:
-    EngineTarget() : host_(director_), manager_(director_.engine, gate_) {}
+    explicit EngineTarget(const DirectorParts& parts = {})
+        : director_("", parts),
+          model_(director_),
+          host_(director_),
+          manager_(director_.engine, gate_) {}
+
+    // From now on packets come by `entrance`, which must outlive this, instead of the model.
+    void enter_by(Entrance& entrance) noexcept { entrance_ = &entrance; }
 
     CommandOutput ipvsadm(const std::vector<std::string>& arguments) override;
     void send(const TestHost& from, const Packet& packet) override;
@@ -29,10 +37,14 @@ public:
     [[nodiscard]] Director& director() noexcept { return director_; }
 
 private:
+    // Takes what the entrance has let go.
+    void follow(Passage passage, Side side, bool is_leaving);
     void process();
     void take_output();
 
     Director director_;
+    ModelEntrance model_;
+    Entrance* entrance_ = &model_;
     HostStack host_;
     Gate gate_;
     control::EngineServiceManager manager_;

@@ -11,27 +11,45 @@ namespace xvs::testing {
 
 class FakeSteering final : public engine::Steering {
 public:
-    void add_service(const model::ServiceKey& key) override { services.insert(key); }
+    // From now on `other`, which must outlive this, is told the same.
+    void tell_also(engine::Steering& other) noexcept { other_ = &other; }
 
-    void remove_service(const model::ServiceKey& key) override { services.erase(key); }
+    void add_service(const model::ServiceKey& key) override {
+        services.insert(key);
+        if (other_ != nullptr) other_->add_service(key);
+    }
+
+    void remove_service(const model::ServiceKey& key) override {
+        services.erase(key);
+        if (other_ != nullptr) other_->remove_service(key);
+    }
 
     void add_nat_source(model::Protocol protocol, const net::Endpoint& real) override {
         ++nat_sources[{protocol, real}];
+        if (other_ != nullptr) other_->add_nat_source(protocol, real);
     }
 
     void remove_nat_source(model::Protocol protocol, const net::Endpoint& real) override {
         if (--nat_sources[{protocol, real}] == 0) nat_sources.erase({protocol, real});
+        if (other_ != nullptr) other_->remove_nat_source(protocol, real);
     }
 
-    void add_address(const net::IpAddress& address) override { ++addresses[address]; }
+    void add_address(const net::IpAddress& address) override {
+        ++addresses[address];
+        if (other_ != nullptr) other_->add_address(address);
+    }
 
     void remove_address(const net::IpAddress& address) override {
         if (--addresses[address] == 0) addresses.erase(address);
+        if (other_ != nullptr) other_->remove_address(address);
     }
 
     std::set<model::ServiceKey> services;
     std::map<std::pair<model::Protocol, net::Endpoint>, int> nat_sources;
     std::map<net::IpAddress, int> addresses;
+
+private:
+    engine::Steering* other_ = nullptr;
 };
 
 }  // namespace xvs::testing

@@ -31,6 +31,10 @@ public:
 // A clock that stands still until a test moves it.
 class VirtualClock final : public Clock {
 public:
+    VirtualClock() = default;
+
+    explicit VirtualClock(Nanoseconds now) noexcept : now_(now) {}
+
     [[nodiscard]] Nanoseconds now() const noexcept override { return now_; }
 
     void advance(Nanoseconds by) noexcept { now_ += by; }

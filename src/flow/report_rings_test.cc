@@ -24,7 +24,9 @@ protected:
     }
 
     auto note() {
-        return [this](const xvs_report& report) { seen_.push_back(report.slot); };
+        return [this](const xvs_report& report) {
+            seen_.push_back(report.slot);
+        };
     }
 
     std::vector<xvs_report_ring> positions_ = std::vector<xvs_report_ring>(2);

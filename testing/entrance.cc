@@ -1,0 +1,28 @@
+#include "testing/entrance.h"
+
+#include "net/ethernet.h"
+#include "testing/steering_model.h"
+
+namespace xvs::test {
+namespace {
+
+Passage to_passage(const Bytes& frame, std::optional<xvs_reason> reason) {
+    if (!reason) return {.way = Passage::Way::Host, .frame = frame};
+    return {.way = Passage::Way::Engine, .frame = frame, .reason = *reason};
+}
+
+}  // namespace
+
+Passage ModelEntrance::admit(const Bytes& frame, Side /*side*/) {
+    return to_passage(frame, judge_ingress(director_, without_link_header(frame)));
+}
+
+Passage ModelEntrance::release(const Bytes& frame, Side /*side*/) {
+    return to_passage(frame, judge_egress(director_, without_link_header(frame)));
+}
+
+Bytes without_link_header(const Bytes& frame) {
+    return {frame.begin() + net::EthernetView::kHeaderSize, frame.end()};
+}
+
+}  // namespace xvs::test

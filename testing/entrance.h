@@ -1,0 +1,51 @@
+// Entrance: what stands before the engine and decides of each packet who gets it, as the steering
+// program does at an interface.
+#pragma once
+
+#include "engine/packet_port.h"
+#include "testing/director.h"
+
+namespace xvs::test {
+
+// Whose a packet is, and its frame as it goes on.
+struct Passage {
+    enum class Way : std::uint8_t {
+        Host,      // the host's stack gets it, or sends it as it was about to
+        Engine,    // brought to the engine for `reason`
+        Replayed,  // leaves by itself, for whoever its MAC address names
+        Dropped,
+    };
+
+    Way way = Way::Host;
+    Bytes frame;
+    xvs_reason reason = XVS_REASON_SERVICE;
+};
+
+class Entrance {
+public:
+    Entrance() = default;
+    Entrance(const Entrance&) = delete;
+    Entrance& operator=(const Entrance&) = delete;
+    virtual ~Entrance() = default;
+
+    // Of a frame that came in on that side.
+    virtual Passage admit(const Bytes& frame, Side side) = 0;
+    // Of one that the host's own stack is about to send there.
+    virtual Passage release(const Bytes& frame, Side side) = 0;
+};
+
+// Decides as the steering program would, without a kernel, and replays nothing: steering_model.h.
+class ModelEntrance final : public Entrance {
+public:
+    explicit ModelEntrance(Director& director) : director_(director) {}
+
+    Passage admit(const Bytes& frame, Side side) override;
+    Passage release(const Bytes& frame, Side side) override;
+
+private:
+    Director& director_;
+};
+
+[[nodiscard]] Bytes without_link_header(const Bytes& frame);
+
+}  // namespace xvs::test

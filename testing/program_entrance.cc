@@ -1,0 +1,151 @@
+#include "testing/program_entrance.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "net/prefix.h"
+
+namespace xvs::test {
+namespace {
+
+// What a test run comes in on, and its MAC address.
+constexpr std::uint32_t kLoopback = 1;
+constexpr std::size_t kMacSize = net::MacAddress::kSize;
+// For an outer header and a link header.
+constexpr std::size_t kGrowth = 128;
+
+std::uint16_t slot_of(Side side) {
+    return side == Side::Client ? 3 : 4;
+}
+
+net::Prefix host_prefix(const net::IpAddress& address) {
+    const bool is_v4 = address.family() == net::Family::Ipv4;
+    return {address, static_cast<std::uint8_t>(is_v4 ? 32 : 128)};
+}
+
+std::set<net::Prefix> local_prefixes() {
+    std::set<net::Prefix> prefixes;
+    for (const DirectorLink& link : topology::kDirectorLinks) {
+        prefixes.insert(host_prefix(link.v4));
+        prefixes.insert(host_prefix(link.v6));
+    }
+    for (const net::IpAddress& vip : topology::kVips)
+        prefixes.insert(host_prefix(vip));
+    return prefixes;
+}
+
+void store_mac(Bytes& frame, std::size_t at, const net::MacAddress& mac) {
+    std::copy(mac.bytes().begin(), mac.bytes().end(), frame.begin() + static_cast<int>(at));
+}
+
+// As io::SlowPathPort does with a frame that was sent up.
+void restore_addresses(Bytes& frame, std::uint8_t reason, Side side) {
+    const net::MacAddress own = director_link(side).mac;
+    if (reason != XVS_REASON_EGRESS) return store_mac(frame, 0, own);
+    std::copy_n(frame.begin() + kMacSize, kMacSize, frame.begin());
+    store_mac(frame, kMacSize, own);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ProgramEntrance>> ProgramEntrance::load(Director& director,
+                                                               const offload::BpfStorage& storage) {
+    auto program = offload::SteeringProgram::load({.header = storage.find_map("header"),
+                                                   .flows4 = storage.find_map("flows4"),
+                                                   .flows6 = storage.find_map("flows6"),
+                                                   .near_ifindex = kLoopback,
+                                                   .is_watched = false});
+    if (!program) return fail(program.error());
+    return std::unique_ptr<ProgramEntrance>(new ProgramEntrance(director, std::move(*program)));
+}
+
+ProgramEntrance::ProgramEntrance(Director& director,
+                                 std::unique_ptr<offload::SteeringProgram> program)
+    : director_(director), program_(std::move(program)), maps_(*program_) {
+    for (const Side side : kSides) {
+        xvs_interface& interface = program_->interfaces()[slot_of(side)];
+        interface.ifindex = interface_of(side);
+        std::memcpy(interface.mac, director_link(side).mac.bytes().data(), kMacSize);
+        interface.link_header = 1;
+    }
+    maps_.set_local_prefixes(local_prefixes());
+    director_.steering.tell_also(maps_);
+}
+
+Passage ProgramEntrance::admit(const Bytes& frame, Side side) {
+    serve(side);
+    // Addressed to the interface, as far as the kernel can see.
+    Bytes arriving = frame;
+    std::fill_n(arriving.begin(), kMacSize, std::byte{0});
+    Outcome outcome = run(offload::SteeringPart::Ingress, arriving);
+    if (outcome.action == TC_ACT_UNSPEC) store_mac(outcome.frame, 0, director_link(side).mac);
+    return judge(std::move(outcome), frame, side);
+}
+
+Passage ProgramEntrance::release(const Bytes& frame, Side side) {
+    serve(side);
+    return judge(run(offload::SteeringPart::Egress, frame), frame, side);
+}
+
+// Every test run is on loopback, which is now the interface of that side.
+void ProgramEntrance::serve(Side side) {
+    const std::uint32_t slot = slot_of(side);
+    const int map = program_->map(offload::SteeringMap::Slots);
+    if (::bpf_map_update_elem(map, &kLoopback, &slot, BPF_ANY) != 0)
+        throw std::runtime_error(system_error("serving an interface", errno).context);
+}
+
+ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
+                                              const Bytes& frame) const {
+    Outcome outcome{.action = 0, .frame = Bytes(frame.size() + kGrowth)};
+    LIBBPF_OPTS(bpf_test_run_opts,
+                options,
+                .data_in = frame.data(),
+                .data_out = outcome.frame.data(),
+                .data_size_in = static_cast<__u32>(frame.size()),
+                .data_size_out = static_cast<__u32>(outcome.frame.size()));
+    if (::bpf_prog_test_run_opts(program_->program(part), &options) != 0) {
+        throw std::runtime_error(
+            system_error(fmt::format("running a program on {} bytes", frame.size()), errno)
+                .context);
+    }
+    outcome.action = static_cast<int>(options.retval);
+    outcome.frame.resize(options.data_size_out);
+    return outcome;
+}
+
+Passage ProgramEntrance::judge(Outcome outcome, const Bytes& frame, Side side) const {
+    if (outcome.action == TC_ACT_UNSPEC)
+        return {.way = Passage::Way::Host, .frame = std::move(outcome.frame)};
+    if (outcome.action != TC_ACT_REDIRECT) return {.way = Passage::Way::Dropped, .frame = frame};
+    xvs_metadata metadata{};
+    std::memcpy(&metadata, outcome.frame.data(), sizeof(metadata));
+    if (metadata.magic != XVS_METADATA_MAGIC)
+        return {.way = Passage::Way::Replayed, .frame = std::move(outcome.frame)};
+    if (metadata.slot != slot_of(side)) return {.way = Passage::Way::Dropped, .frame = frame};
+    restore_addresses(outcome.frame, metadata.kind, side);
+    return {.way = Passage::Way::Engine,
+            .frame = std::move(outcome.frame),
+            .reason = static_cast<xvs_reason>(metadata.kind)};
+}
+
+std::string why_no_programs() {
+    if (::geteuid() != 0) return "running programs in the kernel needs root";
+    if (::libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nullptr) != 1)
+        return "this kernel, or this container, allows no BPF programs at tc";
+    return {};
+}
+
+}  // namespace xvs::test
