@@ -228,13 +228,13 @@ void Connections<Ip>::set_masks(const xvs_connection& record) noexcept {
     const auto punt = static_cast<std::uint8_t>(is_tcp(record) ? XVS_EVENT_SYN : 0);
     flows_.set_masks(record.inbound,
                      punt,
-                     is_tcp(record) ? tcp_events_that_change(inbound, state) : std::uint8_t{0});
+                     is_tcp(record) ? tcp_events_to_report(inbound, state) : std::uint8_t{0});
     if (record.outbound == XVS_NONE) return;
     const bool is_resolved = flows_.entry(record.outbound).translation != XVS_NONE;
     flows_.set_masks(
         record.outbound,
         is_resolved ? std::uint8_t{0} : static_cast<std::uint8_t>(XVS_EVENT_ANY),
-        is_tcp(record) ? tcp_events_that_change(TcpDirection::Outbound, state) : std::uint8_t{0});
+        is_tcp(record) ? tcp_events_to_report(TcpDirection::Outbound, state) : std::uint8_t{0});
 }
 
 template <class Ip>

@@ -38,9 +38,10 @@ constexpr std::array<Table, 3> kTables{{
 
 static_assert(NO == None);
 
-}  // namespace
+constexpr std::array kEvents{
+    XVS_EVENT_FIN, XVS_EVENT_SYN, XVS_EVENT_RST, XVS_EVENT_NONE, XVS_EVENT_ACK};
 
-TcpState next_tcp_state(TcpDirection direction, TcpState state, std::uint8_t events) noexcept {
+constexpr TcpState next(TcpDirection direction, TcpState state, unsigned events) noexcept {
     const Table& table = kTables[static_cast<std::size_t>(direction)];
     const auto column = static_cast<std::size_t>(state);
     if ((events & XVS_EVENT_RST) != 0) return table[kRst][column];
@@ -50,14 +51,71 @@ TcpState next_tcp_state(TcpDirection direction, TcpState state, std::uint8_t eve
     return Close;
 }
 
-std::uint8_t tcp_events_that_change(TcpDirection direction, TcpState state) noexcept {
-    std::uint8_t changing = 0;
-    for (const unsigned event :
-         {XVS_EVENT_FIN, XVS_EVENT_SYN, XVS_EVENT_RST, XVS_EVENT_NONE, XVS_EVENT_ACK}) {
-        const auto events = static_cast<std::uint8_t>(event);
-        if (next_tcp_state(direction, state, events) != state) changing |= events;
+constexpr std::uint8_t changing(TcpDirection direction, TcpState state) noexcept {
+    unsigned found = 0;
+    for (const unsigned event : kEvents) {
+        if (next(direction, state, event) != state) found |= event;
     }
-    return changing;
+    return static_cast<std::uint8_t>(found);
+}
+
+using StateSet = std::array<bool, model::kTcpStateCount>;
+
+// Adds the states that `direction` leads to from those in `reached`; returns whether there were
+// any. A client's SYN leads nowhere: the engine has handled it before the next packet is replayed.
+constexpr bool reach(TcpDirection direction, StateSet& reached) noexcept {
+    bool has_grown = false;
+    for (std::size_t from = 0; from < reached.size(); ++from) {
+        for (const unsigned event : kEvents) {
+            const bool is_punt = event == XVS_EVENT_SYN && direction != TcpDirection::Outbound;
+            if (!reached[from] || is_punt) continue;
+            const auto to =
+                static_cast<std::size_t>(next(direction, static_cast<TcpState>(from), event));
+            has_grown |= !reached[to];
+            reached[to] = true;
+        }
+    }
+    return has_grown;
+}
+
+constexpr std::uint8_t to_report(TcpDirection direction, TcpState state) noexcept {
+    const bool is_half_seen = direction == TcpDirection::InboundOnly;
+    StateSet reached{};
+    reached[static_cast<std::size_t>(state)] = true;
+    while (is_half_seen
+               ? reach(direction, reached)
+               : reach(TcpDirection::Inbound, reached) || reach(TcpDirection::Outbound, reached)) {
+    }
+    unsigned events = 0;
+    for (std::size_t each = 0; each < reached.size(); ++each) {
+        if (reached[each]) events |= changing(direction, static_cast<TcpState>(each));
+    }
+    return static_cast<std::uint8_t>(events);
+}
+
+using Masks = std::array<std::array<std::uint8_t, model::kTcpStateCount>, kTables.size()>;
+
+constexpr Masks all_to_report() noexcept {
+    Masks masks{};
+    for (std::size_t direction = 0; direction < masks.size(); ++direction) {
+        for (std::size_t state = 0; state < model::kTcpStateCount; ++state) {
+            masks[direction][state] =
+                to_report(static_cast<TcpDirection>(direction), static_cast<TcpState>(state));
+        }
+    }
+    return masks;
+}
+
+constexpr Masks kToReport = all_to_report();
+
+}  // namespace
+
+TcpState next_tcp_state(TcpDirection direction, TcpState state, std::uint8_t events) noexcept {
+    return next(direction, state, events);
+}
+
+std::uint8_t tcp_events_to_report(TcpDirection direction, TcpState state) noexcept {
+    return kToReport[static_cast<std::size_t>(direction)][static_cast<std::size_t>(state)];
 }
 
 bool is_active(TcpState state) noexcept {

@@ -29,8 +29,11 @@ enum class TcpDirection : std::uint8_t { Inbound, Outbound, InboundOnly };
                                       TcpState state,
                                       std::uint8_t events) noexcept;
 
-// Returns the events that lead out of `state`: what a flow entry's report mask holds.
-[[nodiscard]] std::uint8_t tcp_events_that_change(TcpDirection direction, TcpState state) noexcept;
+// Returns what a flow entry's report mask holds while the engine knows of `state`: the events that
+// lead out of it, or out of any state that packets may have led to whose reports are still under
+// way. Else an RST right behind the handshake's last ACK, which changes nothing before that ACK,
+// would go unnoticed. InboundOnly: as long as no reply is seen.
+[[nodiscard]] std::uint8_t tcp_events_to_report(TcpDirection direction, TcpState state) noexcept;
 
 // Returns whether a connection in `state` counts as ActiveConn. Kernel 6.1: tcp_state_active_table.
 [[nodiscard]] bool is_active(TcpState state) noexcept;
