@@ -60,8 +60,14 @@ public:
     // Where everything of that family goes that no route names: as `like` does.
     void set_default(const net::IpAddress& like) { defaults_[like.family()] = like; }
 
+    void remove_defaults() { defaults_.clear(); }
+
+    // How often the engine has asked for a way.
+    [[nodiscard]] std::uint64_t lookups() const noexcept { return lookups_; }
+
     engine::Route find_route(const net::IpAddress& destination,
                              const net::IpAddress& /*source*/) noexcept override {
+        ++lookups_;
         if (local_.contains(destination)) {
             engine::Route local;
             local.kind = engine::RouteKind::Local;
@@ -94,6 +100,7 @@ private:
     std::map<net::IpAddress, engine::Route> routes_;
     std::map<net::Family, net::IpAddress> defaults_;
     std::vector<std::uint32_t> asked_;
+    std::uint64_t lookups_ = 0;
 };
 
 }  // namespace xvs::testing

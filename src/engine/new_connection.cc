@@ -199,7 +199,12 @@ std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
                                         .method = destination.config.method,
                                         .inbound = inbound,
                                         .route = route};
-    const std::uint32_t translation = table.acquire(inbound_translation(context));
+    const xvs_translation wanted = inbound_translation(context);
+    if (destination.translation != XVS_NONE && table.redirect(destination.translation, wanted)) {
+        table.add_reference(destination.translation);
+        return destination.translation;
+    }
+    const std::uint32_t translation = table.acquire(wanted);
     if (translation == XVS_NONE) return XVS_NONE;
     if (destination.translation != XVS_NONE) table.release(destination.translation);
     table.add_reference(translation);

@@ -193,7 +193,7 @@ bool Pipeline<Ip>::is_usable(const Packet<Ip>& packet, std::uint32_t translation
 }
 
 // Looks the way up again for an entry whose translation has none, or one that is gone. Returns why
-// not where there is no way.
+// not where there is no way. ADR-0010.
 template <class Ip>
 DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     const xvs_connection& record = connections_[flows_.connection(slot)];
@@ -218,7 +218,14 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
         .route = route};
     const xvs_translation wanted =
         is_outbound ? masquerade_outbound(context) : inbound_translation(context);
-    const std::uint32_t translation = parts_.tables.translations().acquire(wanted);
+    flow::TranslationTable& table = parts_.tables.translations();
+    // The way of requests is the real server's: what one flow finds out holds for all that share
+    // its translation. Replies go to a client, each its own way.
+    const std::uint32_t former = flows_.entry(slot).translation;
+    if (!is_outbound && former != XVS_NONE && table.redirect(former, wanted)) {
+        return DropReason::NoRoute;
+    }
+    const std::uint32_t translation = table.acquire(wanted);
     if (translation == XVS_NONE) return DropReason::TranslationTableFull;
     connections_.set_translation(slot, translation);
     return DropReason::NoRoute;

@@ -15,6 +15,10 @@ static_assert(offsetof(xvs_translation, generation) == 0);
 constexpr std::size_t kContents = sizeof(xvs_translation::generation);
 constexpr std::size_t kContentWords = (sizeof(xvs_translation) - kContents) / 4;
 static_assert((sizeof(xvs_translation) - kContents) % 4 == 0);
+// A next hop and its generation change as one word.
+static_assert(offsetof(xvs_translation, next_hop) % 8 == 0);
+static_assert(offsetof(xvs_translation, next_hop_generation) ==
+              offsetof(xvs_translation, next_hop) + 4);
 
 // No stranger picks what is hashed: services, destinations and next hops are numbers of our own.
 std::uint32_t hash_contents(const xvs_translation& translation) noexcept {
@@ -59,11 +63,23 @@ std::uint32_t TranslationTable::acquire(const xvs_translation& wanted) noexcept 
     record = wanted;
     record.generation = generation_;
     meta_[index] = {.references = 1, .hash = hash};
-    std::uint32_t at = hash & bucket_mask_;
-    while (buckets_[at] != 0)
-        at = (at + 1) & bucket_mask_;
-    buckets_[at] = index + 1;
+    put_into_buckets(index);
     return index;
+}
+
+bool TranslationTable::redirect(std::uint32_t index, const xvs_translation& wanted) noexcept {
+    xvs_translation& record = records_[index];
+    xvs_translation redirected = record;
+    redirected.next_hop = wanted.next_hop;
+    redirected.next_hop_generation = wanted.next_hop_generation;
+    if (!has_equal_contents(redirected, wanted)) return false;
+    erase_from_buckets(index);
+    std::uint64_t word = 0;
+    std::memcpy(&word, &redirected.next_hop, sizeof word);
+    store_word64(&record.next_hop, word);
+    meta_[index].hash = hash_contents(redirected);
+    put_into_buckets(index);
+    return true;
 }
 
 void TranslationTable::release(std::uint32_t index) noexcept {
@@ -102,6 +118,13 @@ void TranslationTable::remove_idle(std::uint32_t index) noexcept {
     (meta.older == XVS_NONE ? oldest_idle_ : meta_[meta.older].newer) = meta.newer;
     (meta.newer == XVS_NONE ? newest_idle_ : meta_[meta.newer].older) = meta.older;
     --idle_;
+}
+
+void TranslationTable::put_into_buckets(std::uint32_t index) noexcept {
+    std::uint32_t at = meta_[index].hash & bucket_mask_;
+    while (buckets_[at] != 0)
+        at = (at + 1) & bucket_mask_;
+    buckets_[at] = index + 1;
 }
 
 // Moves those behind the gap forward that may stand there, so that no look-up ends too early.

@@ -10,7 +10,8 @@
 
 namespace xvs::flow {
 
-// Records are interned: equal contents (all but `generation`), one record. One without references
+// Records are interned: equal contents (all but `generation`), one record. Contents change by
+// redirect() alone. A record without references
 // is kept until its room is needed, so that a lull does not cost its making; the one longest
 // without any goes first, after a grace period. Thread: the worker.
 class TranslationTable {
@@ -27,7 +28,13 @@ public:
 
     void release(std::uint32_t index) noexcept;
 
-    // Not to be changed: another connection may hold it.
+    // Gives record `index` the next hop of `wanted`, for all who hold it, if that is all in which
+    // the two differ; returns whether it was. Whoever reads the record beside the worker sees the
+    // former next hop or the new one. Another record that is equal from then on stays beside it
+    // until its own holders are gone: there is no telling who they are.
+    [[nodiscard]] bool redirect(std::uint32_t index, const xvs_translation& wanted) noexcept;
+
+    // Not to be changed but by redirect(): another connection may hold it.
     [[nodiscard]] const xvs_translation& operator[](std::uint32_t index) const noexcept {
         return records_[index];
     }
@@ -56,6 +63,7 @@ private:
     [[nodiscard]] std::uint32_t find_room() noexcept;
     void append_idle(std::uint32_t index) noexcept;
     void remove_idle(std::uint32_t index) noexcept;
+    void put_into_buckets(std::uint32_t index) noexcept;
     void erase_from_buckets(std::uint32_t index) noexcept;
 
     xvs_translation* records_;

@@ -75,6 +75,75 @@ TEST_F(TranslationTableTest, KeepsWhatHasNoReferencesUntilItsRoomIsNeeded) {
     EXPECT_EQ(table.acquire(to_destination(2)), indices[0]) << "2 was forgotten";
 }
 
+xvs_translation by_next_hop(std::uint32_t next_hop, std::uint32_t generation) {
+    xvs_translation translation = to_destination(1);
+    translation.next_hop = next_hop;
+    translation.next_hop_generation = generation;
+    return translation;
+}
+
+TEST_F(TranslationTableTest, RedirectsARecordForAllWhoHoldIt) {
+    const std::uint32_t index = table.acquire(by_next_hop(5, 50));
+    const std::uint32_t generation = table[index].generation;
+    table.add_reference(index);
+
+    EXPECT_TRUE(table.redirect(index, by_next_hop(6, 60)));
+    EXPECT_EQ(table[index].next_hop, 6u);
+    EXPECT_EQ(table[index].next_hop_generation, 60u);
+    EXPECT_EQ(table[index].generation, generation);
+    EXPECT_EQ(table.references(index), 2u);
+    EXPECT_EQ(table.acquire(by_next_hop(6, 60)), index) << "it is found by what it says now";
+    EXPECT_NE(table.acquire(by_next_hop(5, 50)), index) << "and no longer by what it said";
+}
+
+TEST_F(TranslationTableTest, RedirectsNothingThatDiffersInMoreThanTheNextHop) {
+    const std::uint32_t index = table.acquire(by_next_hop(5, 50));
+    xvs_translation wanted = by_next_hop(6, 60);
+    wanted.outer_source[3] = 1;
+    EXPECT_FALSE(table.redirect(index, wanted));
+    EXPECT_EQ(table[index].next_hop, 5u);
+    EXPECT_EQ(table.acquire(by_next_hop(5, 50)), index);
+}
+
+TEST_F(TranslationTableTest, KeepsARedirectedRecordBesideAnEqualOneUntilItsHoldersAreGone) {
+    const std::uint32_t old = table.acquire(by_next_hop(5, 50));
+    const std::uint32_t equal = table.acquire(by_next_hop(6, 60));
+    EXPECT_TRUE(table.redirect(old, by_next_hop(6, 60)));
+    table.release(old);
+    // Room is needed: the idle one goes, the other is still found.
+    for (std::uint32_t i = 0; i < 3; ++i)
+        ASSERT_NE(table.acquire(by_next_hop(7 + i, 70)), XVS_NONE);
+    EXPECT_EQ(table[old].next_hop, 9u);
+    EXPECT_EQ(table.acquire(by_next_hop(6, 60)), equal);
+}
+
+// Records that were redirected are found, and forgotten, as if they had been made so.
+TEST(TranslationTable, FindsWhatRandomUseAndRedirectionsLeave) {
+    std::vector<xvs_translation> records(32);
+    GracePeriod at_once;
+    TranslationTable table(records, at_once);
+    std::map<std::uint32_t, std::uint32_t> held;  // index -> next hop
+    Random random(2);
+    for (int step = 0; step < 100000; ++step) {
+        const std::uint32_t hop = random.below(100);
+        const auto known = held.lower_bound(random.below(32));
+        if (known == held.end() || random.below(3) == 0) {
+            const std::uint32_t index = table.acquire(by_next_hop(hop, 1));
+            if (index == XVS_NONE) continue;
+            ASSERT_EQ(table[index].next_hop, hop) << "step " << step;
+            if (!held.emplace(index, hop).second) table.release(index);
+        } else if (random.below(2) == 0) {
+            ASSERT_TRUE(table.redirect(known->first, by_next_hop(hop, 1)));
+            known->second = hop;
+        } else {
+            table.release(known->first);
+            held.erase(known);
+        }
+        for (const auto& [index, next_hop] : held)
+            ASSERT_EQ(table[index].next_hop, next_hop) << "step " << step;
+    }
+}
+
 TEST(TranslationTable, ReusesARecordOnlyAfterTheGracePeriod) {
     ManualGrace grace;
     std::vector<xvs_translation> records(1);
