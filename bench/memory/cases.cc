@@ -69,9 +69,8 @@ public:
             (*rig)->compose_requests(order);
         });
         if (!is_nat) return {};
-        measure(**rig, "NAT out", flows, [&](RandomOrder& order) {
-            (*rig)->compose_replies(order);
-        });
+        measure(
+            **rig, "NAT out", flows, [&](RandomOrder& order) { (*rig)->compose_replies(order); });
         return {};
     }
 
@@ -80,8 +79,12 @@ private:
     void measure(Rig<Ip>& rig, const std::string& series, std::uint32_t flows, Compose&& compose) {
         Skeleton<Ip> skeleton(rig.tables());
         RandomOrder order(flows);
-        const auto prepare = [&] { compose(order); };
-        const auto run = [&rig] { rig.run_burst(); };
+        const auto prepare = [&] {
+            compose(order);
+        };
+        const auto run = [&rig] {
+            rig.run_burst();
+        };
         const std::uint64_t before = rig.port().transmitted();
         const SliceOptions slices{.rounds = options_.rounds};
         const Comparison found =
@@ -90,14 +93,14 @@ private:
         const auto expected = static_cast<double>(
             (slices.warm_up_bursts + slices.rounds * slices.bursts) * slices.items_of_burst);
         prepare();
-        Row row{.group = fmt::format(
-                    "Established, {}, {}", family_name<Ip>(), name_of(options_.table)),
-                .name = fmt::format("{}, {}", series, flows_text(flows)),
-                .series = series,
-                .x = flows,
-                .value = found.subject,
-                .skeleton = found.skeleton.median,
-                .ratio = found.ratio};
+        Row row{
+            .group = fmt::format("Established, {}, {}", family_name<Ip>(), name_of(options_.table)),
+            .name = fmt::format("{}, {}", series, flows_text(flows)),
+            .series = series,
+            .x = flows,
+            .value = found.subject,
+            .skeleton = found.skeleton.median,
+            .ratio = found.ratio};
         if (options_.counts_instructions && flows <= 1024) {
             if (const auto count = count_instructions(run))
                 row.instructions = static_cast<double>(*count) / BurstPort::kBurst;
@@ -130,8 +133,12 @@ Status measure_new_of(const CaseOptions& options,
     const bool is_nat = method == model::ForwardingMethod::Masquerade;
     auto skeleton = ConnectionSkeleton<Ip>::create(*other, capacity, is_nat);
     if (!skeleton) return fail(skeleton.error());
-    const auto prepare = [&] { (*rig)->compose_new(); };
-    const auto run = [&] { (*rig)->run_new_burst(live); };
+    const auto prepare = [&] {
+        (*rig)->compose_new();
+    };
+    const auto run = [&] {
+        (*rig)->run_new_burst(live);
+    };
     for (std::uint32_t i = 0; i < live / BurstPort::kBurst * 5 / 4; ++i) {
         prepare();
         run();
@@ -151,8 +158,7 @@ Status measure_new_of(const CaseOptions& options,
             .value = found.subject,
             .skeleton = found.skeleton.median,
             .ratio = found.ratio};
-    if (std::is_same_v<Ip, flow::Ipv4>)
-        row.limit = options.table == TableKind::Private ? 300 : 350;
+    if (std::is_same_v<Ip, flow::Ipv4>) row.limit = options.table == TableKind::Private ? 300 : 350;
     row.text = fmt::format("{} live at its end, {:.2f} % made",
                            (*rig)->engine().connection_count(),
                            100 * sent / expected);
@@ -170,12 +176,13 @@ Status measure_miss_of(const CaseOptions& options, const Stopwatch& watch, Repor
     if (!rig) return fail(rig.error());
     (*rig)->establish(live);
     Skeleton<Ip> skeleton((*rig)->tables());
-    const auto run = [&] { (*rig)->run_burst(); };
+    const auto run = [&] {
+        (*rig)->run_burst();
+    };
     const auto measure = [&](std::string_view name, auto&& prepare, std::optional<double> limit) {
         const SliceOptions slices{.rounds = options.rounds};
-        const Comparison found = compare(watch, slices, prepare, prepare, run, [&] {
-            skeleton.run((*rig)->port());
-        });
+        const Comparison found =
+            compare(watch, slices, prepare, prepare, run, [&] { skeleton.run((*rig)->port()); });
         prepare();
         Row row{.group = fmt::format("Not forwarded, {}", name_of(options.table)),
                 .name = fmt::format("{}, {}, {}", name, family_name<Ip>(), flows_text(live)),
@@ -198,9 +205,7 @@ Status measure_miss_of(const CaseOptions& options, const Stopwatch& watch, Repor
 }
 
 template <class Ip>
-Status measure_established_of(const CaseOptions& options,
-                              const Stopwatch& watch,
-                              Report& report) {
+Status measure_established_of(const CaseOptions& options, const Stopwatch& watch, Report& report) {
     Established<Ip> established(options, watch, report);
     for (const auto& [method, name] : kMethods) {
         for (const std::uint32_t flows : options.flows) {
@@ -231,8 +236,7 @@ Status measure_new(const CaseOptions& options, const Stopwatch& watch, Report& r
 }
 
 Status measure_miss(const CaseOptions& options, const Stopwatch& watch, Report& report) {
-    if (Status status = measure_miss_of<flow::Ipv4>(options, watch, report); !status)
-        return status;
+    if (Status status = measure_miss_of<flow::Ipv4>(options, watch, report); !status) return status;
     return measure_miss_of<flow::Ipv6>(options, watch, report);
 }
 

@@ -17,7 +17,7 @@ enum class TableKind : std::uint8_t {
 
 struct CaseOptions {
     TableKind table = TableKind::Private;
-    std::vector<std::uint32_t> flows;  // live ones, for packets of established connections
+    std::vector<std::uint32_t> flows;       // live ones, for packets of established connections
     std::uint32_t live_of_new = 1'000'000;  // while new ones come and go
     std::size_t rounds = 200;
     bool counts_instructions = true;

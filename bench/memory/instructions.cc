@@ -1,26 +1,36 @@
 #include "bench/memory/instructions.h"
 
 #include <csignal>
-#include <cstdlib>
+#include <cstddef>
 
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
+
 #include <unistd.h>
 
 namespace xvs::bench {
 namespace {
+
+std::uint64_t program_counter(pid_t child) {
+    return static_cast<std::uint64_t>(
+        ::ptrace(PTRACE_PEEKUSER, child, offsetof(user_regs_struct, rip), nullptr));
+}
 
 // Returns the steps between the child's two stops, or nothing.
 std::optional<std::uint64_t> count_steps(pid_t child) {
     int status = 0;
     if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return std::nullopt;
     std::uint64_t steps = 0;
-    while (true) {
+    for (std::uint64_t before = 0;;) {
         if (::ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr) != 0) return std::nullopt;
         if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return std::nullopt;
         if (WSTOPSIG(status) == SIGSTOP) return steps;
         if (WSTOPSIG(status) != SIGTRAP) return std::nullopt;
-        ++steps;
+        // One that repeats itself (rep movs) stops after each turn.
+        const std::uint64_t now = program_counter(child);
+        if (now != before) ++steps;
+        before = now;
     }
 }
 

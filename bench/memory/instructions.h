@@ -8,9 +8,8 @@
 namespace xvs::bench {
 
 // Returns how many instructions `run()` takes, in a child process that is stepped through one by
-// one, with all that the process holds copied: the same number on every machine and under every
-// load. An instruction that repeats itself (rep movs) counts once a turn. Returns nothing where
-// tracing is forbidden. Cost: some microseconds an instruction.
+// one: the same number on every machine and under every load. Returns nothing where tracing is
+// forbidden. Cost: some microseconds an instruction.
 [[nodiscard]] std::optional<std::uint64_t> count_instructions(const std::function<void()>& run);
 
 }  // namespace xvs::bench

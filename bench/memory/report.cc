@@ -54,14 +54,15 @@ void Report::add(Row row) {
                    "instr.",
                    "limit");
     }
-    fmt::print("{:<32} {:>8.1f} {:>8.1f} {:>9} {:>6} {:>7} {:>6}\n",
+    fmt::print("{:<32} {:>8.1f} {:>8.1f} {:>9} {:>6} {:>7} {:>6}  {}\n",
                row.name,
                row.value.median,
                row.value.minimum,
                or_dash(row.skeleton, "{:.1f}"),
                or_dash(row.ratio, "{:.2f}"),
                or_dash(row.instructions, "{:.0f}"),
-               or_dash(row.limit, "{:.0f}"));
+               or_dash(row.limit, "{:.0f}"),
+               row.text);
     std::fflush(stdout);
     rows_.push_back(std::move(row));
 }

@@ -21,8 +21,7 @@ engine::Route way_to(flow::NextHopTable& next_hops, const net::IpAddress& self) 
     next_hops.resolve(index,
                       *net::MacAddress::parse("02:00:00:00:00:01"),
                       *net::MacAddress::parse("02:00:00:00:00:02"));
-    return {
-        .kind = engine::RouteKind::Unicast, .next_hop = index, .mtu = hop.mtu, .source = self};
+    return {.kind = engine::RouteKind::Unicast, .next_hop = index, .mtu = hop.mtu, .source = self};
 }
 
 }  // namespace
@@ -54,8 +53,8 @@ template <class Ip>
 Result<std::unique_ptr<Rig<Ip>>> Rig<Ip>::create(flow::Storage& storage,
                                                  model::ForwardingMethod method,
                                                  std::uint32_t capacity) {
-    auto tables = flow::Tables::create(
-        storage, sizes_of_one_family<Ip>(capacity), {0x9e3779b9, 0x7f4a7c15});
+    auto tables =
+        flow::Tables::create(storage, sizes_of_one_family<Ip>(capacity), {0x9e3779b9, 0x7f4a7c15});
     if (!tables) return fail(tables.error());
     return std::make_unique<Rig>(std::move(*tables), method);
 }
@@ -158,8 +157,7 @@ void Rig<Ip>::compose_for_stranger() noexcept {
     for (std::size_t at = 0; at < BurstPort::kBurst; ++at) {
         port_.set_frame(
             at,
-            write_packet<Ip>(
-                port_.buffer(at), client<Ip>(next_client_++), stranger<Ip>(), kAck));
+            write_packet<Ip>(port_.buffer(at), client<Ip>(next_client_++), stranger<Ip>(), kAck));
     }
     port_.set_ready(BurstPort::kBurst);
 }

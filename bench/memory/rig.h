@@ -39,10 +39,15 @@ private:
 class NoSteering final : public engine::Steering {
 public:
     void add_service(const model::ServiceKey& /*key*/) override {}
+
     void remove_service(const model::ServiceKey& /*key*/) override {}
+
     void add_nat_source(model::Protocol /*protocol*/, const net::Endpoint& /*real*/) override {}
+
     void remove_nat_source(model::Protocol /*protocol*/, const net::Endpoint& /*real*/) override {}
+
     void add_address(const net::IpAddress& /*address*/) override {}
+
     void remove_address(const net::IpAddress& /*address*/) override {}
 };
 

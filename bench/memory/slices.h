@@ -42,7 +42,7 @@ struct Comparison {
 
 struct SliceOptions {
     std::size_t rounds = 200;
-    std::size_t bursts = 16;           // of a slice
+    std::size_t bursts = 16;  // of a slice
     std::size_t items_of_burst = 32;
     std::size_t warm_up_bursts = 256;  // of either
 };
