@@ -79,9 +79,9 @@ void HostEvents::local_prefixes_changed(const std::set<net::Prefix>& prefixes) {
     if (followers_.steering != nullptr) followers_.steering->set_local_prefixes(prefixes);
 }
 
-void HostEvents::routes_changed() {
+void HostEvents::routes_changed(const host::RouteChanges& changes) {
     has_changed_ = true;
-    if (followers_.router != nullptr) followers_.router->routes_changed();
+    if (followers_.router != nullptr) followers_.router->routes_changed(changes);
 }
 
 void HostEvents::filter_removed(std::uint32_t ifindex) {

@@ -48,7 +48,7 @@ public:
     void neighbour_changed(const host::Neighbour& neighbour) override;
     void neighbour_gone(const host::Neighbour& neighbour) override;
     void local_prefixes_changed(const std::set<net::Prefix>& prefixes) override;
-    void routes_changed() override;
+    void routes_changed(const host::RouteChanges& changes) override;
     void filter_removed(std::uint32_t ifindex) override;
 
 private:

@@ -46,7 +46,8 @@ KernelRouter::KernelRouter(const Mirror& mirror,
       socket_(std::move(socket)),
       index_(next_hops.capacity(), seed),
       answers_(kAnswers),
-      uses_(next_hops.capacity()) {}
+      uses_(next_hops.capacity()),
+      reach_(next_hops.capacity()) {}
 
 engine::Route KernelRouter::find_route(const net::IpAddress& destination,
                                        const net::IpAddress& source) noexcept {
@@ -95,6 +96,7 @@ engine::Route KernelRouter::ask(const net::IpAddress& destination,
     if (found.type != RTN_UNICAST || link == nullptr) return unreachable();
     const std::uint32_t hop = intern(*link, found.gateway.value_or(destination));
     if (hop == XVS_NONE) return unreachable();
+    reach_.add(hop, destination);
     return engine::Route{.kind = engine::RouteKind::Unicast,
                          .next_hop = hop,
                          .mtu = found.mtu != 0 ? std::min(found.mtu, link->mtu) : link->mtu,
@@ -104,6 +106,7 @@ engine::Route KernelRouter::ask(const net::IpAddress& destination,
 int KernelRouter::look_up(const net::IpAddress& destination,
                           const net::IpAddress& source,
                           RouteEntry& found) noexcept {
+    ++questions_;
     NetlinkRequest request(RTM_GETROUTE, 0);
     auto& header = request.add_header<rtmsg>();
     const auto bits = static_cast<std::uint8_t>(destination.size() * 8);
@@ -135,6 +138,7 @@ std::uint32_t KernelRouter::intern(const Link& link, const net::IpAddress& gatew
         if (index == XVS_NONE) return XVS_NONE;
     }
     index_.insert(index, link.ifindex, gateway);
+    reach_.clear(index);
     fill(index, link, gateway);
     return index;
 }
@@ -227,9 +231,24 @@ void KernelRouter::link_gone(const Link& link) noexcept {
     });
 }
 
-void KernelRouter::routes_changed() noexcept {
+void KernelRouter::routes_changed(const RouteChanges& changes) noexcept {
     ++epoch_;
-    index_.for_each([&](std::uint32_t index) { next_hops_.invalidate(index); });
+    index_.for_each([&](std::uint32_t index) {
+        if (!is_concerned(index, changes)) return;
+        next_hops_.invalidate(index);
+        reach_.clear(index);
+    });
+}
+
+bool KernelRouter::is_concerned(std::uint32_t index, const RouteChanges& changes) const noexcept {
+    if (changes.is_everything) return true;
+    const auto is_one_of = [](const auto& all, const auto& condition) {
+        return std::any_of(all.begin(), all.end(), condition);
+    };
+    return is_one_of(changes.interfaces,
+                     [&](std::uint32_t each) { return each == index_.interface_of(index); }) ||
+           is_one_of(changes.destinations,
+                     [&](const net::Prefix& each) { return reach_.may_reach(index, each); });
 }
 
 void KernelRouter::free_idle() noexcept {

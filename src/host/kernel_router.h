@@ -12,6 +12,8 @@
 #include "host/mirror.h"
 #include "host/neighbour_index.h"
 #include "host/netlink_socket.h"
+#include "host/reach.h"
+#include "host/route_changes.h"
 
 namespace xvs::host {
 
@@ -46,8 +48,13 @@ public:
     void neighbour_gone(const Neighbour& neighbour) noexcept;
     void link_changed(const Link& link) noexcept;
     void link_gone(const Link& link) noexcept;
-    // Every answer may be another now, and so may be every next hop.
-    void routes_changed() noexcept;
+    // Every answer is asked for anew. A next hop that may be concerned gets a new generation, and
+    // whoever names it looks its way up again; the others stay. Cost: one look at each next hop,
+    // none at Linux.
+    void routes_changed(const RouteChanges& changes) noexcept;
+
+    // How often Linux was asked for a way.
+    [[nodiscard]] std::uint64_t questions() const noexcept { return questions_; }
 
 private:
     struct Answer {
@@ -81,6 +88,8 @@ private:
     [[nodiscard]] std::uint32_t intern(const Link& link, const net::IpAddress& gateway) noexcept;
     void fill(std::uint32_t index, const Link& link, const net::IpAddress& gateway) noexcept;
     void take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept;
+    [[nodiscard]] bool is_concerned(std::uint32_t index,
+                                    const RouteChanges& changes) const noexcept;
     void free_idle() noexcept;
     void use_neighbour(std::uint32_t index) noexcept;
 
@@ -92,7 +101,9 @@ private:
     NeighbourIndex index_;
     std::vector<Answer> answers_;
     std::vector<Use> uses_;
+    Reach reach_;  // of each next hop in its present generation
     std::uint64_t epoch_ = 1;
+    std::uint64_t questions_ = 0;
     Nanoseconds freed_at_{};
 };
 

@@ -7,6 +7,7 @@
 
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -236,6 +237,16 @@ std::optional<RouteEntry> parse_route(const nlmsghdr& message) noexcept {
         }
     });
     return route;
+}
+
+std::optional<std::int32_t> parse_settings_interface(const nlmsghdr& message) noexcept {
+    std::span<const std::byte> attributes;
+    if (header_of<netconfmsg>(message, attributes) == nullptr) return std::nullopt;
+    std::optional<std::int32_t> ifindex;
+    for_each_attribute(attributes, [&](std::uint16_t type, std::span<const std::byte> value) {
+        if (type == NETCONFA_IFINDEX) ifindex = number<std::int32_t>(value);
+    });
+    return ifindex;
 }
 
 }  // namespace xvs::host

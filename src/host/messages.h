@@ -68,4 +68,9 @@ struct RouteEntry {
 [[nodiscard]] std::optional<Neighbour> parse_neighbour(const nlmsghdr& message);
 [[nodiscard]] std::optional<RouteEntry> parse_route(const nlmsghdr& message) noexcept;
 
+// Whose settings RTM_NEWNETCONF tells: an ifindex, NETCONFA_IFINDEX_ALL or
+// NETCONFA_IFINDEX_DEFAULT.
+[[nodiscard]] std::optional<std::int32_t> parse_settings_interface(
+    const nlmsghdr& message) noexcept;
+
 }  // namespace xvs::host

@@ -4,7 +4,9 @@
 #include <array>
 #include <string>
 
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
 #include <fmt/format.h>
@@ -45,7 +47,7 @@ Status Mirror::synchronize() {
     if (auto status = synchronize_links(); !status) return status;
     if (auto status = synchronize_local(); !status) return status;
     if (auto status = synchronize_neighbours(); !status) return status;
-    have_routes_changed_ = true;
+    changes_.add_everything();
     may_local_have_changed_ = false;
     end_batch();
     return {};
@@ -66,7 +68,8 @@ void Mirror::end_batch() {
         note_local_lengths();
         observer_.local_prefixes_changed(local_);
     }
-    if (std::exchange(have_routes_changed_, false)) observer_.routes_changed();
+    const RouteChanges changes = std::exchange(changes_, {});
+    if (changes.is_any) observer_.routes_changed(changes);
 }
 
 void Mirror::apply(const nlmsghdr& message) {
@@ -88,9 +91,15 @@ void Mirror::apply(const nlmsghdr& message) {
         case RTM_NEWTCLASS:
         case RTM_DELTCLASS:
             return;
+        case RTM_NEWADDR:
+        case RTM_DELADDR:
+            return apply_address(message);
+        case RTM_NEWNETCONF:
+        case RTM_DELNETCONF:
+            return apply_settings(message);
         default:
-            // Addresses, rules, next hops: source addresses and routes.
-            have_routes_changed_ = true;
+            // Rules and next-hop objects.
+            changes_.add_everything();
     }
 }
 
@@ -104,11 +113,28 @@ void Mirror::apply_link(const nlmsghdr& message) {
 void Mirror::put_link(Link link) {
     Link& known = links_[link.ifindex];
     if (known == link) return;
+    note_state(known, link);
     known = std::move(link);
-    // Routes by an interface that goes down are removed without a word.
-    have_routes_changed_ = true;
     may_local_have_changed_ = may_local_have_changed_ || !known.is_up();
     observer_.link_changed(known);
+}
+
+// Routes by an interface that goes down are removed without a word, and some come back so with it:
+// those by several ways. One that comes up for the first time has none of them yet; its routes come
+// with events of their own.
+void Mirror::note_state(const Link& former, const Link& link) {
+    constexpr std::uint32_t kLowerUp = 1U << 16;  // IFF_LOWER_UP, which <net/if.h> does not have
+    constexpr std::uint32_t kState = IFF_UP | IFF_RUNNING | kLowerUp;
+    const std::uint32_t before = former.flags & kState;
+    const std::uint32_t now = link.flags & kState;
+    std::uint32_t& ever = states_[link.ifindex];
+    const bool is_known = former.ifindex == link.ifindex;
+    if ((before & ~now) != 0) changes_.add_interface(link.ifindex);
+    if ((now & ~before & ever) != 0 || (is_known && former.master != link.master)) {
+        changes_.add_everything();
+    }
+    changes_.add_nothing();
+    ever |= now;
 }
 
 void Mirror::remove_link(std::uint32_t ifindex) {
@@ -116,7 +142,8 @@ void Mirror::remove_link(std::uint32_t ifindex) {
     if (found == links_.end()) return;
     const Link link = std::move(found->second);
     links_.erase(found);
-    have_routes_changed_ = true;
+    states_.erase(ifindex);
+    changes_.add_interface(ifindex);
     may_local_have_changed_ = true;
     observer_.link_gone(link);
 }
@@ -144,10 +171,38 @@ void Mirror::remove_neighbour(const NeighbourKey& key) {
     observer_.neighbour_gone(neighbour);
 }
 
+// Its routes come with events of their own, but those that prefer it as their source go with it
+// without a word, and packets may still be sent from it. None do so from one of its link alone.
+void Mirror::apply_address(const nlmsghdr& message) {
+    const bool is_whole = ::mnl_nlmsg_get_payload_len(&message) >= sizeof(ifaddrmsg);
+    const auto* header = static_cast<const ifaddrmsg*>(::mnl_nlmsg_get_payload(&message));
+    const bool is_of_link = is_whole && header->ifa_scope >= RT_SCOPE_LINK;
+    if (message.nlmsg_type == RTM_DELADDR && !is_of_link) {
+        changes_.add_everything();
+    } else {
+        changes_.add_nothing();
+    }
+}
+
+// Settings of all interfaces, or of one that may have routes. Every interface that comes or goes
+// tells its own.
+void Mirror::apply_settings(const nlmsghdr& message) {
+    if (message.nlmsg_type == RTM_DELNETCONF) return;
+    const auto ifindex = parse_settings_interface(message);
+    if (ifindex && *ifindex == NETCONFA_IFINDEX_DEFAULT) return;
+    const Link* const link =
+        ifindex && *ifindex > 0 ? find_link(static_cast<std::uint32_t>(*ifindex)) : nullptr;
+    const bool is_of_one = ifindex && *ifindex > 0;
+    if (is_of_one && (link == nullptr || !link->is_up())) return;
+    changes_.add_everything();
+}
+
 void Mirror::apply_route(const nlmsghdr& message) {
-    have_routes_changed_ = true;
     const auto route = parse_route(message);
-    if (!route || route->type != RTN_LOCAL || route->table != RT_TABLE_LOCAL) return;
+    if (!route) return changes_.add_everything();
+    changes_.add_destination(
+        net::Prefix::of(route->destination.address, route->destination.length));
+    if (route->type != RTN_LOCAL || route->table != RT_TABLE_LOCAL) return;
     const bool has_changed = message.nlmsg_type == RTM_NEWROUTE
                                  ? local_.insert(route->destination).second
                                  : local_.erase(route->destination) > 0;

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "host/messages.h"
 #include "host/netlink_socket.h"
+#include "host/route_changes.h"
 
 namespace xvs::host {
 
@@ -28,8 +29,8 @@ public:
     virtual void neighbour_changed(const Neighbour& neighbour) = 0;
     virtual void neighbour_gone(const Neighbour& neighbour) = 0;
     virtual void local_prefixes_changed(const std::set<net::Prefix>& prefixes) = 0;
-    // Routes, rules or addresses: every look-up may have another answer now.
-    virtual void routes_changed() = 0;
+    // Routes, rules or addresses: look-ups may have other answers now.
+    virtual void routes_changed(const RouteChanges& changes) = 0;
     // A tc filter or queueing discipline was removed from this interface.
     virtual void filter_removed(std::uint32_t ifindex) = 0;
 };
@@ -70,7 +71,10 @@ private:
     void apply_link(const nlmsghdr& message);
     void apply_neighbour(const nlmsghdr& message);
     void apply_route(const nlmsghdr& message);
+    void apply_address(const nlmsghdr& message);
+    void apply_settings(const nlmsghdr& message);
     void apply_filter(const nlmsghdr& message);
+    void note_state(const Link& former, const Link& link);
     void put_link(Link link);
     void remove_link(std::uint32_t ifindex);
     void put_neighbour(const Neighbour& neighbour);
@@ -91,7 +95,8 @@ private:
     std::set<net::Prefix> local_;
     std::bitset<net::Ipv6Address::kBits + 1> local_lengths_;  // that prefixes in local_ have
     bool may_local_have_changed_ = false;
-    bool have_routes_changed_ = false;
+    std::map<std::uint32_t, std::uint32_t> states_;  // by ifindex: the state flags it ever had
+    RouteChanges changes_;
     bool have_local_changed_ = false;
 };
 
