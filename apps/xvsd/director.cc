@@ -107,6 +107,7 @@ Status Director::make_packet_path() {
     auto router = host::KernelRouter::open(*mirror_, tables_->next_hops(), clock_, *seed);
     if (!router) return fail(router.error());
     router_ = std::move(*router);
+    tap_watch_.emplace(*router_, *mirror_, gate_, clock_, options_.peer_redirect);
     engine_.emplace(*tables_, *router_, *steering_, *port_, clock_);
     worker_.emplace(*engine_, port_->fd(), gate_, clock_);
     events_.attach({.router = router_.get(),
@@ -295,6 +296,7 @@ void Director::run_timers() {
         }
     }
     if (const auto due = server_->next_deadline(); due && *due <= now) server_->on_timer();
+    if (const auto due = tap_watch_->next_deadline(); due && *due <= now) tap_watch_->on_timer();
     if (events_.take_has_changed() && !warn_at_) warn_at_ = now + kWarningDelay;
     if (warn_at_ && *warn_at_ <= now) warn();
     if (events_.take_may_need_repair() || repair_at_ <= now) {
@@ -308,6 +310,7 @@ int Director::timeout_ms() const {
     Nanoseconds next = repair_at_;
     if (warn_at_) next = std::min(next, *warn_at_);
     if (const auto due = server_->next_deadline()) next = std::min(next, *due);
+    if (const auto due = tap_watch_->next_deadline()) next = std::min(next, *due);
     if (state_saver_) {
         if (const auto due = state_saver_->next_deadline()) next = std::min(next, *due);
     }

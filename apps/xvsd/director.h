@@ -17,6 +17,7 @@
 #include "xvsd/host_events.h"
 #include "xvsd/instance.h"
 #include "xvsd/options.h"
+#include "xvsd/tap_watch.h"
 #include "xvsd/worker.h"
 
 namespace xvs::xvsd {
@@ -84,6 +85,7 @@ private:
     std::optional<offload::TcHook> drop_hook_;
     std::unique_ptr<io::SlowPathPort> port_;
     std::unique_ptr<host::KernelRouter> router_;
+    std::optional<TapWatch> tap_watch_;
     std::optional<engine::Engine> engine_;
     std::optional<offload::ServedInterfaces> served_;
     std::optional<Worker> worker_;

@@ -1,5 +1,7 @@
 #include "xvsd/options.h"
 
+#include <string>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -10,7 +12,7 @@ namespace {
 
 constexpr double kDefaultWait = 10;
 
-void describe(CLI::App& app, Options& options, double& wait) {
+void describe(CLI::App& app, Options& options, std::string& peer_redirect, double& wait) {
     app.add_option("--interface",
                    options.interfaces,
                    "serve this interface alone (repeatable); default: every layer-3 interface, "
@@ -28,6 +30,14 @@ void describe(CLI::App& app, Options& options, double& wait) {
                    "2 % of this machine's memory")
         ->type_name("N")
         ->check(CLI::Range(1u, flow::kMaxConnections));
+    app.add_option("--redirect-peer",
+                   peer_redirect,
+                   "put packets straight into the other end of a veth in another network "
+                   "namespace, past whoever listens on this end: auto (while nobody does), on or "
+                   "off")
+        ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->type_name("auto|on|off")
+        ->capture_default_str();
     app.add_option("--wait",
                    wait,
                    "start nothing: wait until the xvsd of this network namespace is ready, "
@@ -46,14 +56,20 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
                  "xvsd");
     Options options;
     double wait = kDefaultWait;
-    describe(app, options, wait);
+    std::string peer_redirect = "auto";
+    describe(app, options, peer_redirect, wait);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         exit_code = app.exit(error) == 0 ? 0 : 2;
         return std::nullopt;
     }
-    if (app.count("--wait") > 0) options.wait_s = wait;
+    if (peer_redirect == "on") options.peer_redirect = host::PeerRedirect::On;
+    if (peer_redirect == "off") options.peer_redirect = host::PeerRedirect::Off;
+    if (app.count("--wait") > 0) {
+        const auto given = app.get_option("--wait")->as<std::string>();
+        options.wait_s = given.empty() ? kDefaultWait : wait;
+    }
     return options;
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "host/kernel_router.h"
+
 namespace xvs::xvsd {
 
 struct Options {
@@ -14,6 +16,7 @@ struct Options {
     bool is_ephemeral = false;
     std::uint32_t connections = 0;  // 0: by the memory of this machine
     std::optional<double> wait_s;   // client: wait until the daemon is ready, then end
+    host::PeerRedirect peer_redirect = host::PeerRedirect::Auto;
     bool is_verbose = false;
 };
 

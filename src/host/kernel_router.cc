@@ -7,6 +7,8 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include "flow/shared_field.h"
+
 namespace xvs::host {
 namespace {
 
@@ -153,6 +155,7 @@ void KernelRouter::fill(std::uint32_t index,
     hop.flags = link.has_link_header() ? XVS_HOP_LINK_HEADER : 0;
     hop.family = static_cast<std::uint8_t>(gateway.family());
     std::memcpy(hop.gateway, gateway.bytes().data(), sizeof(hop.gateway));
+    set_peer_flag(index, link);
     if (!link.has_neighbours()) {
         // Where nobody asks for addresses, Linux sends to the interface's own.
         next_hops_.resolve(index, link.mac, link.mac);
@@ -160,6 +163,25 @@ void KernelRouter::fill(std::uint32_t index,
     }
     if (const Neighbour* neighbour = mirror_.find_neighbour(link.ifindex, gateway))
         take_neighbour(index, *neighbour);
+}
+
+void KernelRouter::set_peer_redirect(PeerRedirect wanted, const Taps& taps) noexcept {
+    peer_redirect_ = wanted;
+    taps_ = taps;
+    index_.for_each([this](std::uint32_t index) {
+        if (const Link* link = mirror_.find_link(index_.interface_of(index)))
+            set_peer_flag(index, *link);
+    });
+}
+
+void KernelRouter::set_peer_flag(std::uint32_t index, const Link& link) noexcept {
+    const bool is_seen = link.promiscuity > 0 || taps_.is_on(link.ifindex);
+    const bool is_wanted =
+        peer_redirect_ == PeerRedirect::On || (peer_redirect_ == PeerRedirect::Auto && !is_seen);
+    xvs_next_hop& hop = next_hops_[index];
+    const auto without = static_cast<__u8>(hop.flags & ~XVS_HOP_PEER);
+    const bool is_set = is_wanted && link.has_peer_elsewhere();
+    flow::store_release(hop.flags, static_cast<__u8>(without | (is_set ? XVS_HOP_PEER : 0)));
 }
 
 void KernelRouter::take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept {

@@ -14,8 +14,17 @@
 #include "host/netlink_socket.h"
 #include "host/reach.h"
 #include "host/route_changes.h"
+#include "host/taps.h"
 
 namespace xvs::host {
+
+// Whether programs may put packets straight into the other end of a veth, in another network
+// namespace: the fastest way, of which nobody on this host's end sees anything.
+enum class PeerRedirect : std::uint8_t {
+    Auto,  // while nobody listens there
+    On,
+    Off,
+};
 
 // Thread: find_route() and resolve() by the worker, the rest by the control thread; all of it under
 // the worker's gate. Nothing allocates but open().
@@ -53,6 +62,9 @@ public:
     // none at Linux.
     void routes_changed(const RouteChanges& changes) noexcept;
 
+    // By which next hops that are veths programs may use the other end; `taps` is who listens.
+    void set_peer_redirect(PeerRedirect wanted, const Taps& taps) noexcept;
+
     // How often Linux was asked for a way.
     [[nodiscard]] std::uint64_t questions() const noexcept { return questions_; }
 
@@ -87,6 +99,7 @@ private:
                               RouteEntry& found) noexcept;
     [[nodiscard]] std::uint32_t intern(const Link& link, const net::IpAddress& gateway) noexcept;
     void fill(std::uint32_t index, const Link& link, const net::IpAddress& gateway) noexcept;
+    void set_peer_flag(std::uint32_t index, const Link& link) noexcept;
     void take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept;
     [[nodiscard]] bool is_concerned(std::uint32_t index,
                                     const RouteChanges& changes) const noexcept;
@@ -105,6 +118,8 @@ private:
     std::uint64_t epoch_ = 1;
     std::uint64_t questions_ = 0;
     Nanoseconds freed_at_{};
+    PeerRedirect peer_redirect_ = PeerRedirect::Off;
+    Taps taps_;
 };
 
 }  // namespace xvs::host

@@ -128,6 +128,10 @@ bool Link::is_up() const noexcept {
     return (flags & IFF_UP) != 0;
 }
 
+bool Link::has_peer_elsewhere() const noexcept {
+    return kind == "veth" && has_foreign_link;
+}
+
 bool Link::has_neighbours() const noexcept {
     return has_link_header() && (flags & (IFF_NOARP | IFF_LOOPBACK)) == 0;
 }
@@ -168,6 +172,12 @@ std::optional<Link> parse_link(const nlmsghdr& message) {
                 break;
             case IFLA_MASTER:
                 link.master = number<std::uint32_t>(value);
+                break;
+            case IFLA_PROMISCUITY:
+                link.promiscuity = number<std::uint32_t>(value);
+                break;
+            case IFLA_LINK_NETNSID:
+                link.has_foreign_link = true;
                 break;
             case IFLA_LINKINFO:
                 read_link_info(value, link);

@@ -19,10 +19,12 @@ struct Link {
     std::string alias;
     net::MacAddress mac;
     std::uint32_t mtu = 0;
-    std::uint32_t flags = 0;   // IFF_*
-    std::uint16_t type = 0;    // ARPHRD_*
-    std::uint32_t master = 0;  // the bridge, bond or VRF it belongs to
-    std::string master_kind;   // "bridge", "bond", "vrf"
+    std::uint32_t flags = 0;        // IFF_*
+    std::uint16_t type = 0;         // ARPHRD_*
+    std::uint32_t master = 0;       // the bridge, bond or VRF it belongs to
+    std::string master_kind;        // "bridge", "bond", "vrf"
+    std::uint32_t promiscuity = 0;  // how many want every frame of it: tcpdump, a bridge
+    bool has_foreign_link = false;  // its lower device or other end is in another namespace
 
     // Whether its frames have an Ethernet header.
     [[nodiscard]] bool has_link_header() const noexcept;
@@ -31,6 +33,9 @@ struct Link {
     [[nodiscard]] bool is_layer3() const noexcept;
 
     [[nodiscard]] bool is_up() const noexcept;
+
+    // Whether its other end is in another network namespace, where frames may be put directly.
+    [[nodiscard]] bool has_peer_elsewhere() const noexcept;
 
     // Whether its neighbours have MAC addresses that must be asked for.
     [[nodiscard]] bool has_neighbours() const noexcept;
