@@ -34,9 +34,13 @@ flow::Sizes sizes_of(const DirectorParts& parts) {
     return sizes;
 }
 
-std::unique_ptr<flow::Tables> make_tables(flow::Storage& storage, const flow::Sizes& sizes) {
-    auto tables = flow::Tables::create(storage, sizes, {0x5eed0001, 0x5eed0002});
+std::unique_ptr<flow::Tables> make_tables(flow::Storage& storage,
+                                          const flow::Sizes& sizes,
+                                          bool is_adopted) {
+    auto tables = is_adopted ? flow::Tables::adopt(storage)
+                             : flow::Tables::create(storage, sizes, {0x5eed0001, 0x5eed0002});
     if (!tables) throw std::runtime_error(tables.error().context);
+    if (!*tables) throw std::runtime_error("there are no tables to adopt");
     return std::move(*tables);
 }
 
@@ -88,14 +92,37 @@ const engine::DestinationState& find_server(const engine::Engine& engine,
 }  // namespace
 
 Director::Director(std::string_view services, const DirectorParts& parts)
-    : clock(parts.time),
-      sizes(sizes_of(parts)),
-      tables(make_tables(parts.storage != nullptr ? *parts.storage : storage, sizes)),
+    : clock(parts.former != nullptr ? parts.former->clock.now() : parts.time),
+      sizes(parts.former != nullptr ? parts.former->sizes : sizes_of(parts)),
+      tables(make_tables(
+          parts.storage != nullptr ? *parts.storage : storage, sizes, parts.former != nullptr)),
       router(*tables),
       engine(*tables, router, steering, port, clock) {
-    add_topology(router);
+    if (parts.former == nullptr) {
+        add_topology(router);
+    } else {
+        router.take_over(parts.former->router);
+        restore_services(parts.former->engine);
+    }
     if (const Status status = ipvsadm(services); !status)
         throw std::runtime_error(status.error().context);
+}
+
+// As a state file brings them back: real servers from the oldest on.
+void Director::restore_services(const engine::Engine& former) {
+    engine.set_timeouts(former.timeouts());
+    for (const engine::ServiceState* service : former.services().in_order()) {
+        std::vector<const engine::DestinationState*> servers;
+        for (const auto* each = service->destinations.first(); each; each = each->next)
+            servers.push_back(each);
+        if (!engine.services().add_service(service->config))
+            throw std::runtime_error("a service did not come back");
+        for (auto each = servers.rbegin(); each != servers.rend(); ++each) {
+            if (!engine.services().add_destination(service->config.key, (*each)->config))
+                throw std::runtime_error("a real server did not come back");
+        }
+    }
+    engine.finish_adoption();
 }
 
 Status Director::ipvsadm(std::string_view lines) {

@@ -67,11 +67,16 @@ struct ServerCounts {
 
 void PrintTo(const ServerCounts& counts, std::ostream* out);
 
+class Director;
+
 struct DirectorParts {
     std::uint32_t connections = 1024;
     flow::Storage* storage = nullptr;  // for the tables, outliving the director; or one of its own
     std::uint32_t cpus = 0;            // on which programs in the kernel replay
     Nanoseconds time = std::chrono::hours(1);  // at the start
+    // One that died at any moment: its tables are in `storage`, its services are wanted again, and
+    // its network is the same.
+    const Director* former = nullptr;
 };
 
 class Director {
@@ -151,6 +156,7 @@ public:
 private:
     std::vector<Sent> process();
     void collect();
+    void restore_services(const engine::Engine& former);
 
     std::vector<Sent> sent_;
     std::vector<Sent> to_host_;

@@ -1,10 +1,12 @@
 #include "testing/director_script.h"
 
 #include <array>
+#include <memory>
 
 #include <fmt/format.h>
 
 #include "testing/director.h"
+#include "testing/kept_storage.h"
 #include "testing/literals.h"
 #include "testing/packet_text.h"
 
@@ -64,7 +66,7 @@ class Life {
 public:
     // Raw packets may have any checksum, so only lives without them are checked for that.
     explicit Life(std::span<const std::uint8_t> script)
-        : script_(script), director_("", 64), has_raw_packets_(script_.below(2) == 1) {
+        : script_(script), director_(first_director()), has_raw_packets_(script_.below(2) == 1) {
         for (const std::string service : kServices) {
             const bool is_ipv6 = service.find('[') != std::string::npos;
             const auto& servers = is_ipv6 ? kServers6 : kServers;
@@ -78,9 +80,9 @@ public:
     std::string run() {
         for (unsigned steps = 0; !script_.is_over() && problems_.empty(); ++steps) {
             step();
-            if (steps % 16 == 0) problems_ += director_.inconsistencies();
+            if (steps % 16 == 0) problems_ += director_->inconsistencies();
         }
-        problems_ += director_.inconsistencies();
+        problems_ += director_->inconsistencies();
         if (problems_.empty()) end();
         return problems_;
     }
@@ -117,13 +119,69 @@ private:
             case 15:
             case 16:
                 return send_icmp();
+            case 17:
+                return restart();
             default:
                 return send();
         }
     }
 
+    std::unique_ptr<Director> first_director() {
+        return std::make_unique<Director>("",
+                                          DirectorParts{.connections = 64, .storage = &storage_});
+    }
+
+    // The director dies, and another one goes on with its tables: to those who manage it nothing
+    // has changed.
+    void restart() {
+        const std::string before = listing(*director_);
+        auto next = std::make_unique<Director>(
+            "", DirectorParts{.storage = &storage_, .former = director_.get()});
+        director_ = std::move(next);
+        const std::string after = listing(*director_);
+        if (after != before) problems_ += "listed before:\n" + before + "and after:\n" + after;
+        problems_ += director_->inconsistencies();
+    }
+
+    static std::string listing(Director& director) {
+        std::string text;
+        for (const model::ConnectionInfo& each : director.connection_infos())
+            text += fmt::format("{} {} {} {} state={} expires={} flags={:x}\n",
+                                static_cast<unsigned>(each.protocol),
+                                each.client.to_string(),
+                                each.virtual_endpoint.to_string(),
+                                each.real.to_string(),
+                                each.state,
+                                each.expires_in_s,
+                                each.flags);
+        const engine::Services& services = director.engine.services();
+        text += to_line(services.total());
+        for (const engine::ServiceState* service : services.in_order()) {
+            text += service->config.key.to_string() + to_line(services.statistics(*service));
+            for (const auto* each = service->destinations.first(); each; each = each->next)
+                text += fmt::format("  {} {} {} {} {}{}",
+                                    each->config.real.to_string(),
+                                    each->active_connections,
+                                    each->inactive_connections(),
+                                    each->persistent_connections,
+                                    each->is_overloaded ? "overloaded" : "",
+                                    to_line(services.statistics(*each)));
+        }
+        return text;
+    }
+
+    static std::string to_line(const model::Statistics& statistics) {
+        const model::Counters& counters = statistics.counters;
+        return fmt::format(" conns={} in={}/{} out={}/{}\n",
+                           counters.connections,
+                           counters.packets_in,
+                           counters.bytes_in,
+                           counters.packets_out,
+                           counters.bytes_out);
+    }
+
     // Whether it is refused is the unit tests' matter.
-    void edit(const std::string& line) { (void)director_.ipvsadm(line); }
+    void edit(const std::string& line) { (void)director_->ipvsadm(line); }
 
     std::string service_options() {
         std::string options = fmt::format(" -s {}", script_.one_of(kSchedulers));
@@ -162,14 +220,14 @@ private:
         const unsigned kind = script_.below(4);
         if (kind == 0) edit(fmt::format("--set {} {} {}", script_.below(99), script_.below(99), 9));
         const Nanoseconds by = kind == 1 ? 1s * script_.next() : 10ms * script_.next();
-        check(director_.advance(by));
+        check(director_->advance(by));
     }
 
     void change_ways() {
         const TestHost& host = topology::kHosts[script_.below(topology::kHosts.size())];
         const net::IpAddress address = script_.below(2) == 0 ? host.v4 : host.v6;
-        const std::uint32_t hop = director_.router.next_hop_of(address);
-        flow::NextHopTable& hops = director_.tables->next_hops();
+        const std::uint32_t hop = director_->router.next_hop_of(address);
+        flow::NextHopTable& hops = director_->tables->next_hops();
         switch (script_.below(5)) {
             case 0:
                 if (script_.below(8) == 0) hops.invalidate(hop);
@@ -178,13 +236,13 @@ private:
                 return hops.unresolve(hop);
             case 2:
                 hops.resolve(hop, host.mac, director_link(host.side).mac);
-                return director_.engine.neighbour_resolved();
+                return director_->engine.neighbour_resolved();
             case 3:
                 hops[hop].mtu = 600 + 8 * script_.next();
                 return;
             default:
-                if (script_.below(2) == 0) return director_.router.add_local("203.0.113.9"_ip);
-                return director_.router.remove_local("203.0.113.9"_ip);
+                if (script_.below(2) == 0) return director_->router.add_local("203.0.113.9"_ip);
+                return director_->router.remove_local("203.0.113.9"_ip);
         }
     }
 
@@ -276,15 +334,15 @@ private:
         const Packet whole = packet(which);
         const Arrival how = arrival(which.side);
         if (script_.below(4) != 0) {
-            check(director_.receives(whole, how));
+            check(director_->receives(whole, how));
             return;
         }
         const Packet numbered = whole.length(100U + script_.next()).ip_id(script_.below(4));
         const Packet first = Packet::fragment(numbered, 0, 48);
         const Packet second = Packet::fragment(numbered, 48, 4096);
         const bool is_reversed = script_.below(2) == 1;
-        check(director_.receives(is_reversed ? second : first, how));
-        check(director_.receives(is_reversed ? first : second, how));
+        check(director_->receives(is_reversed ? second : first, how));
+        check(director_->receives(is_reversed ? first : second, how));
     }
 
     void send_icmp() {
@@ -292,8 +350,8 @@ private:
         const Packet quoted = packet({which.to, which.from, which.is_udp, which.side});
         const Packet error =
             Packet::icmp_error(which.from.address, which.to.address, "port unreachable", quoted);
-        check(director_.receives(script_.below(4) == 0 ? error.bad_checksum() : error,
-                                 arrival(which.side)));
+        check(director_->receives(script_.below(4) == 0 ? error.bad_checksum() : error,
+                                  arrival(which.side)));
     }
 
     // A packet with some bytes overwritten, cut, or with an offload that may be nonsense.
@@ -316,17 +374,17 @@ private:
         if (script_.below(4) != 0 && bytes.size() >= 20 && whole.family() == net::Family::Ipv4) {
             if (const auto ip = net::Ipv4Writer::parse_quoted(bytes)) ip->update_checksum();
         }
-        (void)director_.receives(
+        (void)director_->receives(
             bytes,
             how,
             whole.family() == net::Family::Ipv4 ? net::EtherType::Ipv4 : net::EtherType::Ipv6);
-        (void)director_.given_to_host();
+        (void)director_->given_to_host();
     }
 
     // What came with right checksums leaves with right ones.
     void check(const std::vector<Sent>& sent) {
         check_all(sent);
-        check_all(director_.given_to_host());
+        check_all(director_->given_to_host());
     }
 
     void check_all(const std::vector<Sent>& sent) {
@@ -349,15 +407,16 @@ private:
     void end() {
         edit("-C");
         for (int second = 0; second < 1500; ++second) {
-            director_.clock.advance(1s);
-            director_.engine.run_timers();
+            director_->clock.advance(1s);
+            director_->engine.run_timers();
         }
-        (void)director_.advance(1s);
-        problems_ += director_.inconsistencies() + director_.leftovers();
+        (void)director_->advance(1s);
+        problems_ += director_->inconsistencies() + director_->leftovers();
     }
 
     Script script_;
-    Director director_;
+    KeptStorage storage_;
+    std::unique_ptr<Director> director_;
     std::string problems_;
     std::vector<Ends> met_;
     std::size_t next_met_ = 0;

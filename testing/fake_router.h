@@ -15,6 +15,13 @@ class FakeRouter final : public engine::Router {
 public:
     explicit FakeRouter(flow::Tables& tables) : tables_(tables) {}
 
+    // Knows what `former` knew, whose tables these are.
+    void take_over(const FakeRouter& former) {
+        local_ = former.local_;
+        routes_ = former.routes_;
+        defaults_ = former.defaults_;
+    }
+
     // An interface as the director sees it: its own MAC and address, and the MTU.
     struct Interface {
         std::uint32_t index = 0;

@@ -48,6 +48,13 @@ Engine::Engine(
       estimated_at_(clock.now()),
       trash_emptied_at_(clock.now()) {
     settings_.changed_at = to_tick(clock.now());
+    if (tables.adoption() == nullptr) {
+        tables.header().timeouts_changed_at = settings_.changed_at;
+        return;
+    }
+    is_adopting_ = true;
+    tables.note_ended(ipv4_.connections().adopt());
+    tables.note_ended(ipv6_.connections().adopt());
 }
 
 std::size_t Engine::process_burst() noexcept {
@@ -129,6 +136,15 @@ void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
     if (timeouts.tcp_fin_s != 0) settings_.timeouts.tcp_fin_s = timeouts.tcp_fin_s;
     if (timeouts.udp_s != 0) settings_.timeouts.udp_s = timeouts.udp_s;
     settings_.changed_at = to_tick(clock_.now());
+    if (is_adopting_) return;
+    tables_.header().timeouts_changed_at = settings_.changed_at;
+}
+
+void Engine::finish_adoption() {
+    if (!is_adopting_) return;
+    is_adopting_ = false;
+    services_.finish_adoption();
+    settings_.changed_at = tables_.header().timeouts_changed_at;
 }
 
 std::uint32_t Engine::connection_count() noexcept {

@@ -28,12 +28,16 @@ public:
     // How many a burst ends when the timers had to leave some: more than it can begin.
     static constexpr std::size_t kTimerLimitOfBurst = 4 * kMaxBurst;
 
-    // All of them must outlive the engine.
+    // All of them must outlive the engine. Connections in adopted tables go on: their services are
+    // to be added again, then finish_adoption() is to be called, before the first packet.
     Engine(flow::Tables& tables,
            Router& router,
            Steering& steering,
            PacketPort& port,
            const Clock& clock);
+
+    // What an earlier daemon had and has not been added again is removed from here on.
+    void finish_adoption();
 
     // Takes one burst from the port through the pipeline; returns how many frames there were.
     std::size_t process_burst() noexcept;
@@ -85,6 +89,7 @@ private:
     Nanoseconds estimated_at_;
     Nanoseconds trash_emptied_at_;
     bool has_overdue_ = false;
+    bool is_adopting_ = false;
 };
 
 }  // namespace xvs::engine

@@ -134,7 +134,7 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
     }
     const std::uint32_t connection = connections_.create(wanted, destination);
     if (connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
-    ++destination.connections;
+    parts_.services.count_connection(destination);
     return replay(packet, connections_[connection].inbound, true);
 }
 
@@ -145,7 +145,7 @@ Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination
     if (index == XVS_NONE) return drop(why_no_translation(destination));
     const xvs_translation translation = parts_.tables.translations()[index];
     parts_.tables.translations().release(index);
-    ++destination.connections;
+    parts_.services.count_connection(destination);
     count(translation, false, packet.network_length());
     return send(packet, translation, false, Subject::Packet);
 }

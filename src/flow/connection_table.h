@@ -39,6 +39,24 @@ public:
         return index;
     }
 
+    // Takes over what the records hold: those that are not live are free.
+    void adopt() noexcept {
+        used_ = capacity_;
+        while (used_ > 0 && records_[used_ - 1].state == 0)
+            --used_;
+        free_ = XVS_NONE;
+        size_ = 0;
+        for (std::uint32_t index = used_; index-- > 0;) {
+            if (is_live(index)) {
+                ++size_;
+                continue;
+            }
+            records_[index].state = with_state(records_[index].state, XVS_SLOT_EMPTY);
+            records_[index].inbound = free_;
+            free_ = index;
+        }
+    }
+
     // REQUIRES: is_live(index).
     void free(std::uint32_t index) noexcept {
         xvs_connection& record = records_[index];

@@ -199,11 +199,7 @@ public:
             return false;
         }
         --live_;
-        if (grace_.is_needed()) {
-            retired_.push(slot);
-        } else {
-            free_slot(slot);
-        }
+        dispose(slot);
         return true;
     }
 
@@ -215,6 +211,10 @@ public:
             [this](SlotIndex slot) { prefetch_slot(slot); },
             [this](SlotIndex slot) { free_slot(slot); });
     }
+
+    // Takes over what the entries hold: what a dead writer had claimed or retired is free after a
+    // grace period. Entries without an owner are the caller's to retire.
+    void adopt() noexcept;
 
     [[nodiscard]] std::uint32_t live() const noexcept { return live_; }
 
@@ -236,6 +236,16 @@ private:
     [[nodiscard]] Place find_place(const Key& key, std::uint32_t hash) const noexcept;
     static void write(Entry& entry, const Key& key, const NewEntry& wanted) noexcept;
     void free_slot(SlotIndex slot) noexcept;
+
+    // Of a slot that is DEAD.
+    void dispose(SlotIndex slot) noexcept {
+        if (grace_.is_needed()) {
+            retired_.push(slot);
+        } else {
+            free_slot(slot);
+        }
+    }
+
     [[nodiscard]] int home_offset(SlotIndex slot, int offset, std::uint32_t state) const noexcept;
     void take_back_if_changed(SlotIndex slot,
                               int first,
@@ -301,6 +311,23 @@ bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
     copy.last_seen = load_acquire(from.last_seen);
     copy.packets = load_acquire(from.packets);
     return load_relaxed(from.state) == state;
+}
+
+template <class Ip>
+void FlowTable<Ip>::adopt() noexcept {
+    for (SlotIndex slot = 0; slot < capacity(); ++slot) {
+        const std::uint32_t state = state_word(slot);
+        const bool is_free =
+            slot_state(state) == XVS_SLOT_EMPTY || slot_state(state) == XVS_SLOT_TOMBSTONE;
+        if (is_live_state(state)) {
+            ++live_;
+        } else if (!is_free) {
+            store_release(entries_[slot].state, with_state(state, XVS_SLOT_DEAD));
+        }
+    }
+    for (SlotIndex slot = 0; slot < capacity(); ++slot) {
+        if (slot_state(state_word(slot)) == XVS_SLOT_DEAD) dispose(slot);
+    }
 }
 
 // The place of the slot from which the live entry at `slot + offset` was probed, relative to

@@ -23,6 +23,11 @@ GracePeriod::GracePeriod(std::function<void()> wait) : wait_(std::move(wait)) {
     ::pthread_setname_np(thread_.native_handle(), "xvs-grace");
 }
 
+std::unique_ptr<GracePeriod> GracePeriod::make(bool has_kernel_readers) {
+    if (!has_kernel_readers) return std::make_unique<GracePeriod>();
+    return std::make_unique<GracePeriod>(&wait_for_kernel_readers);
+}
+
 GracePeriod::~GracePeriod() {
     if (!thread_.joinable()) return;
     stop_.store(true, std::memory_order_seq_cst);

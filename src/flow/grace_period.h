@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <thread>
 
 namespace xvs::flow {
@@ -17,6 +18,9 @@ public:
 
     // No reader but the worker itself: every period has ended.
     GracePeriod() noexcept = default;
+
+    // Waits for programs in the kernel where they read the tables.
+    [[nodiscard]] static std::unique_ptr<GracePeriod> make(bool has_kernel_readers);
 
     // `wait` returns when every reader that was inside the tables when it was called has left.
     explicit GracePeriod(std::function<void()> wait);

@@ -151,6 +151,7 @@ struct xvs_next_hop {
 /* xvs_destination.flags */
 #define XVS_DESTINATION_AVAILABLE \
     0x01u /* configured; a removed one only waits for its connections */
+#define XVS_DESTINATION_OVERLOADED 0x02u /* at its upper threshold */
 
 /* It names its service by value too: a later daemon finds its own services again by it. */
 struct xvs_destination {
@@ -196,8 +197,10 @@ struct xvs_sums {
 };
 
 struct xvs_destination_totals {
-    __u64 connections;      /* scheduled, ever */
-    struct xvs_sums zeroed; /* what -Z subtracts */
+    __u64 connections;        /* scheduled, ever */
+    struct xvs_sums zeroed;   /* what -Z subtracts */
+    __u32 service_generation; /* of the service that it was added to last */
+    __u32 reserved;
 };
 
 /* Of a service, or (the last record) of the director. */
@@ -259,6 +262,8 @@ struct xvs_table_header {
     __u32 counter_rows; /* the engine's, then one for each CPU */
     __u32 seed[2];      /* of the flow hash: random, so that a stranger cannot aim at one slot */
     __u32 report_rings; /* one for each CPU, or none */
+    __u32 timeouts_changed_at; /* tick: connections take new timeouts with their next packet */
+    __u32 reserved;
 };
 
 /* Why the steering program sends a packet up; it stands in the frame's metadata. */

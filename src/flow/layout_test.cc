@@ -13,15 +13,15 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_flow6), 64u);
     EXPECT_EQ(sizeof(xvs_translation), 96u);
     EXPECT_EQ(sizeof(xvs_next_hop), 48u);
-    EXPECT_EQ(sizeof(xvs_destination), 64u);
+    EXPECT_EQ(sizeof(xvs_destination), 56u);
     EXPECT_EQ(sizeof(xvs_service), 32u);
     EXPECT_EQ(sizeof(xvs_counters), 32u);
     EXPECT_EQ(sizeof(xvs_connection), 40u);
-    EXPECT_EQ(sizeof(xvs_destination_totals), 48u);
+    EXPECT_EQ(sizeof(xvs_destination_totals), 56u);
     EXPECT_EQ(sizeof(xvs_service_totals), 80u);
     EXPECT_EQ(sizeof(xvs_report), 16u);
     EXPECT_EQ(sizeof(xvs_report_ring), 128u);
-    EXPECT_EQ(sizeof(xvs_table_header), 56u);
+    EXPECT_EQ(sizeof(xvs_table_header), 64u);
 }
 
 TEST(Layout, HasItsFieldsWhereDocumented) {

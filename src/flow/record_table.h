@@ -40,6 +40,27 @@ public:
         return index;
     }
 
+    // Takes over what the records hold. `named` is the highest generation by which others name
+    // one: generations go on from there.
+    void adopt(std::uint32_t named) noexcept {
+        used_ = capacity_;
+        while (used_ > 0 && records_[used_ - 1].generation == 0)
+            --used_;
+        generation_ = named;
+        for (std::uint32_t index = 0; index < used_; ++index) {
+            const std::uint32_t generation = records_[index].generation;
+            if (generation > generation_) generation_ = generation;
+            if (generation == 0) {
+                freed_[freed_count_++] = index;
+            } else {
+                ++size_;
+            }
+        }
+    }
+
+    // Returns how many indices were ever used: those of all records lie below.
+    [[nodiscard]] std::uint32_t used() const noexcept { return used_; }
+
     // REQUIRES: is_used(index).
     void free(std::uint32_t index) noexcept {
         store_release(records_[index].generation, 0u);

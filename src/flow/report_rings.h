@@ -24,6 +24,14 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return rings_.size(); }
 
+    // Takes over what the rings hold; the reports of one whose positions cannot be are lost.
+    void adopt() noexcept {
+        for (xvs_report_ring& ring : rings_) {
+            const std::uint32_t head = load_acquire(ring.head);
+            if (head - ring.tail > XVS_REPORTS) store_release(ring.tail, head);
+        }
+    }
+
     // Calls `visit(report)` for what CPU `ring` had reported when it stood at `position` (the low
     // bits of its head). Any ring and position may be asked for.
     template <class Visit>

@@ -24,6 +24,13 @@ public:
                                                                 std::size_t element_size,
                                                                 std::size_t count) = 0;
 
+    // Returns the array that an earlier process made under `name`, or an empty span if there is
+    // none. It lives as long as the Storage.
+    [[nodiscard]] virtual Result<std::span<std::byte>> find(std::string_view name) {
+        static_cast<void>(name);
+        return std::span<std::byte>();
+    }
+
     // Whether programs in the kernel read the arrays: then a retired entry waits for them.
     [[nodiscard]] virtual bool has_kernel_readers() const noexcept = 0;
 };

@@ -26,7 +26,9 @@ Status allocate_array(Storage& storage,
     return {};
 }
 
-Status check_sizes(const Sizes& sizes) {
+}  // namespace
+
+Status Tables::check(const Sizes& sizes) {
     const auto check_slots = [](std::string_view name, std::uint32_t slots) -> Status {
         if (std::has_single_bit(slots) && slots >= 2 * XVS_PROBES) return {};
         return fail(
@@ -53,42 +55,18 @@ Status check_sizes(const Sizes& sizes) {
     return {};
 }
 
-std::unique_ptr<GracePeriod> make_grace_period(const Storage& storage) {
-    if (!storage.has_kernel_readers()) return std::make_unique<GracePeriod>();
-    return std::make_unique<GracePeriod>(&wait_for_kernel_readers);
-}
-
-}  // namespace
-
 Status Tables::allocate(Storage& storage, const Sizes& sizes, Arrays& arrays) {
     Status status;
-    const auto get = [&storage, &status](std::string_view name, std::size_t count, auto& array) {
+    for_each_array(sizes, arrays, [&](std::string_view name, std::size_t count, auto& array) {
         if (status) status = allocate_array(storage, name, count, array);
-    };
-    get("header", 1, arrays.header);
-    get("flows4", sizes.slots4, arrays.flows4);
-    get("flows6", sizes.slots6, arrays.flows6);
-    get("owners4", sizes.slots4, arrays.owners4);
-    get("owners6", sizes.slots6, arrays.owners6);
-    get("connections4", sizes.connections4, arrays.connections4);
-    get("connections6", sizes.connections6, arrays.connections6);
-    get("translations", sizes.translations, arrays.translations);
-    get("next_hops", sizes.next_hops, arrays.next_hops);
-    get("destinations", sizes.destinations, arrays.destinations);
-    get("services", sizes.services, arrays.services);
-    get("counters", std::size_t{sizes.counter_rows} * sizes.destinations, arrays.counters);
-    get("dest_totals", sizes.destinations, arrays.destination_totals);
-    get("service_totals", std::size_t{sizes.services} + 1, arrays.service_totals);
-    if (sizes.report_rings == 0) return status;
-    get("report_rings", sizes.report_rings, arrays.report_rings);
-    get("reports", std::size_t{sizes.report_rings} * XVS_REPORTS, arrays.reports);
+    });
     return status;
 }
 
 Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
                                                const Sizes& sizes,
                                                const Seed& seed) {
-    if (Status status = check_sizes(sizes); !status) return fail(std::move(status.error()));
+    if (Status status = check(sizes); !status) return fail(std::move(status.error()));
     Arrays arrays;
     if (Status status = allocate(storage, sizes, arrays); !status) {
         return fail(std::move(status.error()));
@@ -107,9 +85,11 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
               .services = sizes.services,
               .counter_rows = sizes.counter_rows,
               .seed = {seed[0], seed[1]},
-              .report_rings = sizes.report_rings};
+              .report_rings = sizes.report_rings,
+              .timeouts_changed_at = 0,
+              .reserved = 0};
     store_release(header.magic, XVS_LAYOUT_MAGIC);
-    return std::make_unique<Tables>(arrays, make_grace_period(storage));
+    return std::make_unique<Tables>(arrays, GracePeriod::make(storage.has_kernel_readers()));
 }
 
 Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)

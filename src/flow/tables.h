@@ -4,8 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 #include "base/result.h"
 #include "flow/connection_table.h"
@@ -34,13 +36,36 @@ public:
                                                                 const Sizes& sizes,
                                                                 const Seed& seed);
 
-    // For create() alone.
+    // Takes over the tables that an earlier process made in `storage` and left at any moment of
+    // their life; nullptr if there are none. Connections that were not whole are ended, and no
+    // index in what remains leads astray. Fails with a sentence where they are of another layout,
+    // or damaged: nothing has changed then.
+    [[nodiscard]] static Result<std::unique_ptr<Tables>> adopt(Storage& storage);
+
+    // What adopt() found.
+    struct Adoption {
+        std::uint32_t connections = 0;
+        std::uint32_t ended = 0;  // those that were not whole
+    };
+
+    // For create() and adopt() alone.
     Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace);
     Tables(const Tables&) = delete;
     Tables& operator=(const Tables&) = delete;
     ~Tables();
 
     [[nodiscard]] xvs_table_header& header() noexcept { return arrays_.header[0]; }
+
+    // More of the connections that adopt() found turned out not to be whole.
+    void note_ended(std::uint32_t count) noexcept {
+        adoption_->connections -= count;
+        adoption_->ended += count;
+    }
+
+    // Returns nullptr if the tables were made by this process.
+    [[nodiscard]] const Adoption* adoption() const noexcept {
+        return adoption_ ? &*adoption_ : nullptr;
+    }
 
     template <class Ip>
     [[nodiscard]] FlowTable<Ip>& flows() noexcept {
@@ -123,7 +148,25 @@ private:
         std::span<xvs_report> reports;
     };
 
+    [[nodiscard]] static Status check(const Sizes& sizes);
     [[nodiscard]] static Status allocate(Storage& storage, const Sizes& sizes, Arrays& arrays);
+    [[nodiscard]] static Status find(Storage& storage, const Sizes& sizes, Arrays& arrays);
+
+    // Calls `get(name, count, array)` for each array there is.
+    template <class Get>
+    static void for_each_array(const Sizes& sizes, Arrays& arrays, Get&& get);
+
+    void adopt();
+    template <class Ip>
+    void adopt_connections(std::vector<std::uint32_t>& references);
+    template <class Ip>
+    [[nodiscard]] bool is_whole(std::uint32_t connection) noexcept;
+    template <class Ip>
+    [[nodiscard]] bool is_entry_of(std::uint32_t connection,
+                                   SlotIndex slot,
+                                   std::uint8_t direction) noexcept;
+    template <class Ip>
+    [[nodiscard]] bool is_sound(std::uint32_t translation) const noexcept;
 
     Arrays arrays_;
     std::unique_ptr<GracePeriod> grace_;
@@ -136,6 +179,28 @@ private:
     DestinationRecords destinations_;
     ServiceRecords services_;
     ReportRings reports_;
+    std::optional<Adoption> adoption_;
 };
+
+template <class Get>
+void Tables::for_each_array(const Sizes& sizes, Arrays& arrays, Get&& get) {
+    get("header", std::size_t{1}, arrays.header);
+    get("flows4", std::size_t{sizes.slots4}, arrays.flows4);
+    get("flows6", std::size_t{sizes.slots6}, arrays.flows6);
+    get("owners4", std::size_t{sizes.slots4}, arrays.owners4);
+    get("owners6", std::size_t{sizes.slots6}, arrays.owners6);
+    get("connections4", std::size_t{sizes.connections4}, arrays.connections4);
+    get("connections6", std::size_t{sizes.connections6}, arrays.connections6);
+    get("translations", std::size_t{sizes.translations}, arrays.translations);
+    get("next_hops", std::size_t{sizes.next_hops}, arrays.next_hops);
+    get("destinations", std::size_t{sizes.destinations}, arrays.destinations);
+    get("services", std::size_t{sizes.services}, arrays.services);
+    get("counters", std::size_t{sizes.counter_rows} * sizes.destinations, arrays.counters);
+    get("dest_totals", std::size_t{sizes.destinations}, arrays.destination_totals);
+    get("service_totals", std::size_t{sizes.services} + 1, arrays.service_totals);
+    if (sizes.report_rings == 0) return;
+    get("report_rings", std::size_t{sizes.report_rings}, arrays.report_rings);
+    get("reports", std::size_t{sizes.report_rings} * XVS_REPORTS, arrays.reports);
+}
 
 }  // namespace xvs::flow

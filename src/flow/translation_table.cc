@@ -67,6 +67,20 @@ std::uint32_t TranslationTable::acquire(const xvs_translation& wanted) noexcept 
     return index;
 }
 
+// One that was being written when its writer died has no references: it is what it says all the
+// same, and of use to whoever wants just that.
+void TranslationTable::adopt(std::span<const std::uint32_t> references) noexcept {
+    size_ = capacity_;
+    while (size_ > 0 && records_[size_ - 1].generation == 0)
+        --size_;
+    for (std::uint32_t index = 0; index < size_; ++index) {
+        if (records_[index].generation > generation_) generation_ = records_[index].generation;
+        meta_[index] = {.references = references[index], .hash = hash_contents(records_[index])};
+        put_into_buckets(index);
+        if (references[index] == 0) append_idle(index);
+    }
+}
+
 bool TranslationTable::redirect(std::uint32_t index, const xvs_translation& wanted) noexcept {
     xvs_translation& record = records_[index];
     xvs_translation redirected = record;

@@ -19,6 +19,10 @@ public:
     // REQUIRES: zeroed records, at least one.
     TranslationTable(std::span<xvs_translation> records, GracePeriod& grace);
 
+    // Takes over what the records hold. `references` has, for each record, how many entries name
+    // it.
+    void adopt(std::span<const std::uint32_t> references) noexcept;
+
     // Returns the record equal to `wanted`, made if there is none, with one reference more;
     // XVS_NONE when all records have references.
     [[nodiscard]] std::uint32_t acquire(const xvs_translation& wanted) noexcept;

@@ -14,10 +14,6 @@ constexpr std::chrono::seconds kControllerExtension{60};
 // many were that there is no room for another second one, a check comes late.
 constexpr std::uint32_t kIdsPerConnection = 2;
 
-bool is_tcp(const xvs_connection& record) noexcept {
-    return record.protocol == static_cast<std::uint8_t>(model::Protocol::Tcp);
-}
-
 model::Protocol listed_protocol(std::uint8_t protocol) noexcept {
     switch (protocol) {
         case XVS_TEMPLATE_TCP:
@@ -73,20 +69,23 @@ std::uint32_t Connections<Ip>::create(const NewConnection<Ip>& wanted,
         return XVS_NONE;
     }
     xvs_connection& record = records_[connection];
-    record.inbound = inserted.slot;
-    record.destination = destination.index;
+    flow::store_release(record.inbound, inserted.slot);
+    flow::store_release(record.destination, destination.index);
     record.flags = wanted.flags | kConnectionInactive;
     record.protocol = wanted.inbound.protocol;
-    record.timeout = to_ticks(kFirstTimeout);
     record.controller = wanted.controller;
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
     services_.bind(destination, false);
     // Without its reply entry it could not be answered, without its check it would never end.
     const bool is_whole = (!wanted.outbound || install_outbound(connection, wanted)) &&
-                          schedule_check(connection, now + record.timeout);
-    if (is_whole) return connection;
-    end(connection);
-    return XVS_NONE;
+                          schedule_check(connection, now + to_ticks(kFirstTimeout));
+    if (!is_whole) {
+        end(connection);
+        return XVS_NONE;
+    }
+    // Last: without it whoever adopts the tables takes the connection for half made.
+    flow::store_release(record.timeout, to_ticks(kFirstTimeout));
+    return connection;
 }
 
 template <class Ip>
@@ -104,7 +103,7 @@ bool Connections<Ip>::install_outbound(std::uint32_t connection,
         const std::uint32_t former = flows_.connection(inserted.slot);
         // What real servers ask for themselves is not taken from them.
         if (records_[former].outbound != inserted.slot) return false;
-        records_[former].outbound = XVS_NONE;
+        flow::store_release(records_[former].outbound, XVS_NONE);
         retire(former, inserted.slot);
         inserted = flows_.insert(*wanted.outbound, hash, entry);
     }
@@ -131,15 +130,18 @@ std::uint32_t Connections<Ip>::create_template(const flow::FlowKey<Ip>& key,
         return XVS_NONE;
     }
     xvs_connection& record = records_[connection];
-    record.inbound = inserted.slot;
-    record.destination = destination.index;
+    flow::store_release(record.inbound, inserted.slot);
+    flow::store_release(record.destination, destination.index);
     record.flags = kConnectionTemplate | static_cast<std::uint32_t>(destination.config.method);
     record.protocol = key.protocol;
-    record.timeout = to_ticks(std::chrono::seconds(timeout_s));
     ++destination.persistent_connections;
-    if (schedule_check(connection, now + record.timeout)) return connection;
-    end(connection);
-    return XVS_NONE;
+    const Tick timeout = to_ticks(std::chrono::seconds(timeout_s));
+    if (!schedule_check(connection, now + timeout)) {
+        end(connection);
+        return XVS_NONE;
+    }
+    flow::store_release(record.timeout, timeout);
+    return connection;
 }
 
 template <class Ip>
@@ -155,8 +157,8 @@ std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexc
     if (record.controlled == 0) {
         end(connection);
     } else {
+        flow::store_release(record.inbound, XVS_NONE);
         retire(connection, slot);
-        record.inbound = XVS_NONE;
     }
     return XVS_NONE;
 }

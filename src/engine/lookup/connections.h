@@ -38,6 +38,10 @@ struct NewConnection {
     std::uint32_t controller = XVS_NONE;  // the persistence template it was scheduled by
 };
 
+[[nodiscard]] inline bool is_tcp(const xvs_connection& record) noexcept {
+    return record.protocol == static_cast<std::uint8_t>(model::Protocol::Tcp);
+}
+
 // The protocol that stands in the entry of a persistence template instead of the connections' own,
 // so that no packet meets it. IP is the one of firewall-mark services.
 [[nodiscard]] constexpr std::uint8_t template_protocol(model::Protocol protocol) noexcept {
@@ -76,6 +80,9 @@ public:
                                   DestinationState& destination,
                                   std::uint32_t timeout_s) noexcept;
 
+    // Takes over what the records hold, and ends what no connection can be. Returns how many.
+    std::uint32_t adopt() noexcept;
+
     // Returns the template for `key`, its time counted anew, or XVS_NONE. One whose real server was
     // removed is let go: its connections stay, no further one joins them. Kernel:
     // ip_vs_check_template().
@@ -109,6 +116,8 @@ public:
     [[nodiscard]] flow::ConnectionTable<Ip>& records() noexcept { return records_; }
 
 private:
+    [[nodiscard]] bool is_sound(const xvs_connection& record) const noexcept;
+    void adopt_record(std::uint32_t connection) noexcept;
     void assure_controller(const xvs_connection& record) noexcept;
     void set_state(std::uint32_t connection, TcpState state) noexcept;
     // Ages by its protocol state from now on, and is looked at in time.

@@ -28,13 +28,11 @@ struct DestinationState {
     std::uint32_t total_connections = 0;
     std::uint32_t persistent_connections = 0;
 
-    std::uint64_t connections = 0;      // scheduled to it, ever
-    model::Counters zeroed;             // what -Z subtracts
-    model::Counters estimated_from;     // counters at the last estimate
-    model::Rates scaled_rates;          // fixed point, see estimator.h
-    ServiceState* service = nullptr;    // nullptr: removed
-    model::ServiceKey service_key;      // also of the service it was removed from
-    std::uint64_t former_service = 0;   // ServiceState::id before it was removed
+    model::Counters estimated_from;   // counters at the last estimate
+    model::Rates scaled_rates;        // fixed point, see estimator.h
+    ServiceState* service = nullptr;  // nullptr: removed
+    model::ServiceKey service_key;    // also of the service it was removed from
+    bool is_adopted = false;  // configured when an earlier daemon ended, not yet by this one
     std::uint32_t idle_since_tick = 0;  // while removed and without connections
 
     DestinationState* next = nullptr;

@@ -3,6 +3,22 @@
 namespace xvs::engine {
 namespace {
 
+model::Counters load(const xvs_sums& sums) noexcept {
+    return {.connections = sums.connections,
+            .packets_in = sums.counters.packets_in,
+            .packets_out = sums.counters.packets_out,
+            .bytes_in = sums.counters.bytes_in,
+            .bytes_out = sums.counters.bytes_out};
+}
+
+void store(xvs_sums& sums, const model::Counters& counters) noexcept {
+    sums = {.connections = counters.connections,
+            .counters = {.packets_in = counters.packets_in,
+                         .bytes_in = counters.bytes_in,
+                         .packets_out = counters.packets_out,
+                         .bytes_out = counters.bytes_out}};
+}
+
 model::Statistics read(model::Counters counters,
                        const model::Counters& zeroed,
                        const model::Rates& scaled) noexcept {
@@ -13,36 +29,56 @@ model::Statistics read(model::Counters counters,
 }  // namespace
 
 model::Statistics Services::statistics(const ServiceState& service) const noexcept {
-    return read(raw(service), service.zeroed, service.scaled_rates);
+    return read(
+        raw(service), load(tables_.service_totals(service.index).zeroed), service.scaled_rates);
 }
 
 model::Statistics Services::statistics(const DestinationState& destination) const noexcept {
-    return read(raw(destination), destination.zeroed, destination.scaled_rates);
+    return read(raw(destination),
+                load(tables_.destination_totals(destination.index).zeroed),
+                destination.scaled_rates);
 }
 
 model::Statistics Services::total() const noexcept {
-    return read(raw_total(), zeroed_, scaled_rates_);
+    return read(raw_total(), load(tables_.totals().zeroed), scaled_rates_);
 }
 
 void Services::zero(ServiceState& service) noexcept {
     for (DestinationState* each = service.destinations.first(); each != nullptr;
          each = each->next) {
-        each->zeroed = raw(*each);
+        forget_counts(*each);
         each->scaled_rates = {};
     }
-    service.zeroed = raw(service);
+    store(tables_.service_totals(service.index).zeroed, raw(service));
     service.scaled_rates = {};
 }
 
 void Services::zero_all() noexcept {
     for (ServiceState* service : order_)
         zero(*service);
-    zeroed_ = raw_total();
+    store(tables_.totals().zeroed, raw_total());
     scaled_rates_ = {};
 }
 
+// Its counts are those of what is to come from now on.
+void Services::forget_counts(DestinationState& destination) noexcept {
+    store(tables_.destination_totals(destination.index).zeroed, raw(destination));
+}
+
+void Services::absorb(xvs_sums& absorbed, const DestinationState& destination) const noexcept {
+    model::Counters sum = load(absorbed);
+    sum += raw(destination);
+    store(absorbed, sum);
+}
+
+void Services::give_back(xvs_sums& absorbed, const DestinationState& destination) const noexcept {
+    model::Counters sum = load(absorbed);
+    sum -= raw(destination);
+    store(absorbed, sum);
+}
+
 model::Counters Services::raw(const DestinationState& destination) const noexcept {
-    model::Counters sum{.connections = destination.connections};
+    model::Counters sum{.connections = tables_.destination_totals(destination.index).connections};
     for (std::uint32_t row = 0; row < tables_.header().counter_rows; ++row) {
         const xvs_counters& counters = tables_.counters(row, destination.index);
         sum.packets_in += counters.packets_in;
@@ -54,7 +90,7 @@ model::Counters Services::raw(const DestinationState& destination) const noexcep
 }
 
 model::Counters Services::raw(const ServiceState& service) const noexcept {
-    model::Counters sum = service.absorbed;
+    model::Counters sum = load(tables_.service_totals(service.index).absorbed);
     for (const DestinationState* each = service.destinations.first(); each; each = each->next) {
         sum += raw(*each);
     }
@@ -62,7 +98,7 @@ model::Counters Services::raw(const ServiceState& service) const noexcept {
 }
 
 model::Counters Services::raw_total() const noexcept {
-    model::Counters sum = absorbed_;
+    model::Counters sum = load(tables_.totals().absorbed);
     for (const DestinationState& each : destinations_) {
         if (each.index != XVS_NONE) sum += raw(each);
     }

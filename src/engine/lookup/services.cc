@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/ticks.h"
+#include "flow/shared_field.h"
 
 namespace xvs::engine {
 namespace {
@@ -15,17 +16,6 @@ constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
 std::uint32_t effective_lower(const model::Destination& config) noexcept {
     if (config.lower_threshold != 0) return config.lower_threshold;
     return config.upper_threshold - (config.upper_threshold >> 2);
-}
-
-void review_overload(DestinationState& destination) noexcept {
-    const std::uint32_t upper = destination.config.upper_threshold;
-    if (upper == 0) {
-        destination.is_overloaded = false;
-    } else if (destination.total_connections >= upper) {
-        destination.is_overloaded = true;
-    } else if (destination.total_connections < effective_lower(destination.config)) {
-        destination.is_overloaded = false;
-    }
 }
 
 }  // namespace
@@ -51,6 +41,7 @@ Services::Services(flow::Tables& tables, Steering& steering, Router& router, con
     surroundings_.is_broadcast = [this](const net::IpAddress& address) {
         return router_.is_broadcast(address);
     };
+    if (tables_.adoption() != nullptr) adopt();
 }
 
 Status Services::add_service(const model::VirtualService& asked) {
@@ -63,20 +54,11 @@ Status Services::add_service(const model::VirtualService& asked) {
     auto service = std::make_unique<ServiceState>();
     service->config = wanted;
     service->config.flags |= model::kServiceHashed;
-    service->id = ++last_service_id_;
     service->scheduler = make_scheduler(wanted.scheduler);
-    service->index = tables_.services().allocate();
+    service->index = allocate_service(wanted.key);
     if (service->index == XVS_NONE) {
         return fail(ErrorCode::OutOfMemory, "no room for another virtual service");
     }
-    xvs_service& record = tables_.services()[service->index];
-    record.fwmark = wanted.key.fwmark;
-    record.protocol = static_cast<std::uint8_t>(wanted.key.protocol);
-    record.family = static_cast<std::uint8_t>(wanted.key.family());
-    record.port = to_wire16(net::number(wanted.key.port));
-    std::copy_n(reinterpret_cast<const std::uint8_t*>(wanted.key.address.bytes().data()),
-                sizeof(record.address),
-                record.address);
     count_special(wanted.key, +1);
     if (wanted.key.fwmark == 0) {
         steering_.add_service(wanted.key);
@@ -85,6 +67,31 @@ Status Services::add_service(const model::VirtualService& asked) {
     order_.push_back(service.get());
     services_.emplace(wanted.key, std::move(service));
     return {};
+}
+
+// An earlier daemon's record, whose counts it goes on with, or a new one.
+std::uint32_t Services::allocate_service(const model::ServiceKey& key) noexcept {
+    if (const auto known = adopted_.find(key); known != adopted_.end()) {
+        const std::uint32_t index = known->second;
+        adopted_.erase(known);
+        return index;
+    }
+    const std::uint32_t index = tables_.services().allocate();
+    if (index == XVS_NONE) return XVS_NONE;
+    tables_.service_totals(index) = {};
+    xvs_service& record = tables_.services()[index];
+    record.fwmark = key.fwmark;
+    record.protocol = static_cast<std::uint8_t>(key.protocol);
+    record.family = static_cast<std::uint8_t>(key.family());
+    record.port = to_wire16(net::number(key.port));
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(key.address.bytes().data()),
+                sizeof(record.address),
+                record.address);
+    return index;
+}
+
+std::uint32_t Services::generation_of(const ServiceState& service) const noexcept {
+    return tables_.services()[service.index].generation;
 }
 
 Status Services::edit_service(const model::VirtualService& asked) {
@@ -152,6 +159,7 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
         *destination = DestinationState{};
         destination->index = index;
         destination->service_key = key;
+        tables_.destination_totals(index) = {};
         steering_.add_address(wanted.real.address);
         if (key.fwmark == 0) steering_.add_address(key.address);
     }
@@ -160,8 +168,13 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
     apply(*destination, wanted);
     // Counts stay with a real server that returns to the same service. Kernel:
     // __ip_vs_update_dest().
-    if (destination->former_service != service->id) destination->zeroed = raw(*destination);
-    service->absorbed -= raw(*destination);
+    xvs_destination_totals& totals = tables_.destination_totals(destination->index);
+    const bool is_new = totals.service_generation != generation_of(*service);
+    if (is_new) forget_counts(*destination);
+    totals.service_generation = generation_of(*service);
+    const bool was_absorbed = is_new || !destination->is_adopted;
+    destination->is_adopted = false;
+    if (was_absorbed) give_back(tables_.service_totals(service->index).absorbed, *destination);
     service->destinations.push_front(*destination);
     service->by_endpoint.emplace(wanted.real, destination);
     if (service->scheduler) service->scheduler->destination_added(service->destinations);
@@ -243,7 +256,7 @@ void Services::bind(DestinationState& destination, bool is_active) noexcept {
     ++destination.total_connections;
     if (is_active) ++destination.active_connections;
     const std::uint32_t upper = destination.config.upper_threshold;
-    if (upper != 0 && destination.total_connections == upper) destination.is_overloaded = true;
+    if (upper != 0 && destination.total_connections == upper) set_overloaded(destination, true);
 }
 
 void Services::unbind(DestinationState& destination, bool is_active) noexcept {
@@ -305,17 +318,46 @@ DestinationState* Services::revive(const model::ServiceKey& key, const net::Endp
 void Services::apply(DestinationState& destination, const model::Destination& wanted) {
     release_translation(destination);
     destination.config = wanted;
-    review_overload(destination);
     steer_replies(destination, wanted.method == model::ForwardingMethod::Masquerade);
     xvs_destination& record = tables_.destinations()[destination.index];
     record.service = destination.service->index;
-    record.flags = XVS_DESTINATION_AVAILABLE;
     record.method = static_cast<std::uint8_t>(wanted.method);
     record.family = static_cast<std::uint8_t>(wanted.real.address.family());
     record.port = to_wire16(net::number(wanted.real.port));
     std::copy_n(reinterpret_cast<const std::uint8_t*>(wanted.real.address.bytes().data()),
                 sizeof(record.address),
                 record.address);
+    const model::ServiceKey& key = destination.service_key;
+    record.virtual_family = static_cast<std::uint8_t>(key.family());
+    record.virtual_port = to_wire16(net::number(key.port));
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(key.address.bytes().data()),
+                sizeof(record.virtual_address),
+                record.virtual_address);
+    record.virtual_fwmark = key.fwmark;
+    record.virtual_protocol = static_cast<std::uint8_t>(key.protocol);
+    flow::store_release(record.flags, static_cast<__u8>(record.flags | XVS_DESTINATION_AVAILABLE));
+    review_overload(destination);
+}
+
+void Services::review_overload(DestinationState& destination) noexcept {
+    const std::uint32_t upper = destination.config.upper_threshold;
+    if (upper == 0) {
+        set_overloaded(destination, false);
+    } else if (destination.total_connections >= upper) {
+        set_overloaded(destination, true);
+    } else if (destination.total_connections < effective_lower(destination.config)) {
+        set_overloaded(destination, false);
+    }
+}
+
+// Between its thresholds it stays what it was, over a restart too.
+void Services::set_overloaded(DestinationState& destination, bool is_overloaded) noexcept {
+    destination.is_overloaded = is_overloaded;
+    xvs_destination& record = tables_.destinations()[destination.index];
+    const auto others = static_cast<__u8>(record.flags & ~XVS_DESTINATION_OVERLOADED);
+    const auto wanted =
+        static_cast<__u8>(others | (is_overloaded ? XVS_DESTINATION_OVERLOADED : 0));
+    if (record.flags != wanted) flow::store_release(record.flags, wanted);
 }
 
 void Services::unlink(ServiceState& service, DestinationState& destination) {
@@ -323,15 +365,19 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
         service.scheduler->destination_will_go(service.destinations, destination);
     service.destinations.remove(destination);
     service.by_endpoint.erase(destination.config.real);
-    service.absorbed += raw(destination);
+    absorb(tables_.service_totals(service.index).absorbed, destination);
     ++tables_.services()[service.index].epoch;
     steer_replies(destination, false);
-    tables_.destinations()[destination.index].flags = 0;
+    make_unavailable(destination);
     destination.is_available = false;
     destination.service = nullptr;
-    destination.former_service = service.id;
     destination.idle_since_tick = to_tick(clock_.now());
     trash_.emplace(destination.config.real.address, destination.index);
+}
+
+void Services::make_unavailable(const DestinationState& destination) noexcept {
+    xvs_destination& record = tables_.destinations()[destination.index];
+    flow::store_release(record.flags, static_cast<__u8>(record.flags & ~XVS_DESTINATION_AVAILABLE));
 }
 
 // What a local node sends is met only as a NAT source, so it stays one while it has connections.
@@ -356,8 +402,10 @@ void Services::release_translation(DestinationState& destination) noexcept {
 void Services::free_destination(DestinationState& destination) {
     release_translation(destination);
     steer_replies(destination, false);
-    absorbed_ += raw(destination);
-    tables_.counters(0, destination.index) = xvs_counters{};
+    absorb(tables_.totals().absorbed, destination);
+    for (std::uint32_t row = 0; row < tables_.header().counter_rows; ++row)
+        tables_.counters(row, destination.index) = xvs_counters{};
+    tables_.destination_totals(destination.index) = {};
     steering_.remove_address(destination.config.real.address);
     if (destination.service_key.fwmark == 0) {
         steering_.remove_address(destination.service_key.address);

@@ -36,10 +36,6 @@ struct ServiceState {
     DestinationList destinations;
     std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
     std::unordered_map<net::Endpoint, DestinationState*, EndpointHash> by_endpoint;
-    std::uint64_t id = 0;  // never used twice
-    // Counts of real servers that have gone, less those of real servers before they came.
-    model::Counters absorbed;
-    model::Counters zeroed;
     model::Counters estimated_from;
     model::Rates scaled_rates;
 };
@@ -83,6 +79,19 @@ public:
         return destinations_[index];
     }
 
+    // Whoever was added before by an earlier daemon and is not wanted any more has gone, from here
+    // on; to be called once what is wanted has been added again.
+    void finish_adoption();
+
+    // An adopted connection is bound to `destination`; REQUIRES: it is not added yet.
+    void adopt_connection(DestinationState& destination, bool is_active, bool has_replies);
+    void adopt_template(DestinationState& destination) noexcept;
+
+    // A connection was scheduled to it.
+    void count_connection(const DestinationState& destination) noexcept {
+        ++tables_.destination_totals(destination.index).connections;
+    }
+
     // A connection comes to, or goes from, a real server; an active one counts as ActiveConn.
     // Thresholds are watched here. Kernel: ip_vs_bind_dest(), ip_vs_unbind_dest().
     void bind(DestinationState& destination, bool is_active) noexcept;
@@ -109,6 +118,17 @@ private:
     [[nodiscard]] model::Counters raw(const DestinationState& destination) const noexcept;
     [[nodiscard]] model::Counters raw(const ServiceState& service) const noexcept;
     [[nodiscard]] model::Counters raw_total() const noexcept;
+    void forget_counts(DestinationState& destination) noexcept;
+    // Sums of real servers that have gone, less those of real servers before they came.
+    void absorb(xvs_sums& absorbed, const DestinationState& destination) const noexcept;
+    void give_back(xvs_sums& absorbed, const DestinationState& destination) const noexcept;
+    void adopt();
+    void adopt_destination(std::uint32_t index);
+    [[nodiscard]] std::uint32_t allocate_service(const model::ServiceKey& key) noexcept;
+    [[nodiscard]] std::uint32_t generation_of(const ServiceState& service) const noexcept;
+    void review_overload(DestinationState& destination) noexcept;
+    void make_unavailable(const DestinationState& destination) noexcept;
+    void set_overloaded(DestinationState& destination, bool is_overloaded) noexcept;
     [[nodiscard]] static DestinationState* find_destination(const ServiceState& service,
                                                             const net::Endpoint& real) noexcept;
     [[nodiscard]] DestinationState* revive(const model::ServiceKey& key, const net::Endpoint& real);
@@ -133,9 +153,8 @@ private:
     std::unordered_multimap<net::IpAddress, std::uint32_t> trash_;
     unsigned any_port_services_ = 0;
     unsigned ftp_services_ = 0;
-    std::uint64_t last_service_id_ = 0;
-    model::Counters absorbed_;  // counts of freed records
-    model::Counters zeroed_;
+    // Records of an earlier daemon's services that are not added again yet.
+    std::unordered_map<model::ServiceKey, std::uint32_t, ServiceKeyHash> adopted_;
     model::Counters estimated_from_;
     model::Rates scaled_rates_;
 };

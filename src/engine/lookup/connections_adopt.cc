@@ -1,0 +1,88 @@
+// Connections of an earlier daemon: bound to their real servers again, and their timers set.
+#include <algorithm>
+
+#include "engine/lookup/connections.h"
+
+namespace xvs::engine {
+namespace {
+
+bool is_template_protocol(std::uint8_t protocol) noexcept {
+    return protocol == XVS_TEMPLATE_IP || protocol == XVS_TEMPLATE_TCP ||
+           protocol == XVS_TEMPLATE_UDP || protocol == XVS_TEMPLATE_SCTP;
+}
+
+bool is_template(const xvs_connection& record) noexcept {
+    return (record.flags & kConnectionTemplate) != 0;
+}
+
+}  // namespace
+
+template <class Ip>
+std::uint32_t Connections<Ip>::adopt() noexcept {
+    std::uint32_t ended = 0;
+    const auto for_each = [this](auto&& visit) {
+        records_.for_each(0, records_.capacity(), visit);
+    };
+    for_each([&](std::uint32_t connection, xvs_connection& record) {
+        record.controlled = 0;
+        if (is_sound(record)) return;
+        ++ended;
+        if (record.inbound != XVS_NONE) retire(connection, record.inbound);
+        if (record.outbound != XVS_NONE) retire(connection, record.outbound);
+        records_.free(connection);
+    });
+    for_each([&](std::uint32_t connection, xvs_connection&) { adopt_record(connection); });
+    return ended;
+}
+
+template <class Ip>
+bool Connections<Ip>::is_sound(const xvs_connection& record) const noexcept {
+    constexpr auto kLastMethod = static_cast<std::uint32_t>(model::ForwardingMethod::DirectRoute);
+    if (is_template(record)) {
+        return is_template_protocol(record.protocol) && record.outbound == XVS_NONE &&
+               record.controller == XVS_NONE && record.protocol_state <= model::kTemplateAssured;
+    }
+    if (is_template_protocol(record.protocol) || record.inbound == XVS_NONE) return false;
+    if ((record.flags & kConnectionMethodMask) > kLastMethod) return false;
+    return record.protocol_state < (is_tcp(record) ? model::kTcpStateCount : 1U);
+}
+
+template <class Ip>
+void Connections<Ip>::adopt_record(std::uint32_t connection) noexcept {
+    xvs_connection& record = records_[connection];
+    const Tick now = to_tick(clock_.now());
+    for (const flow::SlotIndex slot : {record.inbound, record.outbound}) {
+        if (slot == XVS_NONE) continue;
+        auto& entry = flows_.entry(slot);
+        if (ticks_between(entry.last_seen, now) < 0) flow::store_relaxed(entry.last_seen, now);
+    }
+    DestinationState& destination = services_.destination(record.destination);
+    if (is_template(record)) {
+        services_.adopt_template(destination);
+    } else {
+        const bool is_counted_active =
+            is_tcp(record) && is_active(static_cast<TcpState>(record.protocol_state));
+        record.flags = is_counted_active ? record.flags & ~kConnectionInactive
+                                         : record.flags | kConnectionInactive;
+        services_.adopt_connection(destination, is_counted_active, record.outbound != XVS_NONE);
+        set_masks(record);
+        const bool is_controlled = record.controller != XVS_NONE &&
+                                   records_.is_live(record.controller) &&
+                                   is_template(records_[record.controller]);
+        if (is_controlled) {
+            ++records_[record.controller].controlled;
+        } else {
+            record.controller = XVS_NONE;
+        }
+    }
+    // There is room in the timer: it is empty, and has two places for each record.
+    const bool is_let_go = record.inbound == XVS_NONE;
+    const Tick expires = last_seen(record) + record.timeout;
+    const bool is_far = ticks_between(now, expires) > static_cast<std::int32_t>(record.timeout);
+    (void)schedule_check(connection, is_let_go && is_far ? now + record.timeout : expires);
+}
+
+template class Connections<flow::Ipv4>;
+template class Connections<flow::Ipv6>;
+
+}  // namespace xvs::engine
