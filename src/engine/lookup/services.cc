@@ -105,7 +105,7 @@ Status Services::edit_service(const model::VirtualService& asked) {
     service->config.flags |= model::kServiceHashed;
     if (!same_scheduler) {
         service->scheduler = make_scheduler(wanted.scheduler);
-        if (service->scheduler) service->scheduler->destinations_changed(service->destinations);
+        if (service->scheduler) service->scheduler->take_charge(service->destinations);
     }
     ++tables_.services()[service->index].epoch;
     return {};
@@ -193,8 +193,11 @@ Status Services::edit_destination(const model::ServiceKey& asked,
         return fail(ErrorCode::NotFound,
                     wanted.real.to_string() + " is not a real server of " + key.to_string());
     }
+    const std::int32_t former_weight = destination->config.weight;
     apply(*destination, wanted);
-    if (service->scheduler) service->scheduler->destinations_changed(service->destinations);
+    if (service->scheduler) {
+        service->scheduler->destination_changed(service->destinations, *destination, former_weight);
+    }
     ++tables_.services()[service->index].epoch;
     return {};
 }

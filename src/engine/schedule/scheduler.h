@@ -1,6 +1,7 @@
 // Scheduler: which real server gets a new connection. One file each; the table is in schedulers.cc.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -30,17 +31,28 @@ public:
     virtual DestinationState* schedule(const DestinationList& destinations,
                                        const ScheduleRequest& request) noexcept = 0;
 
-    // Called once the list holds the new destination, still holds the one to go, or after a weight
-    // changed; and after the scheduler was put in charge of a list.
+    // Called once the list holds the new destination, its first. Cost of this and the next two: not
+    // by how many destinations there are.
     virtual void destination_added(const DestinationList& destinations) { (void)destinations; }
 
+    // Called while the list still holds the destination to go.
     virtual void destination_will_go(const DestinationList& destinations,
                                      const DestinationState& destination) {
         (void)destinations;
         (void)destination;
     }
 
-    virtual void destinations_changed(const DestinationList& destinations) { (void)destinations; }
+    // Called after an edit of a destination, which had that weight before.
+    virtual void destination_changed(const DestinationList& destinations,
+                                     const DestinationState& destination,
+                                     std::int32_t former_weight) {
+        (void)destinations;
+        (void)destination;
+        (void)former_weight;
+    }
+
+    // Called when the scheduler is put in charge of a list.
+    virtual void take_charge(const DestinationList& destinations) { (void)destinations; }
 };
 
 // Returns the scheduler of that name ("rr", "wlc"), or nullptr when there is none.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 
 #include "engine/schedule/scheduler.h"
 
@@ -16,10 +17,19 @@ public:
     void destination_added(const DestinationList& destinations) override;
     void destination_will_go(const DestinationList& destinations,
                              const DestinationState& destination) override;
-    void destinations_changed(const DestinationList& destinations) override;
+    void destination_changed(const DestinationList& destinations,
+                             const DestinationState& destination,
+                             std::int32_t former_weight) override;
+    void take_charge(const DestinationList& destinations) override;
 
 private:
-    void recompute(const DestinationList& destinations, const DestinationState* without);
+    void add_weight(std::int32_t weight);
+    void remove_weight(std::int32_t weight);
+    // Begins anew, as after every change.
+    void begin_round();
+
+    // How many destinations have each weight above 0: most are alike, however many there are.
+    std::map<std::int32_t, std::uint32_t> weights_;
 
     const DestinationState* last_ = nullptr;
     std::int64_t current_weight_ = 0;
