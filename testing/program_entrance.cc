@@ -51,7 +51,7 @@ void store_mac(Bytes& frame, std::size_t at, const net::MacAddress& mac) {
 }
 
 // As io::SlowPathPort does with a frame that was sent up.
-void restore_addresses(Bytes& frame, std::uint8_t reason, Side side) {
+void restore_addresses(Bytes& frame, xvs_reason reason, Side side) {
     const net::MacAddress own = director_link(side).mac;
     if (reason != XVS_REASON_EGRESS) return store_mac(frame, 0, own);
     std::copy_n(frame.begin() + kMacSize, kMacSize, frame.begin());
@@ -62,12 +62,14 @@ void restore_addresses(Bytes& frame, std::uint8_t reason, Side side) {
 
 Result<std::unique_ptr<ProgramEntrance>> ProgramEntrance::load(Director& director,
                                                                const offload::BpfStorage& storage) {
-    auto program = offload::SteeringProgram::load({.header = storage.find_map("header"),
-                                                   .flows4 = storage.find_map("flows4"),
-                                                   .flows6 = storage.find_map("flows6"),
-                                                   .near_ifindex = kLoopback,
-                                                   .is_watched = false});
+    auto program = offload::SteeringProgram::load({.storage = &storage,
+                                                   .header = &director.tables->header(),
+                                                   .control = -1,
+                                                   .replays = false,
+                                                   .is_watched = false,
+                                                   .is_tested = true});
     if (!program) return fail(program.error());
+    (*program)->control().near_ifindex = kLoopback;
     return std::unique_ptr<ProgramEntrance>(new ProgramEntrance(director, std::move(*program)));
 }
 
@@ -134,11 +136,11 @@ Passage ProgramEntrance::judge(Outcome outcome, const Bytes& frame, Side side) c
     std::memcpy(&metadata, outcome.frame.data(), sizeof(metadata));
     if (metadata.magic != XVS_METADATA_MAGIC)
         return {.way = Passage::Way::Replayed, .frame = std::move(outcome.frame)};
-    if (metadata.slot != slot_of(side)) return {.way = Passage::Way::Dropped, .frame = frame};
-    restore_addresses(outcome.frame, metadata.kind, side);
-    return {.way = Passage::Way::Engine,
-            .frame = std::move(outcome.frame),
-            .reason = static_cast<xvs_reason>(metadata.kind)};
+    if (xvs_metadata_slot(&metadata) != slot_of(side))
+        return {.way = Passage::Way::Dropped, .frame = frame};
+    const auto reason = static_cast<xvs_reason>(xvs_metadata_reason(&metadata));
+    restore_addresses(outcome.frame, reason, side);
+    return {.way = Passage::Way::Engine, .frame = std::move(outcome.frame), .reason = reason};
 }
 
 std::string why_no_programs() {

@@ -74,7 +74,8 @@ Status Director::make_tables() {
                                           : flow::default_connections(memory_of_machine());
     const auto seed = random_words();
     if (!seed) return fail(seed.error());
-    auto tables = flow::Tables::create(storage_, flow::sizes_for(connections), *seed);
+    auto tables = flow::Tables::create(
+        storage_, flow::sizes_for(connections, offload::possible_cpus()), *seed);
     if (!tables) return fail(tables.error());
     tables_ = std::move(*tables);
     spdlog::info("room for {} connections of IPv4 and as many of IPv6", connections);
@@ -95,7 +96,7 @@ Status Director::make_packet_path() {
     private_link_.emplace(std::move(*link));
     // What a killed daemon left of its link is gone only now.
     if (auto status = mirror_->synchronize(); !status) return status;
-    if (auto status = load_program(); !status) return status;
+    if (auto status = load_programs(); !status) return status;
 
     auto port = io::SlowPathPort::open({.far_ifindex = private_link_->far_ifindex(),
                                         .interfaces = program_->interfaces(),
@@ -120,22 +121,38 @@ Status Director::make_packet_path() {
     return {};
 }
 
-// Programs that outlive the process (clsact) must know whether it lives.
-Status Director::load_program() {
-    offload::SteeringProgram::Options options{.header = storage_.find_map("header"),
-                                              .flows4 = storage_.find_map("flows4"),
-                                              .flows6 = storage_.find_map("flows6"),
-                                              .near_ifindex = private_link_->near_ifindex(),
-                                              .is_watched = false};
+// Without its replaying part, if the kernel refuses that one.
+Result<std::unique_ptr<offload::SteeringProgram>> Director::load_program(
+    offload::SteeringProgram::Options options) const {
     auto program = offload::SteeringProgram::load(options);
+    if (program || !options.replays) return program;
+    const std::string cause = program.error().context;
+    options.replays = false;
+    program = offload::SteeringProgram::load(options);
+    if (program) {
+        spdlog::error("no fast path: {}; every balanced packet goes through user space", cause);
+    }
+    return program;
+}
+
+// Programs that outlive the process (clsact) must know whether it lives.
+Status Director::load_programs() {
+    offload::SteeringProgram::Options options{.storage = &storage_,
+                                              .header = &tables_->header(),
+                                              .control = -1,
+                                              .replays = options_.has_fast_path,
+                                              .is_watched = false,
+                                              .is_tested = false};
+    auto program = load_program(options);
     if (!program) return fail(program.error());
     const auto how = offload::find_tc_attach((*program)->program(offload::SteeringPart::Drop),
                                              private_link_->far_ifindex());
     if (how == offload::TcAttach::Clsact) {
         options.is_watched = true;
-        program = offload::SteeringProgram::load(options);
+        program = load_program(options);
         if (!program) return fail(program.error());
     }
+    (*program)->control().near_ifindex = private_link_->near_ifindex();
     program_ = std::move(*program);
     steering_.emplace(*program_);
     served_.emplace(*program_, how);

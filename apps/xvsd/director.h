@@ -56,7 +56,9 @@ private:
     void log_counters();
     void handle_signals();
     [[nodiscard]] Status attach_private_link(offload::TcAttach how);
-    [[nodiscard]] Status load_program();
+    [[nodiscard]] Status load_programs();
+    [[nodiscard]] Result<std::unique_ptr<offload::SteeringProgram>> load_program(
+        offload::SteeringProgram::Options options) const;
     void log_start() const;
 
     void handle(int fd);

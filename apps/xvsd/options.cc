@@ -38,6 +38,10 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
         ->check(CLI::IsMember({"auto", "on", "off"}))
         ->type_name("auto|on|off")
         ->capture_default_str();
+    app.add_flag("!--no-fast-path",
+                 options.has_fast_path,
+                 "have every balanced packet go through user space, as where the kernel refuses to "
+                 "replay established connections");
     app.add_option("--wait",
                    wait,
                    "start nothing: wait until the xvsd of this network namespace is ready, "

@@ -14,6 +14,7 @@ struct Options {
     std::vector<std::string> interfaces;  // empty: every layer-3 interface
     std::string state_directory = "/var/lib/xvs";
     bool is_ephemeral = false;
+    bool has_fast_path = true;      // established connections are replayed in the kernel
     std::uint32_t connections = 0;  // 0: by the memory of this machine
     std::optional<double> wait_s;   // client: wait until the daemon is ready, then end
     host::PeerRedirect peer_redirect = host::PeerRedirect::Auto;

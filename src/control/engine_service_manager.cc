@@ -64,6 +64,7 @@ std::vector<ServiceStatus> EngineServiceManager::services() const {
 std::vector<DestinationStatus> EngineServiceManager::destinations(
     const model::ServiceKey& key) const {
     const std::scoped_lock lock(gate_);
+    engine_.catch_up();
     const engine::Services& services = engine_.services();
     std::vector<DestinationStatus> all;
     const engine::ServiceState* service = services.find(model::canonical(key));
@@ -85,6 +86,7 @@ std::uint64_t EngineServiceManager::for_each_connection(
     std::size_t limit,
     const std::function<void(const model::ConnectionInfo&)>& visit) const {
     const std::scoped_lock lock(gate_);
+    engine_.catch_up();
     return engine_.for_each_connection(cursor, limit, visit);
 }
 

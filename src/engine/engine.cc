@@ -21,6 +21,7 @@ Engine::Engine(
       port_(port),
       clock_(clock),
       services_(tables, steering, router, clock),
+      reports_(tables),
       transmitter_(tables, router, port, drops_, clock),
       icmp_limit_(clock),
       ipv4_({tables,
@@ -31,6 +32,7 @@ Engine::Engine(
              icmp_limit_,
              drops_,
              totals_,
+             reports_,
              settings_,
              clock,
              identification_}),
@@ -42,12 +44,14 @@ Engine::Engine(
              icmp_limit_,
              drops_,
              totals_,
+             reports_,
              settings_,
              clock,
              identification_}),
       estimated_at_(clock.now()),
       trash_emptied_at_(clock.now()) {
     settings_.changed_at = to_tick(clock.now());
+    reports_.attach(ipv4_.connections(), ipv6_.connections());
     if (tables.adoption() == nullptr) {
         tables.header().timeouts_changed_at = settings_.changed_at;
         return;
@@ -83,6 +87,7 @@ std::size_t Engine::process_burst() noexcept {
     ipv4_.process(std::span(ipv4).first(ipv4_count));
     ipv6_.process(std::span(ipv6).first(ipv6_count));
     port_.flush();
+    catch_up();
     if (has_overdue_) expire_connections(kTimerLimitOfBurst);
     tables_.reclaim();
     return count;
@@ -95,6 +100,7 @@ void Engine::expire_connections(std::size_t limit) noexcept {
 }
 
 void Engine::run_timers() noexcept {
+    catch_up();
     expire_connections(kTimerLimit);
     transmitter_.retry();
     tables_.reclaim();

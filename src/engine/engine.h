@@ -45,6 +45,10 @@ public:
     // Ends what has run out, sends what waited, moves the rates.
     void run_timers() noexcept;
 
+    // Follows what programs in the kernel have replayed up to now; for whoever looks at connections
+    // or counts.
+    void catch_up() noexcept { reports_.follow_all(); }
+
     // Sends what waited for a neighbour, as soon as one was resolved.
     void neighbour_resolved() noexcept { transmitter_.retry(); }
 
@@ -82,6 +86,7 @@ private:
     PacketTotals totals_;
     std::uint16_t identification_ = 0;
     Services services_;
+    Reports reports_;
     Transmitter transmitter_;
     IcmpRateLimit icmp_limit_;
     Pipeline<flow::Ipv4> ipv4_;

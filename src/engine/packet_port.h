@@ -26,6 +26,9 @@ struct Offload {
     std::uint16_t checksum_offset = 0;
 };
 
+// A frame that no program in the kernel sent up.
+inline constexpr std::uint16_t kNoReportRing = 0xffff;
+
 // A frame in a buffer of the port's, which may be changed in place and grown at the front. It
 // starts with a 14-byte Ethernet header, also where the interface has none. Valid until the port's
 // next receive().
@@ -35,6 +38,9 @@ struct Frame {
     std::uint32_t headroom = 0;   // writable bytes before `data`
     std::uint32_t interface = 0;  // ifindex it came in on
     xvs_reason reason = XVS_REASON_SERVICE;
+    // The CPU that sent it up, and how far its reports had come by then (flow::ReportRings).
+    std::uint16_t report_ring = kNoReportRing;
+    std::uint16_t report_position = 0;
     Offload offload;
 
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {data, length}; }

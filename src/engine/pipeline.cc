@@ -47,6 +47,7 @@ void Pipeline<Ip>::process(std::span<const Frame> frames) noexcept {
         }
     }
     for (std::size_t i = 0; i < frames.size(); ++i) {
+        parts_.reports.follow_until(frames[i]);
         switch (outcomes[i]) {
             case ParseOutcome::Balanced:
                 (void)handle(packets[i]);

@@ -16,6 +16,7 @@
 #include "engine/forward/icmp_responder.h"
 #include "engine/forward/transmitter.h"
 #include "engine/lookup/connections.h"
+#include "engine/lookup/reports.h"
 #include "engine/lookup/services.h"
 #include "engine/packet_port.h"
 #include "engine/parse/fragments.h"
@@ -46,6 +47,7 @@ struct PipelineParts {
     IcmpRateLimit& icmp_limit;
     DropCounters& drops;
     PacketTotals& totals;
+    Reports& reports;
     const TimeoutSettings& settings;
     const Clock& clock;
     std::uint16_t& identification;  // of IPv4 packets of the director's own

@@ -167,7 +167,7 @@ struct xvs_destination {
     __u8 virtual_address[16];
     __u32 virtual_fwmark;
     __u8 virtual_protocol;
-    __u8 reserved[3];
+    __u8 reserved[11];
 };
 
 /* A service's part in what the kernel may decide alone: decisions of an earlier epoch are void. */

@@ -80,7 +80,7 @@ Result<UniqueFd> open_send_socket() {
 // place.
 void restore_addresses(std::byte* frame,
                        const xvs_interface& interface,
-                       std::uint8_t reason) noexcept {
+                       std::uint32_t reason) noexcept {
     std::byte* own = frame;
     if (reason == XVS_REASON_EGRESS) {
         std::memcpy(frame, frame + sizeof(interface.mac), sizeof(interface.mac));
@@ -207,22 +207,26 @@ bool SlowPathPort::accept(std::size_t index, std::size_t size, engine::Frame& fr
     }
     std::byte* data = buffers_->frame(index);
     std::memcpy(&metadata, data, sizeof(metadata));
-    const bool is_ours = metadata.magic == XVS_METADATA_MAGIC && metadata.kind >= XVS_REASON_FLOW &&
-                         metadata.kind <= XVS_REASON_EGRESS &&
-                         metadata.slot < options_.interfaces.size();
-    const std::uint32_t interface = is_ours ? options_.interfaces[metadata.slot].ifindex : 0;
+    const std::uint32_t reason = xvs_metadata_reason(&metadata);
+    const std::uint32_t slot = xvs_metadata_slot(&metadata);
+    const bool is_ours = metadata.magic == XVS_METADATA_MAGIC && reason >= XVS_REASON_FLOW &&
+                         reason <= XVS_REASON_EGRESS && slot < options_.interfaces.size();
+    const std::uint32_t interface = is_ours ? options_.interfaces[slot].ifindex : 0;
     if (interface == 0) {
         ++counters_.strays;
         return false;
     }
-    restore_addresses(data, options_.interfaces[metadata.slot], metadata.kind);
+    restore_addresses(data, options_.interfaces[slot], reason);
     const std::size_t length = size - sizeof(header);
-    frame = engine::Frame{.data = data,
-                          .length = static_cast<std::uint32_t>(length),
-                          .headroom = engine::kFrameHeadroom,
-                          .interface = interface,
-                          .reason = static_cast<xvs_reason>(metadata.kind),
-                          .offload = to_offload(header, {data, length})};
+    frame = engine::Frame{
+        .data = data,
+        .length = static_cast<std::uint32_t>(length),
+        .headroom = engine::kFrameHeadroom,
+        .interface = interface,
+        .reason = static_cast<xvs_reason>(reason),
+        .report_ring = static_cast<std::uint16_t>(xvs_metadata_cpu(&metadata)),
+        .report_position = static_cast<std::uint16_t>(xvs_metadata_position(&metadata)),
+        .offload = to_offload(header, {data, length})};
     ++counters_.frames_received;
     if (frame.offload.segmentation != engine::Segmentation::None) ++counters_.super_frames_received;
     return true;
@@ -236,6 +240,8 @@ engine::Frame SlowPathPort::make_frame() noexcept {
                          .headroom = engine::kFrameHeadroom,
                          .interface = 0,
                          .reason = XVS_REASON_SERVICE,
+                         .report_ring = engine::kNoReportRing,
+                         .report_position = 0,
                          .offload = {}};
 }
 

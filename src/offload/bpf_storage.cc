@@ -1,5 +1,6 @@
 #include "offload/bpf_storage.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <limits>
@@ -8,6 +9,7 @@
 #include <sys/mman.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 namespace xvs::offload {
@@ -35,6 +37,10 @@ Error creation_error(std::string_view name, std::size_t size, int error_number) 
 }
 
 }  // namespace
+
+std::uint32_t possible_cpus() noexcept {
+    return static_cast<std::uint32_t>(std::max(::libbpf_num_possible_cpus(), 1));
+}
 
 Result<std::span<std::byte>> map_array(int map, std::size_t size) {
     void* memory =

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,9 @@ private:
 };
 
 // Maps the array behind `map` into memory: `size` bytes. The kernel wants whole pages.
+// Returns how many CPUs programs in the kernel may run on, ever.
+[[nodiscard]] std::uint32_t possible_cpus() noexcept;
+
 [[nodiscard]] Result<std::span<std::byte>> map_array(int map, std::size_t size);
 
 void unmap_array(std::span<std::byte> mapping) noexcept;

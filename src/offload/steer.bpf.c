@@ -3,9 +3,9 @@
 // The steering program: decides once, at tc, which packets are XVS's, and sends those to the engine
 // over the private link; everything else stays untouched with the host.
 //
-// - xvs_ingress*, at a real interface's ingress: what is ours gets metadata and is redirected to
-// the
-//   private link's near end.
+// - xvs_ingress*, at a real interface's ingress: packets of live flows are replayed
+// (replay_tc.bpf.h);
+//   what else is ours gets metadata and is redirected to the private link's near end.
 // - xvs_egress*, at its egress: the same for what the host itself sends as a real server.
 // - xvs_return, at the near end's ingress: what comes back from the engine.
 // - xvs_drop, at the far end's ingress: the engine's socket has read it, the stack must not.
@@ -18,11 +18,12 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "offload/replay_tc.bpf.h"
 #include "offload/steer_return.bpf.h"
 
 /* A packet that came in. Returns an xvs_reason, or 0. */
-INLINE int judge_whole(const struct tuple* t) {
-    if (is_live_flow(t)) return XVS_REASON_FLOW;
+INLINE int judge_whole(const struct tuple* t, bool may_be_live) {
+    if (may_be_live && is_live_flow(t)) return XVS_REASON_FLOW;
     if (is_service(&t->destination)) return XVS_REASON_SERVICE;
     if (is_nat_source(&t->source) && !is_local(&t->destination)) return XVS_REASON_REPLY;
     return 0;
@@ -44,11 +45,11 @@ INLINE int judge_by_address(const struct tuple* t, int to, int from) {
     return is_known_address(&t->source) ? from : 0;
 }
 
-NOINLINE int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset) {
+NOINLINE int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u32 may_be_live) {
     struct parsed p = {};
     switch (parse(skb, family, offset, &p)) {
         case SHAPE_WHOLE:
-            return judge_whole(&p.tuple);
+            return judge_whole(&p.tuple, may_be_live);
         case SHAPE_FRAGMENT:
             return judge_by_address(&p.tuple, XVS_REASON_FRAGMENT, XVS_REASON_FRAGMENT);
         case SHAPE_ICMP:
@@ -91,19 +92,36 @@ INLINE bool daemon_is_alive(void) {
     return true;
 }
 
+/* Where the daemon is to be found, or null: it has been silent for too long, so that whatever it
+ * would have to decide goes to the host. */
+INLINE const struct xvs_steer_control* find_daemon(void) {
+    const struct xvs_steer_control* c = steer_control();
+    if (!c || !daemon_is_alive()) return 0;
+    const __u32 patience = c->orphan_ticks;
+    return patience && now_tick() - c->heartbeat > patience ? 0 : c;
+}
+
+/* How far this CPU's reports have come. */
+INLINE __u32 report_position(__u32 cpu) {
+    const struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &cpu);
+    return ring ? ring->head : 0;
+}
+
 /* Puts metadata into the destination MAC's place, in a new Ethernet header where there is none, and
  * sends the packet to the engine. */
 INLINE int send_up(struct __sk_buff* skb, int reason, bool link_header) {
     const __u32 ifindex = skb->ifindex;
+    const __u32 cpu = bpf_get_smp_processor_id();
     const __u32* slot = bpf_map_lookup_elem(&slots, &ifindex);
-    if (!slot || !daemon_is_alive()) return TC_ACT_UNSPEC;
+    const struct xvs_steer_control* daemon = find_daemon();
+    if (!slot || !daemon) return TC_ACT_UNSPEC;
+    const __u32 near = daemon->near_ifindex;
 
     struct {
         struct xvs_metadata metadata;
         __u8 source[6];
         __u16 type;
-    } ethernet = {
-        .metadata = {.magic = XVS_METADATA_MAGIC, .kind = (__u8)reason, .slot = (__u16)*slot}};
+    } ethernet = {.metadata = xvs_metadata_up((__u32)reason, *slot, cpu, report_position(cpu))};
 
     if (link_header) {
         if (skb->vlan_present && bpf_skb_vlan_pop(skb)) return TC_ACT_UNSPEC;
@@ -119,7 +137,7 @@ INLINE int send_up(struct __sk_buff* skb, int reason, bool link_header) {
         if (bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_UNSPEC;
         if (bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0)) return TC_ACT_SHOT;
     }
-    return bpf_redirect(constants.near_ifindex, 0);
+    return (int)bpf_redirect(near, 0);
 }
 
 /* A frame of another VLAN is not this interface's; VLAN 0 is priority alone. */
@@ -133,6 +151,12 @@ INLINE __u32 family_of(const struct __sk_buff* skb) {
     return 0;
 }
 
+INLINE int replay_any(struct __sk_buff* skb, __u32 family, bool link_header, __u32 direction) {
+    if (!constants.replays) return REPLAY_UNSIGHTED;
+    return family == 4 ? replay4(skb, link_header, direction)
+                       : replay6(skb, link_header, direction);
+}
+
 INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
     if (skb->mark == XVS_MARK_TO_HOST) {
         skb->mark = 0;
@@ -140,7 +164,12 @@ INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
     }
     const __u32 family = family_of(skb);
     if (skb->pkt_type != PACKET_HOST || family == 0 || is_tagged(skb)) return TC_ACT_UNSPEC;
-    const int reason = judge_ingress(skb, family, link_header ? ETH_HLEN : 0);
+    const int replayed = replay_any(skb, family, link_header, ARRIVING);
+    if (replayed > REPLAY_UNSIGHTED) return replayed;
+    if (replayed == REPLAY_STRANGE) return TC_ACT_UNSPEC;
+    if (replayed == REPLAY_PUNTED) return send_up(skb, XVS_REASON_FLOW, link_header);
+    const int reason =
+        judge_ingress(skb, family, link_header ? ETH_HLEN : 0, replayed == REPLAY_UNSIGHTED);
     return reason ? send_up(skb, reason, link_header) : TC_ACT_UNSPEC;
 }
 
@@ -151,6 +180,9 @@ INLINE int steer_egress(struct __sk_buff* skb, bool link_header) {
     }
     const __u32 family = family_of(skb);
     if (family == 0 || is_tagged(skb)) return TC_ACT_UNSPEC;
+    const int replayed = replay_any(skb, family, link_header, LEAVING);
+    if (replayed > REPLAY_UNSIGHTED) return replayed;
+    if (replayed == REPLAY_STRANGE) return TC_ACT_UNSPEC;
     const int reason = judge_egress(skb, family, link_header ? ETH_HLEN : 0);
     return reason ? send_up(skb, reason, link_header) : TC_ACT_UNSPEC;
 }
@@ -175,7 +207,7 @@ SEC("tc") int xvs_return(struct __sk_buff* skb) {
     struct xvs_metadata metadata;
     if (bpf_skb_load_bytes(skb, 0, &metadata, sizeof(metadata))) return TC_ACT_SHOT;
     if (metadata.magic != XVS_METADATA_MAGIC) return TC_ACT_SHOT;
-    const __u32 slot = metadata.slot;
+    const __u32 slot = xvs_metadata_slot(&metadata);
     const struct xvs_interface* interface = bpf_map_lookup_elem(&interfaces, &slot);
     if (!interface || interface->ifindex == 0) return TC_ACT_SHOT;
     switch (metadata.kind) {

@@ -41,16 +41,61 @@ struct xvs_interface {
 };
 
 /* In the place of a frame's destination MAC address, on the private link in either direction. A
- * frame without the magic is none of ours. */
+ * frame without the magic is none of ours. What goes up names the CPU that sent it as well, in the
+ * bits that are left: 4 of `kind`, 4 of `slot` and 2 of `position`. */
 struct xvs_metadata {
     __u8 magic;
     __u8 kind;      /* going up: enum xvs_reason; coming down: enum xvs_command */
     __u16 slot;     /* of the interface */
-    __u16 position; /* XVS_COMMAND_ENCAPSULATE: which outer header; going up: kept for a ring
-                       position */
+    __u16 position; /* going up: how far the CPU's reports had come;
+                     * XVS_COMMAND_ENCAPSULATE: which outer header */
 };
 
 #define XVS_METADATA_MAGIC 0x56u /* as a MAC address: unicast, locally administered */
+
+#ifdef __cplusplus
+#define XVS_CAST(type, value) static_cast<type>(value)
+#else
+#define XVS_CAST(type, value) ((type)(value))
+#endif
+
+#define XVS_SLOT_BITS 12
+#define XVS_POSITION_BITS 14
+#define XVS_REASON_BITS 4
+
+static inline struct xvs_metadata xvs_metadata_up(__u32 reason,
+                                                  __u32 slot,
+                                                  __u32 cpu,
+                                                  __u32 position) {
+    struct xvs_metadata metadata;
+    metadata.magic = XVS_METADATA_MAGIC;
+    metadata.kind = XVS_CAST(__u8, reason | (cpu & 0xf) << XVS_REASON_BITS);
+    metadata.slot = XVS_CAST(__u16, slot | ((cpu >> 4) & 0xf) << XVS_SLOT_BITS);
+    metadata.position = XVS_CAST(
+        __u16,
+        (position & ((1u << XVS_POSITION_BITS) - 1)) | ((cpu >> 8) & 0x3) << XVS_POSITION_BITS);
+    return metadata;
+}
+
+static inline __u32 xvs_metadata_reason(const struct xvs_metadata* metadata) {
+    return metadata->kind & ((1u << XVS_REASON_BITS) - 1);
+}
+
+static inline __u32 xvs_metadata_slot(const struct xvs_metadata* metadata) {
+    return metadata->slot & ((1u << XVS_SLOT_BITS) - 1);
+}
+
+static inline __u32 xvs_metadata_cpu(const struct xvs_metadata* metadata) {
+    const __u32 kind = metadata->kind;
+    const __u32 slot = metadata->slot;
+    const __u32 position = metadata->position;
+    return kind >> XVS_REASON_BITS | slot >> XVS_SLOT_BITS << 4 |
+           position >> XVS_POSITION_BITS << 8;
+}
+
+static inline __u32 xvs_metadata_position(const struct xvs_metadata* metadata) {
+    return metadata->position & ((1u << XVS_POSITION_BITS) - 1);
+}
 
 /* What the program at the private link's near end is to do with a frame. */
 enum xvs_command {
@@ -73,11 +118,44 @@ struct xvs_outer_header {
     __u8 header[40]; /* an IPv4 header of 20 bytes, or an IPv6 header */
 };
 
-/* The program's constants, set before it is loaded. */
+/* The programs' constants, set before they are loaded. */
 struct xvs_steer_constants {
-    __u32 near_ifindex; /* the private link's near end */
-    __u32 watched;      /* steer only while the daemon's socket is in the map `alive` */
+    __u32 seed[2]; /* of the tables, as what follows */
+    __u32 slots4;
+    __u32 slots6;
+    __u32 destinations;
+    __u32 watched;   /* steer only while the daemon's socket is in the map `alive` */
+    __u32 replays;   /* replay live flows; else their packets go to the engine */
+    __u32 can_cast;  /* the kernel tells how a packet's checksum stands */
+    __u32 is_tested; /* the clock is moved by xvs_steer_control.tick_offset */
 };
+
+/* What the daemon changes while they run: one record, which a later daemon finds again. */
+struct xvs_steer_control {
+    __u32 near_ifindex; /* the private link's near end */
+    __u32 heartbeat;    /* tick at which the daemon last was seen alive */
+    __u32 orphan_ticks; /* silent for longer: nothing is sent to it any more; 0: never */
+    __u32 tick_offset;
+};
+
+/* The addresses that packets of ours come from or go to: VIPs and NAT destinations. A Bloom filter,
+ * so that whoever is a stranger costs no look-up; what is in it stays in it. */
+#define XVS_ADDRESS_BITS 20
+#define XVS_ADDRESS_WORDS (1u << (XVS_ADDRESS_BITS - 6))
+
+/* Two bits of the filter: the high and the low half of the hash. */
+static inline __u64 xvs_address_hash4(__u32 address) {
+    __u64 hash = address * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
+}
+
+static inline __u64 xvs_address_hash6(__u32 a, __u32 b, __u32 c, __u32 d) {
+    const __u64 high = a;
+    const __u64 low = c;
+    __u64 hash = (high << 32 | b) * 0xff51afd7ed558ccdull;
+    hash = (hash ^ hash >> 32 ^ (low << 32 | d)) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
+}
 
 /* Which kinds of services there are beside those of one port: user space keeps it, the program asks
  * nothing that nobody has. */

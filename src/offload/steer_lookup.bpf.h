@@ -10,8 +10,7 @@
 #include <bpf/bpf_endian.h>
 #include <stdbool.h>
 
-#include "flow/hash.h"
-#include "offload/steer_maps.bpf.h"
+#include "offload/replay_flow.bpf.h"
 
 /* What a packet is decided by. `source` and `destination` are keys of the maps above as they stand.
  */
@@ -30,57 +29,21 @@ INLINE __u32 both_ports(const struct tuple* t) {
     return (__u32)t->source.port | ((__u32)t->destination.port << 16);
 }
 
-INLINE bool is_live_state(__u32 state) {
-    return state == XVS_SLOT_LIVE || state == XVS_SLOT_DRAWN;
-}
-
 NOINLINE int is_live_flow4(const struct tuple* t) {
-    const __u32 zero = 0;
-    const struct xvs_table_header* h = bpf_map_lookup_elem(&header, &zero);
-    if (!h || h->slots4 == 0) return 0;
-    const __u32 from = word_of(t->source.address);
-    const __u32 to = word_of(t->destination.address);
-    const __u32 home = xvs_hash4(h->seed, from, to, both_ports(t), t->source.protocol);
-    for (__u32 probe = 0; probe < XVS_PROBES; ++probe) {
-        const __u32 slot = (home + probe) & (h->slots4 - 1);
-        const struct xvs_flow4* flow = bpf_map_lookup_elem(&flows4, &slot);
-        if (!flow) return 0;
-        const __u32 state = *(const volatile __u32*)&flow->state & XVS_STATE_MASK;
-        if (state == XVS_SLOT_EMPTY) return 0;
-        if (is_live_state(state) && flow->source == from && flow->destination == to &&
-            flow->source_port == t->source.port && flow->destination_port == t->destination.port &&
-            flow->protocol == t->source.protocol)
-            return 1;
-    }
-    return 0;
-}
-
-INLINE bool same_address6(const __u8* a, const __u8* b) {
-    return word_of(a) == word_of(b) && word_of(a + 4) == word_of(b + 4) &&
-           word_of(a + 8) == word_of(b + 8) && word_of(a + 12) == word_of(b + 12);
+    struct found f;
+    return find_flow4(word_of(t->source.address),
+                      word_of(t->destination.address),
+                      both_ports(t),
+                      t->source.protocol,
+                      &f);
 }
 
 NOINLINE int is_live_flow6(const struct tuple* t) {
-    const __u32 zero = 0;
-    const struct xvs_table_header* h = bpf_map_lookup_elem(&header, &zero);
-    if (!h || h->slots6 == 0) return 0;
+    struct found f;
     __u32 from[4], to[4];
     __builtin_memcpy(from, t->source.address, sizeof(from));
     __builtin_memcpy(to, t->destination.address, sizeof(to));
-    const __u32 home = xvs_hash6(h->seed, from, to, both_ports(t), t->source.protocol);
-    for (__u32 probe = 0; probe < XVS_PROBES; ++probe) {
-        const __u32 slot = (home + probe) & (h->slots6 - 1);
-        const struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
-        if (!flow) return 0;
-        const __u32 state = *(const volatile __u32*)&flow->state & XVS_STATE_MASK;
-        if (state == XVS_SLOT_EMPTY) return 0;
-        if (is_live_state(state) && flow->source_port == t->source.port &&
-            flow->destination_port == t->destination.port && flow->protocol == t->source.protocol &&
-            same_address6(flow->source, t->source.address) &&
-            same_address6(flow->destination, t->destination.address))
-            return 1;
-    }
-    return 0;
+    return find_flow6(from, to, both_ports(t), t->source.protocol, &f);
 }
 
 INLINE bool is_live_flow(const struct tuple* t) {

@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
+#include <stdbool.h>
 
 #include "flow/layout.h"
 #include "offload/steer_layout.h"
@@ -16,6 +17,7 @@
 
 const volatile struct xvs_steer_constants constants = {};
 volatile struct xvs_steer_kinds kinds = {};
+__u64 known_addresses[XVS_ADDRESS_WORDS] = {};
 
 #define ARRAY_OF(value_type, entries)  \
     __uint(type, BPF_MAP_TYPE_ARRAY);  \
@@ -40,16 +42,40 @@ volatile struct xvs_steer_kinds kinds = {};
 
 /* The flow table: user space puts its own in place of these before the program is loaded. */
 struct {
-    ARRAY_OF(struct xvs_table_header, 1);
-} header SEC(".maps");
-
-struct {
     ARRAY_OF(struct xvs_flow4, 1);
 } flows4 SEC(".maps");
 
 struct {
     ARRAY_OF(struct xvs_flow6, 1);
 } flows6 SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_translation, 1);
+} translations SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_next_hop, 1);
+} next_hops SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_destination, 1);
+} destinations SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_counters, 1);
+} counters SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_report_ring, 1);
+} report_rings SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_report, 1);
+} reports SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_steer_control, 1);
+} control SEC(".maps");
 
 struct {
     HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_SERVICES);
@@ -90,5 +116,19 @@ struct {
     __type(key, __u32);
     __type(value, __u64);
 } alive SEC(".maps");
+
+INLINE struct xvs_steer_control* steer_control(void) {
+    const __u32 zero = 0;
+    return bpf_map_lookup_elem(&control, &zero);
+}
+
+INLINE bool has_address_bit(__u32 bit) {
+    return (known_addresses[bit >> 6] >> (bit & 63)) & 1;
+}
+
+INLINE bool is_known_hash(__u64 hash) {
+    const __u32 mask = (1u << XVS_ADDRESS_BITS) - 1;
+    return has_address_bit((__u32)hash & mask) && has_address_bit((__u32)(hash >> 32) & mask);
+}
 
 #endif

@@ -14,21 +14,6 @@
 
 #define IPV6_EXTENSIONS 8 /* headers walked before a packet is left to the host */
 
-struct ipv4_header {
-    __u8 version_length, tos;
-    __u16 total_length, id, fragment;
-    __u8 ttl, protocol;
-    __u16 checksum;
-    __u8 source[4], destination[4];
-};
-
-struct ipv6_header {
-    __u8 version_class[4];
-    __u16 payload_length;
-    __u8 next_header, hop_limit;
-    __u8 source[16], destination[16];
-};
-
 enum shape {
     SHAPE_OTHER, /* no protocol of ours */
     SHAPE_WHOLE, /* ports known */

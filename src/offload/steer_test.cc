@@ -130,16 +130,19 @@ Bytes frame_of(const Packet& packet) {
 class Steer : public ::testing::Test {
 protected:
     void SetUp() override {
-        auto tables = flow::Tables::create(storage_, flow::sizes_for(1000), {17, 4});
+        const flow::Sizes sizes = flow::sizes_for(1000, possible_cpus());
+        auto tables = flow::Tables::create(storage_, sizes, {17, 4});
         if (!tables) GTEST_SKIP() << tables.error().context;
         tables_ = std::move(*tables);
-        auto program = SteeringProgram::load({.header = storage_.find_map("header"),
-                                              .flows4 = storage_.find_map("flows4"),
-                                              .flows6 = storage_.find_map("flows6"),
-                                              .near_ifindex = kNear,
-                                              .is_watched = false});
+        auto program = SteeringProgram::load({.storage = &storage_,
+                                              .header = &tables_->header(),
+                                              .control = -1,
+                                              .replays = false,
+                                              .is_watched = false,
+                                              .is_tested = false});
         ASSERT_TRUE(program) << program.error().context;
         program_ = std::move(*program);
+        program_->control().near_ifindex = kNear;
         maps_ = std::make_unique<SteeringMaps>(*program_);
         const std::uint32_t slot = kSlot;
         ASSERT_EQ(bpf_map_update_elem(program_->map(SteeringMap::Slots), &kLoopback, &slot, 0), 0);
@@ -196,7 +199,7 @@ protected:
         xvs_metadata metadata{};
         std::memcpy(&metadata, out.data(), sizeof(metadata));
         if (outcome.action == TC_ACT_REDIRECT && metadata.magic == XVS_METADATA_MAGIC)
-            outcome.reason = metadata.kind;
+            outcome.reason = static_cast<int>(xvs_metadata_reason(&metadata));
         return outcome;
     }
 
@@ -270,7 +273,7 @@ TEST_F(Steer, TakesPacketsForAServiceAndSaysWhereTheyCameIn) {
     EXPECT_EQ(outcome.reason, XVS_REASON_SERVICE);
     xvs_metadata metadata{};
     std::memcpy(&metadata, outcome.frame.data(), sizeof(metadata));
-    EXPECT_EQ(metadata.slot, kSlot);
+    EXPECT_EQ(xvs_metadata_slot(&metadata), kSlot);
     // All but the destination MAC's place is as it was.
     EXPECT_EQ(Bytes(outcome.frame.begin() + 6, outcome.frame.end()),
               Bytes(frame.begin() + 6, frame.end()));

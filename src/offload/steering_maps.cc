@@ -47,6 +47,7 @@ bool SteeringMaps::KeyOrder::operator()(const xvs_endpoint_key& a,
 void SteeringMaps::add_service(const model::ServiceKey& key) {
     if (key.fwmark != 0) return;
     const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
+    program_.remember(key.address);
     insert(program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, &service);
     note_kind(key, true);
 }
@@ -78,6 +79,7 @@ void SteeringMaps::note_kind(const model::ServiceKey& key, bool is_added) {
 void SteeringMaps::add_nat_source(model::Protocol protocol, const net::Endpoint& real) {
     const xvs_endpoint_key key = make_key(protocol, real.address, real.port);
     if (nat_sources_[key]++ > 0) return;
+    program_.remember(real.address);
     insert(program_.map(SteeringMap::NatSources), "NAT destinations", XVS_MAX_NAT_SOURCES, &key);
 }
 
@@ -91,6 +93,7 @@ void SteeringMaps::remove_nat_source(model::Protocol protocol, const net::Endpoi
 void SteeringMaps::add_address(const net::IpAddress& address) {
     const xvs_endpoint_key key = make_key(address);
     if (addresses_[key]++ > 0) return;
+    program_.remember(address);
     insert(program_.map(SteeringMap::Addresses), "addresses", XVS_MAX_ADDRESSES, &key);
 }
 

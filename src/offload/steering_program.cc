@@ -5,12 +5,15 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <sys/socket.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -62,12 +65,47 @@ Status reuse(bpf_map* map, const char* name, int fd) {
     return {};
 }
 
+Status share_tables(const steer_bpf& skeleton, const BpfStorage& storage) {
+    const auto& maps = skeleton.maps;
+    const std::pair<bpf_map*, const char*> shared[] = {{maps.flows4, "flows4"},
+                                                       {maps.flows6, "flows6"},
+                                                       {maps.translations, "translations"},
+                                                       {maps.next_hops, "next_hops"},
+                                                       {maps.destinations, "destinations"},
+                                                       {maps.counters, "counters"},
+                                                       {maps.report_rings, "report_rings"},
+                                                       {maps.reports, "reports"}};
+    for (const auto& [map, name] : shared) {
+        if (auto status = reuse(map, name, storage.find_map(name)); !status) return status;
+    }
+    return {};
+}
+
+// Linux 6.2 and later let a tc program look into a packet's sk_buff.
+bool has_cast() {
+    btf* kernel = ::btf__load_vmlinux_btf();
+    if (kernel == nullptr) return false;
+    const int type = ::btf__find_by_name_kind(kernel, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC);
+    ::btf__free(kernel);
+    return type > 0;
+}
+
 Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& options) {
-    skeleton.rodata->constants = {.near_ifindex = options.near_ifindex,
-                                  .watched = options.is_watched ? 1u : 0u};
-    if (auto status = reuse(skeleton.maps.header, "header", options.header); !status) return status;
-    if (auto status = reuse(skeleton.maps.flows4, "flows4", options.flows4); !status) return status;
-    return reuse(skeleton.maps.flows6, "flows6", options.flows6);
+    xvs_steer_constants& constants = skeleton.rodata->constants;
+    constants = {};
+    constants.watched = options.is_watched ? 1 : 0;
+    constants.is_tested = options.is_tested ? 1 : 0;
+    if (auto status = reuse(skeleton.maps.control, "control", options.control); !status)
+        return status;
+    if (options.storage == nullptr || options.header == nullptr) return {};
+    constants.seed[0] = options.header->seed[0];
+    constants.seed[1] = options.header->seed[1];
+    constants.slots4 = options.header->slots4;
+    constants.slots6 = options.header->slots6;
+    constants.destinations = options.header->destinations;
+    constants.replays = options.replays ? 1 : 0;
+    constants.can_cast = has_cast() ? 1 : 0;
+    return share_tables(skeleton, *options.storage);
 }
 
 template <class Element>
@@ -95,6 +133,7 @@ Result<std::unique_ptr<SteeringProgram>> SteeringProgram::load(const Options& op
 }
 
 SteeringProgram::~SteeringProgram() {
+    unmap_array(std::as_writable_bytes(control_));
     unmap_array(std::as_writable_bytes(interfaces_));
     unmap_array(std::as_writable_bytes(outers_));
     ::steer_bpf__destroy(skeleton_);
@@ -104,7 +143,26 @@ xvs_steer_kinds& SteeringProgram::kinds() const noexcept {
     return skeleton_->bss->kinds;
 }
 
+void SteeringProgram::remember(const net::IpAddress& address) const noexcept {
+    std::uint32_t words[4];
+    static_assert(sizeof(words) == sizeof(xvs_endpoint_key::address));
+    std::memcpy(words, address.bytes().data(), sizeof(words));
+    const std::uint64_t hash = address.family() == net::Family::Ipv4
+                                   ? xvs_address_hash4(words[0])
+                                   : xvs_address_hash6(words[0], words[1], words[2], words[3]);
+    constexpr std::uint32_t kMask = (1u << XVS_ADDRESS_BITS) - 1;
+    for (const auto bit : {static_cast<std::uint32_t>(hash) & kMask,
+                           static_cast<std::uint32_t>(hash >> 32) & kMask}) {
+        __atomic_fetch_or(&skeleton_->bss->known_addresses[bit >> 6],
+                          std::uint64_t{1} << (bit & 63),
+                          __ATOMIC_RELAXED);
+    }
+}
+
 Status SteeringProgram::map_arrays() {
+    const auto control = map_elements<xvs_steer_control>(skeleton_->maps.control, 1);
+    if (!control) return fail(control.error());
+    control_ = *control;
     const auto interfaces =
         map_elements<xvs_interface>(skeleton_->maps.interfaces, XVS_MAX_INTERFACES);
     if (!interfaces) return fail(interfaces.error());

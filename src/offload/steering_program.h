@@ -7,6 +7,9 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "flow/layout.h"
+#include "net/address.h"
+#include "offload/bpf_storage.h"
 #include "offload/steer_layout.h"
 
 struct steer_bpf;
@@ -34,14 +37,19 @@ enum class SteeringMap : std::uint8_t {
 class SteeringProgram {
 public:
     struct Options {
-        // The flow table's arrays (flow::Tables), or -1: then no packet belongs to a live flow.
-        int header = -1;
-        int flows4 = -1;
-        int flows6 = -1;
-        std::uint32_t near_ifindex = 0;  // the private link's near end
+        // The flow table in BPF arrays, and its header; without them no packet belongs to a live
+        // flow.
+        const BpfStorage* storage = nullptr;
+        const xvs_table_header* header = nullptr;
+        // An array of one xvs_steer_control to be used instead of a new one, or -1.
+        int control = -1;
+        // Replay live flows where they are met; else their packets go to the engine as well.
+        bool replays = true;
         // Steer only as long as this object lives, whatever becomes of the programs. Needed where
         // they stay attached when the process dies (clsact).
         bool is_watched = false;
+        // xvs_steer_control.tick_offset moves the clock.
+        bool is_tested = false;
     };
 
     [[nodiscard]] static Result<std::unique_ptr<SteeringProgram>> load(const Options& options);
@@ -52,6 +60,12 @@ public:
 
     [[nodiscard]] int program(SteeringPart part) const noexcept;
     [[nodiscard]] int map(SteeringMap map) const noexcept;
+
+    // Shared with the programs, which are told by it where the daemon is.
+    [[nodiscard]] xvs_steer_control& control() const noexcept { return control_[0]; }
+
+    // Has packets from and to this address looked up. Never undone: a flow may outlive its service.
+    void remember(const net::IpAddress& address) const noexcept;
 
     // Which kinds of services the programs are to look for; shared with them.
     [[nodiscard]] xvs_steer_kinds& kinds() const noexcept;
@@ -68,6 +82,7 @@ private:
     [[nodiscard]] Status watch();
 
     steer_bpf* skeleton_;
+    std::span<xvs_steer_control> control_;
     std::span<xvs_interface> interfaces_;
     std::span<xvs_outer_header> outers_;
     UniqueFd watched_;

@@ -27,7 +27,12 @@ class Attach : public ::testing::TestWithParam<TcAttach> {
 protected:
     void SetUp() override {
         if (::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "a network namespace needs root";
-        auto program = SteeringProgram::load({.is_watched = GetParam() == TcAttach::Clsact});
+        auto program = SteeringProgram::load({.storage = nullptr,
+                                              .header = nullptr,
+                                              .control = -1,
+                                              .replays = false,
+                                              .is_watched = GetParam() == TcAttach::Clsact,
+                                              .is_tested = false});
         if (!program) GTEST_SKIP() << program.error().context;
         program_ = std::move(*program);
         const int drop = program_->program(SteeringPart::Drop);

@@ -76,7 +76,7 @@ protected:
 TEST_F(PacketPath, TwentyMegabytesAreGivenToTheHostAsTheyCame) {
     in(*host_, "ip addr add 192.0.2.1/32 dev eth0");
     serve(*host_);
-    start();
+    start({"--no-fast-path"});
     add_service("192.0.2.1:8080", "192.0.2.10:8080", "-g");
     expect_upload(*peer_, "http://192.0.2.1:8080/");
     EXPECT_GT(counter("super_packets"), 100U);

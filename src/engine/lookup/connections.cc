@@ -192,6 +192,15 @@ void Connections<Ip>::follow(std::uint32_t connection,
 }
 
 template <class Ip>
+void Connections<Ip>::follow(const xvs_report& report) noexcept {
+    if (report.slot >= flows_.capacity() || flows_.state_word(report.slot) != report.state) return;
+    const std::uint32_t connection = flows_.connection(report.slot);
+    if (connection == XVS_NONE) return;
+    const bool is_outbound = (flows_.entry(report.slot).flags & XVS_FLOW_OUTBOUND) != 0;
+    follow(connection, is_outbound, report.events);
+}
+
+template <class Ip>
 void Connections<Ip>::set_state(std::uint32_t connection, TcpState state) noexcept {
     xvs_connection& record = records_[connection];
     const bool was_active = is_active_record(record);

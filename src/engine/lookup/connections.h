@@ -92,6 +92,10 @@ public:
     // punt or report mask says so. Kernel: set_tcp_state(), udp_state_transition().
     void follow(std::uint32_t connection, bool is_outbound, std::uint8_t events) noexcept;
 
+    // The same for a packet that was replayed elsewhere. A report about a flow that has ended is
+    // none.
+    void follow(const xvs_report& report) noexcept;
+
     // Ends a connection before its time.
     void end(std::uint32_t connection) noexcept;
 

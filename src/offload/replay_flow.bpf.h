@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+//
+// From a sighted packet to its flow entry and what the entry says: the rules of docs/flow-table.md.
+#ifndef XVS_OFFLOAD_REPLAY_FLOW_BPF_H
+#define XVS_OFFLOAD_REPLAY_FLOW_BPF_H
+
+#include "flow/hash.h"
+#include "offload/replay_packet.bpf.h"
+
+/* The fields of an entry of either family. */
+struct found {
+    __u32 slot;
+    __u32 state;
+    const volatile __u32* state_word;
+    __u32* last_seen;
+    __u32* packets;
+    __u32 translation;
+    __u8 punt;
+    __u8 report;
+    __u8 family;
+};
+
+INLINE bool is_live_state(__u32 state) {
+    const __u32 slot_state = state & XVS_STATE_MASK;
+    return slot_state == XVS_SLOT_LIVE || slot_state == XVS_SLOT_DRAWN;
+}
+
+INLINE bool is_empty_state(__u32 state) {
+    return (state & XVS_STATE_MASK) == XVS_SLOT_EMPTY;
+}
+
+#define NOTE_ENTRY(f, flow, at, word, version)  \
+    do {                                        \
+        (f)->slot = (at);                       \
+        (f)->state = (word);                    \
+        (f)->state_word = &(flow)->state;       \
+        (f)->last_seen = &(flow)->last_seen;    \
+        (f)->packets = &(flow)->packets;        \
+        (f)->translation = (flow)->translation; \
+        (f)->punt = (flow)->punt;               \
+        (f)->report = (flow)->report;           \
+        (f)->family = (version);                \
+    } while (0)
+
+INLINE bool find_flow4(__u32 from, __u32 to, __u32 ports, __u8 protocol, struct found* f) {
+    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
+    const __u32 home = xvs_hash4(seed, from, to, ports, protocol);
+    for (__u32 probe = 0; probe < XVS_PROBES; ++probe) {
+        const __u32 slot = (home + probe) & (constants.slots4 - 1);
+        struct xvs_flow4* flow = bpf_map_lookup_elem(&flows4, &slot);
+        if (!flow) return false;
+        const __u32 state = *(const volatile __u32*)&flow->state;
+        if (is_empty_state(state)) return false;
+        if (flow->source == from && flow->destination == to &&
+            word_at(&flow->source_port) == ports && flow->protocol == protocol &&
+            is_live_state(state)) {
+            NOTE_ENTRY(f, flow, slot, state, 4);
+            return true;
+        }
+    }
+    return false;
+}
+
+INLINE bool same_address6(const void* a, const void* b) {
+    return word_at(a) == word_at(b) && word_at(a + 4) == word_at(b + 4) &&
+           word_at(a + 8) == word_at(b + 8) && word_at(a + 12) == word_at(b + 12);
+}
+
+INLINE bool find_flow6(
+    const __u32* from, const __u32* to, __u32 ports, __u8 protocol, struct found* f) {
+    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
+    const __u32 home = xvs_hash6(seed, from, to, ports, protocol);
+    for (__u32 probe = 0; probe < XVS_PROBES; ++probe) {
+        const __u32 slot = (home + probe) & (constants.slots6 - 1);
+        struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
+        if (!flow) return false;
+        const __u32 state = *(const volatile __u32*)&flow->state;
+        if (is_empty_state(state)) return false;
+        if (word_at(&flow->source_port) == ports && same_address6(flow->source, from) &&
+            same_address6(flow->destination, to) && flow->protocol == protocol &&
+            is_live_state(state)) {
+            NOTE_ENTRY(f, flow, slot, state, 6);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is to be done with a packet of a live flow. `hop` is null for the host's own stack, and for
+ * what the host itself sends, which has its way already. */
+struct plan {
+    const struct xvs_translation* translation;
+    const struct xvs_next_hop* hop;
+    __u32 macs[3]; /* of the frame: destination, source */
+};
+
+/* A packet that the host sends itself as a real server needs no next hop. */
+enum direction { ARRIVING, LEAVING };
+
+INLINE bool has_server(const struct xvs_translation* t) {
+    const __u32 index = t->destination;
+    const struct xvs_destination* d = bpf_map_lookup_elem(&destinations, &index);
+    return d && *(const volatile __u32*)&d->generation == t->destination_generation &&
+           (d->flags & XVS_DESTINATION_AVAILABLE);
+}
+
+/* Index and generation are read as one word, as they are written. */
+INLINE const struct xvs_next_hop* find_next_hop(const struct xvs_translation* t) {
+    const __u64 both = *(const volatile __u64*)&t->next_hop;
+    const __u32 index = (__u32)both;
+    const struct xvs_next_hop* hop = bpf_map_lookup_elem(&next_hops, &index);
+    if (!hop || *(const volatile __u32*)&hop->generation != (__u32)(both >> 32)) return 0;
+    return hop;
+}
+
+INLINE bool is_resolved(const struct xvs_next_hop* hop) {
+    return *(const volatile __u8*)&hop->flags & XVS_HOP_RESOLVED;
+}
+
+/* The flag says whether the addresses were whole all the while. */
+INLINE bool copy_macs(const struct xvs_next_hop* hop, __u32* macs) {
+    if (!is_resolved(hop)) return false;
+#pragma unroll
+    for (int i = 0; i < 3; ++i)
+        __builtin_memcpy(&macs[i], hop->mac_destination + 4 * i, sizeof(macs[i]));
+    asm volatile("" ::: "memory");
+    return is_resolved(hop);
+}
+
+/* False: the packet is for the engine. `segment`: bytes of the longest piece that will be on the
+ * wire, from the IP header on. */
+INLINE bool make_plan(const struct found* f,
+                      const struct sighting* s,
+                      __u32 segment,
+                      enum direction direction,
+                      struct plan* plan) {
+    if (s->events & f->punt) return false;
+    const __u32 index = f->translation;
+    const struct xvs_translation* t = bpf_map_lookup_elem(&translations, &index);
+    if (!t || !has_server(t)) return false;
+    plan->translation = t;
+    plan->hop = 0;
+    if (t->rewrite & XVS_TO_HOST) return direction == ARRIVING;
+    if (t->next_hop == XVS_NONE) return direction == LEAVING;
+    if (direction == LEAVING || s->ttl <= 1) return false;
+    plan->hop = find_next_hop(t);
+    return plan->hop && segment + t->overhead <= plan->hop->mtu &&
+           s->length + t->overhead <= 0xffff && copy_macs(plan->hop, plan->macs);
+}
+
+INLINE __u32 now_tick(void) {
+    const __u32 tick = (__u32)(bpf_ktime_get_coarse_ns() >> XVS_TICK_SHIFT);
+    if (!constants.is_tested) return tick;
+    const struct xvs_steer_control* c = steer_control();
+    return c ? tick + c->tick_offset : tick;
+}
+
+/* False when the ring is full. */
+INLINE bool report_packet(const struct found* f, __u8 events, __u32 tick) {
+    const __u32 cpu = bpf_get_smp_processor_id();
+    struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &cpu);
+    if (!ring) return false;
+    const __u32 head = ring->head;
+    if (head - *(const volatile __u32*)&ring->tail >= XVS_REPORTS) return false;
+    const __u32 at = cpu * XVS_REPORTS + head % XVS_REPORTS;
+    struct xvs_report* report = bpf_map_lookup_elem(&reports, &at);
+    if (!report) return false;
+    report->state = f->state;
+    report->slot = f->slot;
+    report->tick = tick;
+    report->events = events;
+    report->family = f->family;
+    /* x86 stores in order; elsewhere the exchange is the barrier that a store release would be. */
+    (void)__sync_lock_test_and_set(&ring->head, head + 1);
+    return true;
+}
+
+INLINE void count_packet(const struct xvs_translation* t, __u32 bytes, bool outbound) {
+    const __u32 row = bpf_get_smp_processor_id() + 1;
+    const __u32 at = row * constants.destinations + t->destination;
+    struct xvs_counters* c = bpf_map_lookup_elem(&counters, &at);
+    if (!c) return;
+    if (outbound) {
+        c->packets_out += 1;
+        c->bytes_out += bytes;
+    } else {
+        c->packets_in += 1;
+        c->bytes_in += bytes;
+    }
+}
+
+/* Everything but the packet itself; false: it is for the engine after all. The copy is one flow's
+ * if the state word has not changed. */
+INLINE bool note_replay(const struct found* f, const struct sighting* s, const struct plan* plan) {
+    if (*f->state_word != f->state) return false;
+    const __u32 tick = now_tick();
+    if ((s->events & f->report) && !report_packet(f, s->events, tick)) return false;
+    if (*f->last_seen != tick) *f->last_seen = tick;
+    *f->packets += 1;
+    count_packet(
+        plan->translation, s->length, (plan->translation->rewrite & XVS_REWRITE_SOURCE) != 0);
+    return true;
+}
+
+#endif

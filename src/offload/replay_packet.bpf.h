@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+//
+// A packet as the replaying programs see it: read in place, between two pointers, at tc and at XDP
+// alike. What is out of the ordinary (options, extension headers, fragments, a bad checksum) is not
+// sighted: the engine has to look at it.
+#ifndef XVS_OFFLOAD_REPLAY_PACKET_BPF_H
+#define XVS_OFFLOAD_REPLAY_PACKET_BPF_H
+
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
+#include <stdbool.h>
+
+#include "flow/layout.h"
+#include "offload/steer_maps.bpf.h"
+
+struct ipv4_header {
+    __u8 version_length, tos;
+    __u16 total_length, id, fragment;
+    __u8 ttl, protocol;
+    __u16 checksum;
+    __u8 source[4], destination[4];
+};
+
+struct ipv6_header {
+    __u8 version_class[4];
+    __u16 payload_length;
+    __u8 next_header, hop_limit;
+    __u8 source[16], destination[16];
+};
+
+#define TCP_HEADER_SIZE 20
+#define TCP_FLAGS_AT 13
+#define TCP_CHECKSUM_AT 16
+#define UDP_HEADER_SIZE 8
+#define UDP_CHECKSUM_AT 6
+#define IP_DONT_FRAGMENT 0x4000
+
+/* Bytes of a frame that must lie in its linear part to be sighted. */
+#define SIGHTED_SIZE(family) ((family) == 4 ? 20u + TCP_HEADER_SIZE : 40u + TCP_HEADER_SIZE)
+
+struct sighting {
+    void* frame; /* where it begins: its link header, if it has one */
+    void* ip;
+    void* transport;
+    void* end;           /* of the bytes that can be read in place */
+    __u32 ports;         /* as the first four bytes of the transport header */
+    __u32 length;        /* of the packet, from its IP header on */
+    __u32 header_length; /* of IP and transport headers */
+    __u8 protocol;
+    __u8 events; /* XVS_EVENT_* */
+    __u8 ttl;
+    __u8 tos; /* or traffic class */
+    bool dont_fragment;
+};
+
+INLINE __u32 word_at(const void* bytes) {
+    return *(const __u32*)bytes;
+}
+
+/* Of the transport header; false when the packet is for the engine to look at. `room`: bytes of the
+ * packet behind its IP header. */
+INLINE bool sight_transport(struct sighting* s, void* end, __u32 room) {
+    const __u8* transport = s->transport;
+    s->end = end;
+    if (s->protocol == IPPROTO_TCP) {
+        if (transport + TCP_HEADER_SIZE > (__u8*)end) return false;
+        const __u32 size = (transport[12] >> 4) * 4u;
+        if (size < TCP_HEADER_SIZE || size > room) return false;
+        const __u8 events = transport[TCP_FLAGS_AT] &
+                            (XVS_EVENT_FIN | XVS_EVENT_SYN | XVS_EVENT_RST | XVS_EVENT_ACK);
+        s->events = events ? events : XVS_EVENT_NONE;
+        s->header_length += size;
+    } else if (s->protocol == IPPROTO_UDP) {
+        if (transport + UDP_HEADER_SIZE > (__u8*)end || room < UDP_HEADER_SIZE) return false;
+        s->events = XVS_EVENT_NONE;
+        s->header_length += UDP_HEADER_SIZE;
+    } else {
+        return false;
+    }
+    s->ports = word_at(transport);
+    return true;
+}
+
+INLINE bool has_valid_checksum(const struct ipv4_header* ip) {
+    const __u32* words = (const __u32*)ip;
+    __u64 sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return sum == 0xffff;
+}
+
+/* `whole`: bytes of the frame behind its link header, wherever they lie. */
+INLINE bool sight4(void* at, void* end, __u32 whole, struct sighting* s) {
+    struct ipv4_header* ip = at;
+    if ((void*)(ip + 1) > end) return false;
+    if (ip->version_length != 0x45 || (ip->fragment & bpf_htons(0x3fff))) return false;
+    s->ip = ip;
+    s->transport = ip + 1;
+    s->length = bpf_ntohs(ip->total_length);
+    if (s->length < sizeof(*ip) || s->length > whole || !has_valid_checksum(ip)) return false;
+    s->protocol = ip->protocol;
+    s->ttl = ip->ttl;
+    s->tos = ip->tos;
+    s->dont_fragment = (ip->fragment & bpf_htons(IP_DONT_FRAGMENT)) != 0;
+    s->header_length = sizeof(*ip);
+    return sight_transport(s, end, s->length - sizeof(*ip));
+}
+
+INLINE bool sight6(void* at, void* end, __u32 whole, struct sighting* s) {
+    struct ipv6_header* ip = at;
+    if ((void*)(ip + 1) > end) return false;
+    if (ip->version_class[0] >> 4 != 6) return false;
+    const __u32 payload = bpf_ntohs(ip->payload_length);
+    s->ip = ip;
+    s->transport = ip + 1;
+    s->length = sizeof(*ip) + payload;
+    if (s->length > whole) return false;
+    s->protocol = ip->next_header;
+    s->ttl = ip->hop_limit;
+    s->tos = (__u8)(ip->version_class[0] << 4 | ip->version_class[1] >> 4);
+    s->dont_fragment = true;
+    s->header_length = sizeof(*ip);
+    return sight_transport(s, end, payload);
+}
+
+#endif

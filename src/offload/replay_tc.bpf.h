@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+//
+// Replaying at tc: packets of live flows that came in, and those that the host sends as a real
+// server.
+#ifndef XVS_OFFLOAD_REPLAY_TC_BPF_H
+#define XVS_OFFLOAD_REPLAY_TC_BPF_H
+
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_core_read.h>
+
+#include "offload/replay_flow.bpf.h"
+#include "offload/replay_rewrite.bpf.h"
+
+/* What became of a packet, beside the actions of tc, which are not negative but for UNSPEC. */
+#define REPLAY_UNSIGHTED (-10) /* out of the ordinary: judge it as if there were no replay */
+#define REPLAY_MISSED (-11)    /* no live flow's */
+#define REPLAY_STRANGE (-12)   /* to and from nobody we know */
+#define REPLAY_PUNTED (-13)    /* a live flow's, for the engine */
+
+/* How the checksum of a packet stands: include/linux/skbuff.h. */
+#define CHECKSUM_NONE 0
+#define CHECKSUM_COMPLETE 2
+#define CHECKSUM_PARTIAL 3
+#define CHECKSUM_UNKNOWN 4 /* the kernel cannot tell: before Linux 6.2 */
+
+struct sk_buff___xvs {
+    __u8 ip_summed : 2;
+} __attribute__((preserve_access_index));
+
+extern void* bpf_cast_to_kern_ctx(void* ctx) __ksym __weak;
+
+INLINE __u32 checksum_of(struct __sk_buff* skb) {
+    if (!constants.can_cast) return CHECKSUM_UNKNOWN;
+    const struct sk_buff___xvs* kernel = bpf_cast_to_kern_ctx(skb);
+    return BPF_CORE_READ_BITFIELD(kernel, ip_summed);
+}
+
+/* Has the kernel do it. The sums of addresses and of ports are apart, since only the former stand
+ * in a partial checksum. Returns false where the packet could not be made writable. */
+INLINE bool rewrite_checksum_by_kernel(struct __sk_buff* skb,
+                                       const struct xvs_translation* t,
+                                       __u32 offset,
+                                       bool is_udp) {
+    const __u32 at = offset + (is_udp ? UDP_CHECKSUM_AT : TCP_CHECKSUM_AT);
+    const __u64 flags = is_udp ? BPF_F_MARK_MANGLED_0 : 0;
+    const __u32 ports = fold_sum((__u32)t->full_difference + (__u16)~t->address_difference);
+    if (bpf_l4_csum_replace(skb, at, 0, t->address_difference, flags | BPF_F_PSEUDO_HDR))
+        return false;
+    return t->rewrite & XVS_KEEP_PORT || !bpf_l4_csum_replace(skb, at, 0, ports, flags);
+}
+
+/* What a card summed up over the whole packet (CHECKSUM_COMPLETE) has to follow what was written.
+ * `is_summed`: the transport checksum was brought up to date by the kernel, which then did its
+ * part. */
+INLINE void follow_complete_sum(struct __sk_buff* skb,
+                                const struct xvs_translation* t,
+                                __u32 hops,
+                                bool by_kernel) {
+    __u32 difference = 0;
+    if (t->family == 4) {
+        /* The IP header's checksum makes up for the rest of the header. */
+        if (is_nat(t) && !by_kernel) difference = (__u16)~t->address_difference;
+    } else {
+        /* The transport checksum makes up for the addresses. Hops are the high byte of a word. */
+        if (is_nat(t) && by_kernel) difference = t->address_difference;
+        if (hops) difference += 0xfeffu;
+    }
+    if (difference) (void)bpf_csum_update(skb, fold_sum(difference));
+}
+
+/* Rewrites addresses, ports, hops and checksums. False: the packet is lost. */
+INLINE bool rewrite(struct __sk_buff* skb,
+                    struct sighting* s,
+                    const struct xvs_translation* t,
+                    __u32 offset,
+                    __u32 hops,
+                    __u8 family) {
+    const __u32 checksum = checksum_of(skb);
+    if (family == 4) {
+        rewrite_ip4(s->ip, t, hops);
+    } else {
+        rewrite_ip6(s->ip, t, hops);
+    }
+    if (is_nat(t)) {
+        rewrite_port(s->transport, t);
+        if (checksum != CHECKSUM_UNKNOWN) rewrite_checksum(s, t, checksum == CHECKSUM_PARTIAL);
+    }
+    const bool by_kernel = checksum == CHECKSUM_UNKNOWN;
+    if (by_kernel || checksum == CHECKSUM_COMPLETE) follow_complete_sum(skb, t, hops, by_kernel);
+    if (!by_kernel || !is_nat(t)) return true;
+    const __u32 transport = offset + (family == 4 ? 20 : 40);
+    return rewrite_checksum_by_kernel(skb, t, transport, s->protocol == IPPROTO_UDP);
+}
+
+INLINE int leave(struct __sk_buff* skb, const struct xvs_next_hop* hop) {
+    if (hop->flags & XVS_HOP_PEER) return (int)bpf_redirect_peer(hop->interface, 0);
+    skb->mark = XVS_MARK_TO_WIRE;
+    return (int)bpf_redirect(hop->interface, 0);
+}
+
+INLINE int leave_encapsulated(struct __sk_buff* skb,
+                              const struct sighting* s,
+                              const struct plan* plan,
+                              bool link_header) {
+    const struct xvs_translation* t = plan->translation;
+    struct outer outer;
+    __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+    if (!link_header && bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_SHOT;
+    __builtin_memcpy(outer.macs, plan->macs, sizeof(outer.macs));
+    if (t->outer_family == 4) {
+        write_outer4(&outer, t, s);
+        outer.type = bpf_htons(ETH_P_IP);
+        if (bpf_skb_adjust_room(
+                skb, sizeof(outer.ip4), BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) ||
+            bpf_skb_store_bytes(skb, 0, outer.macs, ETH_HLEN + sizeof(outer.ip4), 0))
+            return TC_ACT_SHOT;
+    } else {
+        write_outer6(&outer, t, s);
+        outer.type = bpf_htons(ETH_P_IPV6);
+        if (bpf_skb_adjust_room(
+                skb, sizeof(outer.ip6), BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) ||
+            bpf_skb_store_bytes(skb, 0, outer.macs, ETH_HLEN + sizeof(outer.ip6), 0))
+            return TC_ACT_SHOT;
+    }
+    return leave(skb, plan->hop);
+}
+
+/* A frame that came without a link header gets one, which is taken off again where it leaves so. */
+INLINE int leave_with_new_header(struct __sk_buff* skb, const struct plan* plan, __u8 family) {
+    struct {
+        __u32 macs[3];
+        __u16 type;
+    } __attribute__((packed)) header = {.type = bpf_htons(family == 4 ? ETH_P_IP : ETH_P_IPV6)};
+
+    if (!(plan->hop->flags & XVS_HOP_LINK_HEADER)) return leave(skb, plan->hop);
+    copy_words(&header, plan->macs, 3);
+    if (bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_SHOT;
+    if (bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0)) return TC_ACT_SHOT;
+    return leave(skb, plan->hop);
+}
+
+INLINE bool sight(struct __sk_buff* skb, __u8 family, __u32 offset, struct sighting* s) {
+    void* data = (void*)(long)skb->data;
+    void* end = (void*)(long)skb->data_end;
+    const __u32 whole = skb->len - offset;
+    s->frame = data;
+    return family == 4 ? sight4(data + offset, end, whole, s)
+                       : sight6(data + offset, end, whole, s);
+}
+
+/* Headers that lie beyond the linear part are fetched into it. */
+INLINE bool pull_headers(struct __sk_buff* skb, __u32 size) {
+    const __u32 wanted = size < skb->len ? size : skb->len;
+    if ((void*)(long)skb->data + wanted <= (void*)(long)skb->data_end) return true;
+    return bpf_skb_pull_data(skb, wanted) == 0;
+}
+
+INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
+    if (family == 4) {
+        const struct ipv4_header* ip = s->ip;
+        return find_flow4(word_at(ip->source), word_at(ip->destination), s->ports, s->protocol, f);
+    }
+    __u32 from[4], to[4];
+    const struct ipv6_header* ip = s->ip;
+    copy_words(from, ip->source, 4);
+    copy_words(to, ip->destination, 4);
+    return find_flow6(from, to, s->ports, s->protocol, f);
+}
+
+INLINE bool is_known4(const void* address) {
+    return is_known_hash(xvs_address_hash4(word_at(address)));
+}
+
+INLINE bool is_known6(const void* address) {
+    return is_known_hash(xvs_address_hash6(
+        word_at(address), word_at(address + 4), word_at(address + 8), word_at(address + 12)));
+}
+
+INLINE bool is_strange(const struct sighting* s, __u8 family) {
+    if (family == 4) {
+        const struct ipv4_header* ip = s->ip;
+        return !is_known4(ip->destination) && !is_known4(ip->source);
+    }
+    const struct ipv6_header* ip = s->ip;
+    return !is_known6(ip->destination) && !is_known6(ip->source);
+}
+
+/* Of a super-packet the longest segment, else all of it. */
+INLINE __u32 segment_length(const struct __sk_buff* skb, const struct sighting* s) {
+    return skb->gso_size ? s->header_length + skb->gso_size : s->length;
+}
+
+/* Returns an action of tc, or one of REPLAY_*. */
+INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum direction direction) {
+    const __u32 offset = link_header ? ETH_HLEN : 0;
+    struct sighting s;
+    struct found f;
+    struct plan plan;
+    if (!pull_headers(skb, offset + SIGHTED_SIZE(family)) || !sight(skb, family, offset, &s))
+        return REPLAY_UNSIGHTED;
+    if (is_strange(&s, family)) return REPLAY_STRANGE;
+    if (!find_flow(&s, family, &f)) return REPLAY_MISSED;
+    if (skb->vlan_present || !make_plan(&f, &s, segment_length(skb, &s), direction, &plan) ||
+        !note_replay(&f, &s, &plan))
+        return REPLAY_PUNTED;
+    if (!plan.hop) {
+        return rewrite(skb, &s, plan.translation, offset, 0, family) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+    }
+    const bool is_bare = !link_header;
+    const bool encapsulates = plan.translation->rewrite & XVS_ENCAPSULATE;
+    if (!is_bare && !encapsulates) copy_words(s.frame, plan.macs, 3);
+    if (!rewrite(skb, &s, plan.translation, offset, 1, family)) return TC_ACT_SHOT;
+    if (encapsulates) return leave_encapsulated(skb, &s, &plan, link_header);
+    return is_bare ? leave_with_new_header(skb, &plan, family) : leave(skb, plan.hop);
+}
+
+NOINLINE int replay4(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
+    return replay(skb, 4, link_header, direction);
+}
+
+NOINLINE int replay6(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
+    return replay(skb, 6, link_header, direction);
+}
+
+#endif
