@@ -92,7 +92,9 @@ public:
     }
 
     // A TOMBSTONE stands where a live entry's look-up passes by, and nowhere else.
-    void check_tombstones() const {
+    enum class Tombstones { ExactlyWhereNeeded, AtLeastWhereNeeded };
+
+    void check_tombstones(Tombstones where) const {
         std::set<SlotIndex> passed;
         for (const auto& [number, slot] : live_) {
             const SlotIndex home = table_.hash(key_of<Ip>(number)) & (kSlots - 1);
@@ -101,6 +103,7 @@ public:
         }
         for (SlotIndex slot = 0; slot < kSlots; ++slot) {
             if (is_live_state(entries_[slot].state)) continue;
+            if (where == Tombstones::AtLeastWhereNeeded && passed.count(slot) == 0) continue;
             const xvs_slot_state wanted =
                 passed.count(slot) == 1 ? XVS_SLOT_TOMBSTONE : XVS_SLOT_EMPTY;
             RC_ASSERT(slot_state(entries_[slot].state) == static_cast<std::uint32_t>(wanted));
@@ -134,7 +137,7 @@ void agrees_where_slots_are_reused_at_once() {
             model.retire(step.number);
         }
         model.check();
-        model.check_tombstones();
+        model.check_tombstones(FlowModel<Ip>::Tombstones::ExactlyWhereNeeded);
     }
 }
 
@@ -164,7 +167,9 @@ void agrees_where_slots_wait_for_a_grace_period() {
         grace.end_all();
     }
     model.check();
-    model.check_tombstones();
+    // One may be left over: when a slot behind it was freed whose look-up reached less far back,
+    // while the entry that had needed both was dead already. It goes with the next one nearby.
+    model.check_tombstones(FlowModel<Ip>::Tombstones::AtLeastWhereNeeded);
 }
 
 RC_GTEST_PROP(FlowTable, AgreesWithAMapOverIpv4, ()) {
