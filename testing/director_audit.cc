@@ -66,6 +66,7 @@ private:
             if (!records.is_live(i)) continue;
             ++live;
             entries += audit_entries<Ip>(i);
+            audit_masks<Ip>(i);
             audit_record(i, records[i]);
             if (records[i].controller != XVS_NONE) ++controlled[records[i].controller];
         }
@@ -101,6 +102,37 @@ private:
             if (translation != XVS_NONE) ++references_[translation];
         }
         return count;
+    }
+
+    // What programs in the kernel may do with the connection's packets follows from its state.
+    template <class Ip>
+    void audit_masks(std::uint32_t index) {
+        using engine::TcpDirection;
+        auto& flows = tables().flows<Ip>();
+        const xvs_connection& record = tables().connections<Ip>()[index];
+        const bool is_tcp = record.protocol == static_cast<std::uint8_t>(model::Protocol::Tcp);
+        const auto state = static_cast<engine::TcpState>(record.protocol_state);
+        // A template is no packet's; a connection that was never followed is the engine's alone.
+        const bool is_template = (record.flags & engine::kConnectionTemplate) != 0;
+        if (is_template || (is_tcp && state == engine::TcpState::None)) return;
+        const bool is_half_seen = (record.flags & engine::kConnectionNoOutput) != 0;
+        const auto inbound = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
+        const auto expect = [&](flow::SlotIndex slot, unsigned punt, TcpDirection direction) {
+            const auto& entry = flows.entry(slot);
+            const unsigned report = is_tcp ? engine::tcp_events_to_report(direction, state) : 0;
+            // Nothing that is not TCP has a SYN.
+            const unsigned told = is_tcp ? entry.punt : entry.punt & ~XVS_EVENT_SYN;
+            const bool is_right = entry.report == report && (told == punt || punt == XVS_EVENT_ANY);
+            if (!is_right) report_masks(index, slot);
+        };
+        expect(record.inbound, is_tcp ? XVS_EVENT_SYN : 0, inbound);
+        if (record.outbound == XVS_NONE) return;
+        const bool is_resolved = flows.entry(record.outbound).translation != XVS_NONE;
+        expect(record.outbound, is_resolved ? 0 : XVS_EVENT_ANY, TcpDirection::Outbound);
+    }
+
+    void report_masks(std::uint32_t index, flow::SlotIndex slot) {
+        report(fmt::format("record {}: entry {} has the masks of another state", index, slot));
     }
 
     void audit_record(std::uint32_t index, const xvs_connection& record) {

@@ -44,7 +44,12 @@ void EngineTarget::follow(Passage passage, Side side, bool is_leaving) {
     std::optional<Sighting> sighting;
     switch (passage.way) {
         case Passage::Way::Engine:
-            director_.port.inject(passage.frame, interface_of(side), passage.reason);
+            director_.port.inject(passage.frame,
+                                  {.interface = interface_of(side),
+                                   .reason = passage.reason,
+                                   .report_ring = passage.report_ring,
+                                   .report_position = passage.report_position,
+                                   .offload = {}});
             process();
             break;
         case Passage::Way::Host:

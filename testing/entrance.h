@@ -19,6 +19,9 @@ struct Passage {
     Way way = Way::Host;
     Bytes frame;
     xvs_reason reason = XVS_REASON_SERVICE;
+    // Of what is brought to the engine: the CPU, and how far its reports had come.
+    std::uint16_t report_ring = engine::kNoReportRing;
+    std::uint16_t report_position = 0;
 };
 
 class Entrance {
@@ -32,6 +35,14 @@ public:
     virtual Passage admit(const Bytes& frame, Side side) = 0;
     // Of one that the host's own stack is about to send there.
     virtual Passage release(const Bytes& frame, Side side) = 0;
+
+    // From now on packets are met by that CPU.
+    void set_cpu(unsigned cpu) noexcept { cpu_ = cpu; }
+
+    [[nodiscard]] unsigned cpu() const noexcept { return cpu_; }
+
+private:
+    unsigned cpu_ = 0;
 };
 
 // Decides as the steering program would, without a kernel, and replays nothing: steering_model.h.

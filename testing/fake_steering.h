@@ -11,8 +11,22 @@ namespace xvs::testing {
 
 class FakeSteering final : public engine::Steering {
 public:
-    // From now on `other`, which must outlive this, is told the same.
-    void tell_also(engine::Steering& other) noexcept { other_ = &other; }
+    // `other`, which must outlive this, is told all that was told before, and from now on the same.
+    void tell_also(engine::Steering& other) {
+        other_ = &other;
+        for (const model::ServiceKey& key : services)
+            other.add_service(key);
+        for (const auto& [source, count] : nat_sources) {
+            for (int i = 0; i < count; ++i)
+                other.add_nat_source(source.first, source.second);
+        }
+        for (const auto& [address, count] : addresses) {
+            for (int i = 0; i < count; ++i)
+                other.add_address(address);
+        }
+    }
+
+    void tell_nobody_else() noexcept { other_ = nullptr; }
 
     void add_service(const model::ServiceKey& key) override {
         services.insert(key);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -15,6 +16,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "engine/ticks.h"
 #include "net/prefix.h"
 
 namespace xvs::test {
@@ -58,32 +60,71 @@ void restore_addresses(Bytes& frame, xvs_reason reason, Side side) {
     store_mac(frame, kMacSize, own);
 }
 
-}  // namespace
-
-Result<std::unique_ptr<ProgramEntrance>> ProgramEntrance::load(Director& director,
-                                                               const offload::BpfStorage& storage) {
-    auto program = offload::SteeringProgram::load({.storage = &storage,
-                                                   .header = &director.tables->header(),
-                                                   .control = -1,
-                                                   .replays = false,
-                                                   .is_watched = false,
-                                                   .is_tested = true});
-    if (!program) return fail(program.error());
-    (*program)->control().near_ifindex = kLoopback;
-    return std::unique_ptr<ProgramEntrance>(new ProgramEntrance(director, std::move(*program)));
+std::int64_t coarse_now() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-ProgramEntrance::ProgramEntrance(Director& director,
-                                 std::unique_ptr<offload::SteeringProgram> program)
-    : director_(director), program_(std::move(program)), maps_(*program_) {
+}  // namespace
+
+Result<std::span<std::byte>> ReusedStorage::allocate(std::string_view name,
+                                                     std::size_t element_size,
+                                                     std::size_t count) {
+    const auto found = known_.find(name);
+    if (found != known_.end() && found->second.size() == element_size * count) {
+        std::fill(found->second.begin(), found->second.end(), std::byte{0});
+        return found->second;
+    }
+    auto made = arrays_.allocate(name, element_size, count);
+    if (made) known_[std::string(name)] = *made;
+    return made;
+}
+
+Result<std::unique_ptr<ProgramEntrance>> TestedProgram::stand_before(Director& director) {
+    if (program_ == nullptr) {
+        auto loaded = offload::SteeringProgram::load({.storage = &storage_.arrays(),
+                                                      .header = &director.tables->header(),
+                                                      .control = -1,
+                                                      .replays = options_.replays,
+                                                      .is_watched = false,
+                                                      .is_tested = true});
+        if (!loaded) return fail(loaded.error());
+        program_ = std::move(*loaded);
+        program_->control().near_ifindex = kLoopback;
+    }
+    return std::make_unique<ProgramEntrance>(director, *program_);
+}
+
+ProgramEntrance::ProgramEntrance(Director& director, offload::SteeringProgram& program)
+    : director_(director), program_(program), maps_(program) {
     for (const Side side : kSides) {
-        xvs_interface& interface = program_->interfaces()[slot_of(side)];
+        xvs_interface& interface = program_.interfaces()[slot_of(side)];
         interface.ifindex = interface_of(side);
         std::memcpy(interface.mac, director_link(side).mac.bytes().data(), kMacSize);
         interface.link_header = 1;
     }
     maps_.set_local_prefixes(local_prefixes());
     director_.steering.tell_also(maps_);
+    CPU_ZERO(&allowed_);
+    (void)::sched_getaffinity(0, sizeof(allowed_), &allowed_);
+}
+
+// Leaves the program's maps empty for the next one.
+ProgramEntrance::~ProgramEntrance() {
+    (void)::sched_setaffinity(0, sizeof(allowed_), &allowed_);
+    director_.steering.tell_nobody_else();
+    maps_.set_local_prefixes({});
+    for (const model::ServiceKey& key : director_.steering.services)
+        maps_.remove_service(key);
+    for (const auto& [source, count] : director_.steering.nat_sources) {
+        for (int i = 0; i < count; ++i)
+            maps_.remove_nat_source(source.first, source.second);
+    }
+    for (const auto& [address, count] : director_.steering.addresses) {
+        for (int i = 0; i < count; ++i)
+            maps_.remove_address(address);
+    }
 }
 
 Passage ProgramEntrance::admit(const Bytes& frame, Side side) {
@@ -104,13 +145,37 @@ Passage ProgramEntrance::release(const Bytes& frame, Side side) {
 // Every test run is on loopback, which is now the interface of that side.
 void ProgramEntrance::serve(Side side) {
     const std::uint32_t slot = slot_of(side);
-    const int map = program_->map(offload::SteeringMap::Slots);
+    const int map = program_.map(offload::SteeringMap::Slots);
     if (::bpf_map_update_elem(map, &kLoopback, &slot, BPF_ANY) != 0)
         throw std::runtime_error(system_error("serving an interface", errno).context);
 }
 
+// The program reads the coarse clock, which moves in steps: the next one must not lead into the
+// next tick, or a packet would be noted later than it came.
+void ProgramEntrance::set_clock() const {
+    constexpr std::int64_t kTick = std::int64_t{1} << XVS_TICK_SHIFT;
+    timespec step{};
+    ::clock_getres(CLOCK_MONOTONIC_COARSE, &step);
+    std::int64_t now = coarse_now();
+    while (kTick - now % kTick <= step.tv_nsec) {
+        ::usleep(500);
+        now = coarse_now();
+    }
+    program_.control().tick_offset =
+        engine::to_tick(director_.clock.now()) - engine::to_tick(Nanoseconds(now));
+}
+
+void ProgramEntrance::pin() const {
+    cpu_set_t wanted;
+    CPU_ZERO(&wanted);
+    CPU_SET(cpu(), &wanted);
+    (void)::sched_setaffinity(0, sizeof(wanted), &wanted);
+}
+
 ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
                                               const Bytes& frame) const {
+    pin();
+    set_clock();
     Outcome outcome{.action = 0, .frame = Bytes(frame.size() + kGrowth)};
     LIBBPF_OPTS(bpf_test_run_opts,
                 options,
@@ -118,7 +183,7 @@ ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
                 .data_out = outcome.frame.data(),
                 .data_size_in = static_cast<__u32>(frame.size()),
                 .data_size_out = static_cast<__u32>(outcome.frame.size()));
-    if (::bpf_prog_test_run_opts(program_->program(part), &options) != 0) {
+    if (::bpf_prog_test_run_opts(program_.program(part), &options) != 0) {
         throw std::runtime_error(
             system_error(fmt::format("running a program on {} bytes", frame.size()), errno)
                 .context);
@@ -128,19 +193,25 @@ ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
     return outcome;
 }
 
-Passage ProgramEntrance::judge(Outcome outcome, const Bytes& frame, Side side) const {
+Passage ProgramEntrance::judge(Outcome outcome, const Bytes& frame, Side side) {
     if (outcome.action == TC_ACT_UNSPEC)
         return {.way = Passage::Way::Host, .frame = std::move(outcome.frame)};
     if (outcome.action != TC_ACT_REDIRECT) return {.way = Passage::Way::Dropped, .frame = frame};
     xvs_metadata metadata{};
     std::memcpy(&metadata, outcome.frame.data(), sizeof(metadata));
-    if (metadata.magic != XVS_METADATA_MAGIC)
+    if (metadata.magic != XVS_METADATA_MAGIC) {
+        ++replays_;
         return {.way = Passage::Way::Replayed, .frame = std::move(outcome.frame)};
+    }
     if (xvs_metadata_slot(&metadata) != slot_of(side))
         return {.way = Passage::Way::Dropped, .frame = frame};
     const auto reason = static_cast<xvs_reason>(xvs_metadata_reason(&metadata));
     restore_addresses(outcome.frame, reason, side);
-    return {.way = Passage::Way::Engine, .frame = std::move(outcome.frame), .reason = reason};
+    return {.way = Passage::Way::Engine,
+            .frame = std::move(outcome.frame),
+            .reason = reason,
+            .report_ring = static_cast<std::uint16_t>(xvs_metadata_cpu(&metadata)),
+            .report_position = static_cast<std::uint16_t>(xvs_metadata_position(&metadata))};
 }
 
 std::string why_no_programs() {

@@ -1,13 +1,18 @@
 // ProgramEntrance: the steering program itself, run in the kernel on one packet at a time
 // (BPF_PROG_TEST_RUN), over the tables that the engine uses.
 //
-//     offload::BpfStorage storage;
-//     EngineTarget target({.storage = &storage, .cpus = 2});
-//     const auto entrance = ProgramEntrance::load(target.director(), storage);
+//     TestedProgram program({.replays = true});
+//     EngineTarget target({.storage = &program.storage(), .cpus = program.cpus()});
+//     const auto entrance = program.stand_before(target.director());
 //     target.enter_by(**entrance);
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
+
+#include <sched.h>
 
 #include "base/result.h"
 #include "offload/bpf_storage.h"
@@ -17,14 +22,36 @@
 
 namespace xvs::test {
 
+// Tables in BPF arrays that are emptied and used again by the next director: to make them, and to
+// load a program, takes longer than a test.
+class ReusedStorage final : public flow::Storage {
+public:
+    [[nodiscard]] Result<std::span<std::byte>> allocate(std::string_view name,
+                                                        std::size_t element_size,
+                                                        std::size_t count) override;
+
+    [[nodiscard]] bool has_kernel_readers() const noexcept override { return true; }
+
+    [[nodiscard]] const offload::BpfStorage& arrays() const noexcept { return arrays_; }
+
+private:
+    offload::BpfStorage arrays_;
+    std::map<std::string, std::span<std::byte>, std::less<>> known_;
+};
+
+// Packets are met by the CPU that they are to be met by, where this machine has it. The program's
+// clock is the director's.
 class ProgramEntrance final : public Entrance {
 public:
-    // Both must outlive it, and the director have been made with that storage.
-    [[nodiscard]] static Result<std::unique_ptr<ProgramEntrance>> load(
-        Director& director, const offload::BpfStorage& storage);
+    // Both must outlive it, and the program have been loaded for the director's tables.
+    ProgramEntrance(Director& director, offload::SteeringProgram& program);
+    ~ProgramEntrance() override;
 
     Passage admit(const Bytes& frame, Side side) override;
     Passage release(const Bytes& frame, Side side) override;
+
+    // How many packets left without the engine.
+    [[nodiscard]] std::uint64_t replays() const noexcept { return replays_; }
 
 private:
     // What the program left of a frame.
@@ -33,15 +60,40 @@ private:
         Bytes frame;
     };
 
-    ProgramEntrance(Director& director, std::unique_ptr<offload::SteeringProgram> program);
-
     void serve(Side side);
+    void set_clock() const;
+    void pin() const;
     [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame) const;
-    [[nodiscard]] Passage judge(Outcome outcome, const Bytes& frame, Side side) const;
+    [[nodiscard]] Passage judge(Outcome outcome, const Bytes& frame, Side side);
 
     Director& director_;
-    std::unique_ptr<offload::SteeringProgram> program_;
+    offload::SteeringProgram& program_;
     offload::SteeringMaps maps_;
+    cpu_set_t allowed_{};  // CPUs of this thread before
+    std::uint64_t replays_ = 0;
+};
+
+// The steering program, loaded once, before one director after the other.
+class TestedProgram {
+public:
+    struct Options {
+        bool replays = true;  // established packets, or only bring them to the engine
+    };
+
+    explicit TestedProgram(const Options& options) : options_(options) {}
+
+    // For the tables of the next director: none may be left of the last one.
+    [[nodiscard]] flow::Storage& storage() noexcept { return storage_; }
+
+    [[nodiscard]] static std::uint32_t cpus() noexcept { return offload::possible_cpus(); }
+
+    // REQUIRES: it was made with this storage and these CPUs, and outlives the entrance.
+    [[nodiscard]] Result<std::unique_ptr<ProgramEntrance>> stand_before(Director& director);
+
+private:
+    Options options_;
+    ReusedStorage storage_;
+    std::unique_ptr<offload::SteeringProgram> program_;
 };
 
 // Returns why programs cannot be run here; nothing if they can.

@@ -138,6 +138,7 @@ std::uint64_t Engine::for_each_connection(
 }
 
 void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
+    catch_up();  // what came before has the timeouts of its time
     if (timeouts.tcp_s != 0) settings_.timeouts.tcp_s = timeouts.tcp_s;
     if (timeouts.tcp_fin_s != 0) settings_.timeouts.tcp_fin_s = timeouts.tcp_fin_s;
     if (timeouts.udp_s != 0) settings_.timeouts.udp_s = timeouts.udp_s;

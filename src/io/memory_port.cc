@@ -24,10 +24,15 @@ void MemoryPort::inject(std::span<const std::byte> frame,
                         std::uint32_t interface,
                         xvs_reason reason,
                         const engine::Offload& offload) {
-    injected_.push_back(Injected{.bytes = {frame.begin(), frame.end()},
-                                 .interface = interface,
-                                 .reason = reason,
-                                 .offload = offload});
+    engine::Frame like;
+    like.interface = interface;
+    like.reason = reason;
+    like.offload = offload;
+    inject(frame, like);
+}
+
+void MemoryPort::inject(std::span<const std::byte> frame, const engine::Frame& like) {
+    injected_.push_back(Injected{.bytes = {frame.begin(), frame.end()}, .like = like});
 }
 
 std::vector<MemoryPort::Output> MemoryPort::take_output() {
@@ -46,12 +51,10 @@ std::size_t MemoryPort::receive(std::span<engine::Frame> frames) noexcept {
         Buffer& buffer = received_[i];
         buffer.assign(engine::kFrameHeadroom + from.bytes.size(), kPoison);
         std::copy(from.bytes.begin(), from.bytes.end(), buffer.begin() + engine::kFrameHeadroom);
-        frames[i] = engine::Frame{.data = buffer.data() + engine::kFrameHeadroom,
-                                  .length = static_cast<std::uint32_t>(from.bytes.size()),
-                                  .headroom = engine::kFrameHeadroom,
-                                  .interface = from.interface,
-                                  .reason = from.reason,
-                                  .offload = from.offload};
+        frames[i] = from.like;
+        frames[i].data = buffer.data() + engine::kFrameHeadroom;
+        frames[i].length = static_cast<std::uint32_t>(from.bytes.size());
+        frames[i].headroom = engine::kFrameHeadroom;
         injected_.pop_front();
     }
     return count;

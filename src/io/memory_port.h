@@ -37,6 +37,8 @@ public:
                 std::uint32_t interface,
                 xvs_reason reason = XVS_REASON_SERVICE,
                 const engine::Offload& offload = {});
+    // The same with all that `like` says but its bytes.
+    void inject(std::span<const std::byte> frame, const engine::Frame& like);
 
     // How many injected frames were not received yet.
     [[nodiscard]] std::size_t pending() const noexcept { return injected_.size(); }
@@ -59,9 +61,7 @@ public:
 private:
     struct Injected {
         std::vector<std::byte> bytes;
-        std::uint32_t interface = 0;
-        xvs_reason reason = XVS_REASON_SERVICE;
-        engine::Offload offload;
+        engine::Frame like;
     };
 
     struct Queued {

@@ -1,0 +1,73 @@
+// The properties of replay_test.cc with the steering program itself, met by this machine's CPUs.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "testing/program_entrance.h"
+#include "tests/property/conversations.h"
+
+namespace xvs::test {
+namespace {
+
+class ProgramReplay : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
+    }
+
+    static void SetUpTestSuite() { program_ = std::make_unique<TestedProgram>(kReplays); }
+
+    static void TearDownTestSuite() { program_.reset(); }
+
+    // Those that a conversation is met by.
+    [[nodiscard]] static unsigned cpus() { return std::min(2U, TestedProgram::cpus()); }
+
+    static constexpr TestedProgram::Options kReplays{.replays = true};
+    static std::unique_ptr<TestedProgram> program_;
+};
+
+std::unique_ptr<TestedProgram> ProgramReplay::program_;
+
+// A director behind the program.
+struct Replayed {
+    Replayed(TestedProgram& program, Schedulers schedulers)
+        : participant(schedulers, {.storage = &program.storage(), .cpus = TestedProgram::cpus()}) {
+        auto made = program.stand_before(participant.target().director());
+        if (!made) throw std::runtime_error(made.error().context);
+        entrance = std::move(*made);
+        participant.enter_by(*entrance);
+    }
+
+    Participant participant;
+    std::unique_ptr<ProgramEntrance> entrance;
+};
+
+TEST_F(ProgramReplay, AgreesWithTheEngineAloneWhateverComesInWhicheverState) {
+    EXPECT_TRUE(rc::check([] {
+        const Conversation conversation = any_conversation([](unsigned) { return 0U; });
+        Replayed replayed(*program_, Schedulers::Any);
+        RC_ASSERT(compare(conversation, replayed.participant, Schedulers::Any) == "");
+    }));
+}
+
+TEST_F(ProgramReplay, AgreesWithTheEngineAloneWhereEachFlowHasItsCpu) {
+    EXPECT_TRUE(rc::check([] {
+        const Conversation conversation =
+            any_conversation([](unsigned flow) { return flow % cpus(); });
+        Replayed replayed(*program_, Schedulers::InTurn);
+        RC_ASSERT(compare(conversation, replayed.participant, Schedulers::InTurn) == "");
+    }));
+}
+
+TEST_F(ProgramReplay, KeepsTheTablesInOrderThoughReportsComeInAnyOrder) {
+    EXPECT_TRUE(rc::check([] {
+        const Conversation conversation =
+            any_conversation([](unsigned) { return *rc::gen::inRange(0U, cpus()); });
+        Replayed replayed(*program_, Schedulers::Any);
+        RC_ASSERT(survive(conversation, replayed.participant) == "");
+    }));
+}
+
+}  // namespace
+}  // namespace xvs::test

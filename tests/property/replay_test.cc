@@ -1,0 +1,47 @@
+// Properties of the fast path: whoever replays a connection's packets, and however late the engine
+// hears of it, states, listings and counters are those of an engine that has seen every packet.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "testing/replay_model.h"
+#include "tests/property/conversations.h"
+
+namespace xvs::test {
+namespace {
+
+constexpr unsigned kCpus = 2;
+
+// A director whose established packets are replayed before the engine.
+struct Replayed {
+    explicit Replayed(Schedulers schedulers)
+        : participant(schedulers, {.storage = &storage, .cpus = kCpus}) {
+        participant.enter_by(model);
+    }
+
+    NamedStorage storage;
+    Participant participant;
+    ReplayModel model{participant.target().director(), storage};
+};
+
+RC_GTEST_PROP(Replay, AgreesWithTheEngineAloneWhateverComesInWhicheverState, ()) {
+    const Conversation conversation = any_conversation([](unsigned) { return 0U; });
+    Replayed replayed(Schedulers::Any);
+    RC_ASSERT(compare(conversation, replayed.participant, Schedulers::Any) == "");
+}
+
+// What the other CPU has not yet told may sway those schedulers that count connections.
+RC_GTEST_PROP(Replay, AgreesWithTheEngineAloneWhereEachFlowHasItsCpu, ()) {
+    const Conversation conversation = any_conversation([](unsigned flow) { return flow % kCpus; });
+    Replayed replayed(Schedulers::InTurn);
+    RC_ASSERT(compare(conversation, replayed.participant, Schedulers::InTurn) == "");
+}
+
+RC_GTEST_PROP(Replay, KeepsTheTablesInOrderThoughReportsOfAFlowComeInAnyOrder, ()) {
+    const Conversation conversation =
+        any_conversation([](unsigned) { return *rc::gen::inRange(0U, kCpus); });
+    Replayed replayed(Schedulers::Any);
+    RC_ASSERT(survive(conversation, replayed.participant) == "");
+}
+
+}  // namespace
+}  // namespace xvs::test
