@@ -4,10 +4,12 @@
 BUILD := build/release
 # A regular expression over test names: make test TESTS=lab
 TESTS ?=
+# make bench BENCH=quick: fewer and shorter slices
+BENCH ?=
 # Seconds that `make fuzz` gives each target.
 SECONDS_EACH ?= 60
 
-.PHONY: help bootstrap build test demo lint tidy fuzz differential clean
+.PHONY: help bootstrap build test demo lint tidy fuzz bench differential clean
 
 help:  ## Say what there is to make
 	@echo "XVS, a Linux Virtual Server director. Targets:"
@@ -42,6 +44,13 @@ tidy: bootstrap  ## Run clang-tidy over what changed since its last run
 fuzz: bootstrap  ## Run each fuzz target for SECONDS_EACH=60 seconds
 	@tools/build.sh fuzz fuzz_targets
 	@tools/fuzz.sh build/fuzz $(SECONDS_EACH)
+
+bench:  ## Measure XVS and what else could stand there (as root; BENCH=quick: shorter)
+	@[ "$$(id -u)" = 0 ] || \
+	    { echo "make bench: network namespaces need root; type: sudo make bench" >&2; exit 1; }
+	@$(MAKE) --no-print-directory build
+	@tools/build.sh release xvs_memory_bench xvs_bench_flood
+	@bench/run.py $(if $(filter quick,$(BENCH)),--quick)
 
 differential: bootstrap  ## Compare the scenarios with kernel IPVS (in XVS_IPVS_KERNEL)
 	@tools/build.sh release kernel_scenarios
