@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -66,12 +67,27 @@ inline Result<Laboratory> build_bare(model::ForwardingMethod method, unsigned re
     return build_bare(plan);
 }
 
+// Who forwards the packets of established connections: what is told of xvsd is told both ways.
+enum class FastPath : bool { Off, On };
+
+inline std::vector<std::string> arguments_of(FastPath fast_path) {
+    if (fast_path == FastPath::On) return {};
+    return {"--no-fast-path"};
+}
+
+// Of a test's parameter.
+inline std::string name_of_way(FastPath fast_path) {
+    return fast_path == FastPath::On ? "fast_path" : "engine_only";
+}
+
 // With xvsd, and the plan's services of both families.
 inline Result<Laboratory> build_balanced(model::ForwardingMethod method,
-                                         unsigned real_servers = 2) {
+                                         unsigned real_servers = 2,
+                                         FastPath fast_path = FastPath::On) {
     auto lab = build_bare(method, real_servers);
     if (!lab) return lab;
-    if (auto started = lab->start_director(); !started) return fail(started.error());
+    if (auto started = lab->start_director(arguments_of(fast_path)); !started)
+        return fail(started.error());
     for (const net::Family family : {net::Family::Ipv4, net::Family::Ipv6}) {
         if (auto configured = lab->configure(family); !configured) return fail(configured.error());
     }

@@ -1,4 +1,5 @@
-// Each forwarding method on real traffic, over both families: what is sent arrives, whole.
+// Each forwarding method on real traffic, over both families, with established packets forwarded in
+// the kernel or by the engine: what is sent arrives, whole.
 #include <algorithm>
 #include <fstream>
 #include <random>
@@ -47,10 +48,12 @@ struct ServiceCounters {
     std::uint64_t bytes_out = 0;
 };
 
-class Method : public testing::TestWithParam<std::tuple<ForwardingMethod, Family>> {
+using MethodCase = std::tuple<ForwardingMethod, Family, FastPath>;
+
+class Method : public testing::TestWithParam<MethodCase> {
 protected:
     void SetUp() override {
-        auto built = build_balanced(method(), 3);
+        auto built = build_balanced(method(), 3, std::get<2>(GetParam()));
         ASSERT_TRUE(built) << built.error().context;
         lab_.emplace(std::move(*built));
     }
@@ -110,15 +113,17 @@ protected:
     std::optional<Laboratory> lab_;
 };
 
-std::string name_of(const testing::TestParamInfo<std::tuple<ForwardingMethod, Family>>& info) {
-    return std::string(method_word(std::get<0>(info.param))) +
-           (std::get<1>(info.param) == Family::Ipv4 ? "_ipv4" : "_ipv6");
+std::string name_of(const testing::TestParamInfo<MethodCase>& info) {
+    const auto& [method, family, fast_path] = info.param;
+    return std::string(method_word(method)) + (family == Family::Ipv4 ? "_ipv4_" : "_ipv6_") +
+           name_of_way(fast_path);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every,
                          Method,
                          testing::Combine(testing::ValuesIn(kMethods),
-                                          testing::Values(Family::Ipv4, Family::Ipv6)),
+                                          testing::Values(Family::Ipv4, Family::Ipv6),
+                                          testing::Values(FastPath::On, FastPath::Off)),
                          name_of);
 
 TEST_P(Method, HandsConnectionsToEachRealServerInTurn) {
