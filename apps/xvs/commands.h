@@ -31,5 +31,6 @@ void add_doctor(CLI::App& app, Invocation& invocation);
 void add_lab(CLI::App& app, Invocation& invocation);
 void add_lab_server(CLI::App& app, Invocation& invocation);
 void add_real_server(CLI::App& app, Invocation& invocation);
+void add_status(CLI::App& app, Invocation& invocation);
 
 }  // namespace xvs::app

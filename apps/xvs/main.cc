@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
     xvs::app::add_lab(app, invocation);
     xvs::app::add_doctor(app, invocation);
     xvs::app::add_real_server(app, invocation);
+    xvs::app::add_status(app, invocation);
     xvs::app::add_lab_server(app, invocation);
 
     // What stands after -- is another program's command line, not ours to read.

@@ -9,15 +9,18 @@
 #include <mutex>
 #include <string>
 
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/sysinfo.h>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "engine/ticks.h"
 #include "xvsd/report.h"
 
 namespace xvs::xvsd {
@@ -37,6 +40,18 @@ std::uint64_t memory_of_machine() noexcept {
     return std::uint64_t{info.totalram} * info.mem_unit;
 }
 
+// Two daemons that kept their services in one place would each restore the other's.
+Result<UniqueFd> lock_directory(const std::string& directory) {
+    const std::string path = directory + "/lock";
+    UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock.is_open()) return fail(system_error("opening " + path, errno));
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    return fail(ErrorCode::InUse,
+                fmt::format("another xvsd, of another network namespace, keeps its services in {}; "
+                            "name another directory with --state-dir",
+                            directory));
+}
+
 Result<UniqueFd> open_signals() {
     sigset_t signals;
     ::sigemptyset(&signals);
@@ -50,25 +65,50 @@ Result<UniqueFd> open_signals() {
 
 }  // namespace
 
-Result<std::unique_ptr<Director>> Director::create(const Options& options, Instance& instance) {
-    std::unique_ptr<Director> director(new Director(options, instance));
+Result<std::unique_ptr<Director>> Director::create(const Options& options,
+                                                   KeptState& kept,
+                                                   std::optional<Instance> instance) {
+    std::unique_ptr<Director> director(new Director(options, kept, std::move(instance)));
     auto signals = open_signals();
     if (!signals) return fail(signals.error());
     director->signals_ = std::move(*signals);
-    if (auto status = director->make_mirror(); !status) return fail(status.error());
-    if (auto status = director->make_tables(); !status) return fail(status.error());
-    if (auto status = director->make_packet_path(); !status) return fail(status.error());
-    if (auto status = director->make_control(); !status) return fail(status.error());
+    using Step = Status (Director::*)();
+    // What takes long comes before another daemon is asked to hand over.
+    constexpr Step kSteps[] = {&Director::make_mirror,
+                               &Director::make_tables,
+                               &Director::make_program,
+                               &Director::take_over,
+                               &Director::adopt_tables,
+                               &Director::make_packet_path,
+                               &Director::make_control};
+    for (const Step step : kSteps) {
+        if (auto status = ((*director).*step)(); !status) return fail(status.error());
+    }
     return director;
 }
 
 Director::~Director() {
     if (worker_) worker_->stop();
-    // From here on packets stay with the host.
+    // From here on packets stay with the host, unless the programs are to outlive this.
     served_.reset();
 }
 
+// Those of an earlier daemon are only looked at: it may be running still.
 Status Director::make_tables() {
+    if (auto status = offload::SteeringProgram::make_shared_arrays(storage_); !status)
+        return status;
+    const auto found = flow::Tables::look(storage_);
+    if (!found) return fail(found.error());
+    if (*found != nullptr) {
+        if (options_.connections != 0 && options_.connections != (*found)->connections4) {
+            spdlog::warn(
+                "there is room for {} connections of IPv4, as an earlier daemon made it, not for "
+                "{}; to change it: xvsd --detach, then start with --connections",
+                (*found)->connections4,
+                options_.connections);
+        }
+        return {};
+    }
     const std::uint32_t connections = options_.connections != 0
                                           ? options_.connections
                                           : flow::default_connections(memory_of_machine());
@@ -82,6 +122,15 @@ Status Director::make_tables() {
     return {};
 }
 
+// From here on an earlier daemon's tables are this one's.
+Status Director::adopt_tables() {
+    if (tables_) return {};
+    auto tables = flow::Tables::adopt(storage_);
+    if (!tables) return fail(tables.error());
+    tables_ = std::move(*tables);
+    return {};
+}
+
 Status Director::make_mirror() {
     auto mirror = host::Mirror::open(events_);
     if (!mirror) return fail(mirror.error());
@@ -90,17 +139,43 @@ Status Director::make_mirror() {
     return check_interfaces();
 }
 
-Status Director::make_packet_path() {
-    auto link = host::PrivateLink::create();
+Status Director::make_program() {
+    const bool is_kept = kept_.pins() != nullptr;
+    auto link = is_kept ? host::PrivateLink::find_or_create() : host::PrivateLink::create();
     if (!link) return fail(link.error());
     private_link_.emplace(std::move(*link));
+    private_link_->keep(is_kept);
     // What a killed daemon left of its link is gone only now.
     if (auto status = mirror_->synchronize(); !status) return status;
-    if (auto status = load_programs(); !status) return status;
+    const auto header = tables_ ? Result<const xvs_table_header*>(&tables_->header())
+                                : flow::Tables::look(storage_);
+    if (!header) return fail(header.error());
+    return load_programs(**header);
+}
 
+// The point of no return: the other daemon serves nobody once it has answered.
+Status Director::take_over() {
+    if (instance_) return {};
+    constexpr std::chrono::seconds kPatience{60};
+    auto answer = control::ask_daemon("takeover", kPatience);
+    if (!answer) return fail(answer.error());
+    constexpr std::size_t kDescriptors = 2;
+    if (answer->descriptors.size() != kDescriptors) {
+        return fail(ErrorCode::NotSupported,
+                    "the daemon that runs here did not hand over what this one needs: stop it, and "
+                    "start this one without --takeover");
+    }
+    taken_socket_ = answer->descriptors[0].release();
+    instance_.emplace(Instance::take_over(std::move(answer->descriptors[1])));
+    spdlog::info("took over from the daemon that ran here");
+    return {};
+}
+
+Status Director::make_packet_path() {
     auto port = io::SlowPathPort::open({.far_ifindex = private_link_->far_ifindex(),
                                         .interfaces = program_->interfaces(),
-                                        .outer_headers = program_->outer_headers()});
+                                        .outer_headers = program_->outer_headers(),
+                                        .receive_socket = taken_socket_});
     if (!port) return fail(port.error());
     port_ = std::move(*port);
     const auto seed = random_words();
@@ -111,6 +186,23 @@ Status Director::make_packet_path() {
     tap_watch_.emplace(*router_, *mirror_, gate_, clock_, options_.peer_redirect);
     engine_.emplace(*tables_, *router_, *steering_, *port_, clock_);
     worker_.emplace(*engine_, port_->fd(), gate_, clock_);
+    if (const auto* adopted = tables_->adoption()) {
+        spdlog::info(
+            "an earlier daemon left {} connections, which go on, and {} half-made ones, "
+            "which do not",
+            adopted->connections,
+            adopted->ended);
+    }
+    return {};
+}
+
+// The programs meet packets from here on: they must know what is whose by now.
+Status Director::attach() {
+    tell_alive();
+    program_->control().orphan_ticks =
+        kept_.pins() != nullptr ? engine::to_ticks(options_.orphan_timeout) : 0;
+    if (auto status = attach_private_link(served_->how()); !status) return status;
+    const std::lock_guard lock(gate_);
     events_.attach({.router = router_.get(),
                     .engine = &*engine_,
                     .port = port_.get(),
@@ -118,27 +210,30 @@ Status Director::make_packet_path() {
                     .steering = &*steering_,
                     .private_link = &*private_link_},
                    *mirror_);
+    served_->release_others();
     return {};
 }
 
 // Without its replaying part, if the kernel refuses that one.
 Result<std::unique_ptr<offload::SteeringProgram>> Director::load_program(
-    offload::SteeringProgram::Options options) const {
+    offload::SteeringProgram::Options options) {
+    no_fast_path_ = options.replays ? "" : "--no-fast-path";
     auto program = offload::SteeringProgram::load(options);
     if (program || !options.replays) return program;
     const std::string cause = program.error().context;
     options.replays = false;
     program = offload::SteeringProgram::load(options);
     if (program) {
+        no_fast_path_ = cause;
         spdlog::error("no fast path: {}; every balanced packet goes through user space", cause);
     }
     return program;
 }
 
-// Programs that outlive the process (clsact) must know whether it lives.
-Status Director::load_programs() {
+// Programs that outlive the process although they are not to (clsact) must know whether it lives.
+Status Director::load_programs(const xvs_table_header& header) {
     offload::SteeringProgram::Options options{.storage = &storage_,
-                                              .header = &tables_->header(),
+                                              .header = &header,
                                               .control = -1,
                                               .replays = options_.has_fast_path,
                                               .is_watched = false,
@@ -147,7 +242,7 @@ Status Director::load_programs() {
     if (!program) return fail(program.error());
     const auto how = offload::find_tc_attach((*program)->program(offload::SteeringPart::Drop),
                                              private_link_->far_ifindex());
-    if (how == offload::TcAttach::Clsact) {
+    if (how == offload::TcAttach::Clsact && kept_.pins() == nullptr) {
         options.is_watched = true;
         program = load_program(options);
         if (!program) return fail(program.error());
@@ -155,23 +250,25 @@ Status Director::load_programs() {
     (*program)->control().near_ifindex = private_link_->near_ifindex();
     program_ = std::move(*program);
     steering_.emplace(*program_);
-    served_.emplace(*program_, how);
-    return attach_private_link(how);
+    served_.emplace(*program_, how, kept_.pins());
+    return {};
 }
 
 Status Director::attach_private_link(offload::TcAttach how) {
     using offload::SteeringPart;
     using offload::TcDirection;
     auto back = offload::TcHook::attach(program_->program(SteeringPart::Return),
-                                        private_link_->near_ifindex(),
-                                        TcDirection::Ingress,
-                                        how);
+                                        {.ifindex = private_link_->near_ifindex(),
+                                         .direction = TcDirection::Ingress,
+                                         .how = how,
+                                         .pins = kept_.pins()});
     if (!back) return fail(back.error());
     return_hook_.emplace(std::move(*back));
     auto drop = offload::TcHook::attach(program_->program(SteeringPart::Drop),
-                                        private_link_->far_ifindex(),
-                                        TcDirection::Ingress,
-                                        how);
+                                        {.ifindex = private_link_->far_ifindex(),
+                                         .direction = TcDirection::Ingress,
+                                         .how = how,
+                                         .pins = kept_.pins()});
     if (!drop) return fail(drop.error());
     drop_hook_.emplace(std::move(*drop));
     return {};
@@ -202,6 +299,8 @@ Status Director::make_control() {
     warnings_.emplace(std::move(*has_route));
     services_.emplace(*engine_, gate_);
     if (auto status = restore_services(); !status) return status;
+    engine_->finish_adoption();
+    if (auto status = attach(); !status) return status;
     handler_.emplace(*services_, daemons_, [this] { services_changed(); });
     if (auto status = worker_->start(); !status) return status;
     auto server = control::netlink::Server::open(*handler_, clock_);
@@ -213,16 +312,20 @@ Status Director::make_control() {
 // Before the port answers, so that no client sees a director without its services.
 Status Director::restore_services() {
     if (options_.is_ephemeral) return {};
+    const std::string& directory = kept_.state_directory();
     std::error_code error;
-    std::filesystem::create_directories(options_.state_directory, error);
-    if (error || ::access(options_.state_directory.c_str(), W_OK | X_OK) != 0) {
+    std::filesystem::create_directories(directory, error);
+    if (error || ::access(directory.c_str(), W_OK | X_OK) != 0) {
         return fail(ErrorCode::NotPermitted,
                     fmt::format("services cannot be kept in {}: {}; name another directory with "
                                 "--state-dir, or keep nothing with --ephemeral",
-                                options_.state_directory,
+                                directory,
                                 error ? error.message() : std::strerror(errno)));
     }
-    state_file_.emplace(options_.state_directory);
+    auto lock = lock_directory(directory);
+    if (!lock) return fail(lock.error());
+    state_lock_ = std::move(*lock);
+    state_file_.emplace(directory);
     const auto restored = state_file_->restore(*services_, daemons_);
     if (!restored) return fail(restored.error());
     for (const std::string& problem : restored->problems)
@@ -247,23 +350,26 @@ void Director::services_changed() {
 Status Director::run() {
     repair_at_ = clock_.now() + kRepairInterval;
     warn_at_ = clock_.now() + kWarningDelay;
-    instance_.announce_ready();
+    instance_->announce_ready();
     log_start();
     while (!is_stopping_) {
-        std::array<pollfd, 4> waiting = {{{.fd = signals_.get(), .events = POLLIN, .revents = 0},
-                                          {.fd = mirror_->fd(), .events = POLLIN, .revents = 0},
-                                          {.fd = server_->fd(), .events = POLLIN, .revents = 0},
-                                          {.fd = instance_.fd(), .events = POLLIN, .revents = 0}}};
+        std::array<pollfd, 4> waiting = {
+            {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+             {.fd = mirror_->fd(), .events = POLLIN, .revents = 0},
+             {.fd = server_->fd(), .events = POLLIN, .revents = 0},
+             {.fd = instance_->commands().fd(), .events = POLLIN, .revents = 0}}};
         if (::poll(waiting.data(), waiting.size(), timeout_ms()) < 0 && errno != EINTR)
             return fail(system_error("waiting for events", errno));
         for (const pollfd& ready : waiting) {
-            if (ready.revents != 0) handle(ready.fd);
+            if (ready.revents != 0 && !is_stopping_) handle(ready.fd);
         }
-        run_timers();
+        if (!is_stopping_) run_timers();
     }
-    spdlog::info("stopping: balanced packets go to the host's own stack from now on");
-    instance_.announce_stopping();
+    log_stop();
+    // After a takeover systemd follows the one that is there now.
+    if (!is_handed_over_) instance_->announce_stopping();
     log_counters();
+    if (is_handed_over_) return {};
     return state_saver_ ? state_saver_->save_now() : Status{};
 }
 
@@ -280,7 +386,8 @@ void Director::handle(int fd) {
     } else if (fd == server_->fd()) {
         server_->on_readable();
     } else {
-        instance_.answer();
+        instance_->commands().answer(
+            [this](std::string_view command) { return handle_command(command); });
     }
 }
 
@@ -314,6 +421,7 @@ void Director::run_timers() {
     }
     if (const auto due = server_->next_deadline(); due && *due <= now) server_->on_timer();
     if (const auto due = tap_watch_->next_deadline(); due && *due <= now) tap_watch_->on_timer();
+    if (heartbeat_at_ <= now) tell_alive();
     if (events_.take_has_changed() && !warn_at_) warn_at_ = now + kWarningDelay;
     if (warn_at_ && *warn_at_ <= now) warn();
     if (events_.take_may_need_repair() || repair_at_ <= now) {
@@ -324,7 +432,7 @@ void Director::run_timers() {
 }
 
 int Director::timeout_ms() const {
-    Nanoseconds next = repair_at_;
+    Nanoseconds next = std::min(repair_at_, heartbeat_at_);
     if (warn_at_) next = std::min(next, *warn_at_);
     if (const auto due = server_->next_deadline()) next = std::min(next, *due);
     if (const auto due = tap_watch_->next_deadline()) next = std::min(next, *due);

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/gate.h"
@@ -16,6 +19,7 @@
 #include "offload/bpf_storage.h"
 #include "xvsd/host_events.h"
 #include "xvsd/instance.h"
+#include "xvsd/kept_state.h"
 #include "xvsd/options.h"
 #include "xvsd/tap_watch.h"
 #include "xvsd/worker.h"
@@ -26,14 +30,17 @@ class Director {
 public:
     // Fails with one sentence: the cause and its remedy. REQUIRES: SIGTERM, SIGINT and SIGUSR1 are
     // blocked.
+    // Without an `instance` it goes on in the place of the daemon that has it: that one goes on
+    // itself if anything fails before it has handed everything over.
     [[nodiscard]] static Result<std::unique_ptr<Director>> create(const Options& options,
-                                                                  Instance& instance);
+                                                                  KeptState& kept,
+                                                                  std::optional<Instance> instance);
 
     Director(const Director&) = delete;
     Director& operator=(const Director&) = delete;
     ~Director();
 
-    // Serves until SIGTERM or SIGINT comes; SIGUSR1 has the counters logged.
+    // Serves until SIGTERM or SIGINT comes, or a command to go; SIGUSR1 has the counters logged.
     [[nodiscard]] Status run();
 
 private:
@@ -42,13 +49,23 @@ private:
     static constexpr Nanoseconds kWarningDelay = std::chrono::milliseconds(500);
     // How often a removed program is looked for where no event tells of it (TCX).
     static constexpr Nanoseconds kRepairInterval = std::chrono::seconds(5);
+    // How often the programs in the kernel are told that this daemon lives.
+    static constexpr Nanoseconds kHeartbeat = std::chrono::seconds(1);
 
-    Director(const Options& options, Instance& instance)
-        : options_(options), instance_(instance), events_(options.interfaces) {}
+    Director(const Options& options, KeptState& kept, std::optional<Instance> instance)
+        : options_(options),
+          kept_(kept),
+          instance_(std::move(instance)),
+          storage_(kept.pins()),
+          events_(options.interfaces) {}
 
     [[nodiscard]] Status make_mirror();
     [[nodiscard]] Status make_tables();
+    [[nodiscard]] Status make_program();
+    [[nodiscard]] Status take_over();
+    [[nodiscard]] Status adopt_tables();
     [[nodiscard]] Status make_packet_path();
+    [[nodiscard]] Status attach();
     [[nodiscard]] Status check_interfaces() const;
     [[nodiscard]] Status make_control();
     [[nodiscard]] Status restore_services();
@@ -56,10 +73,17 @@ private:
     void log_counters();
     void handle_signals();
     [[nodiscard]] Status attach_private_link(offload::TcAttach how);
-    [[nodiscard]] Status load_programs();
+    [[nodiscard]] Status load_programs(const xvs_table_header& header);
     [[nodiscard]] Result<std::unique_ptr<offload::SteeringProgram>> load_program(
-        offload::SteeringProgram::Options options) const;
+        offload::SteeringProgram::Options options);
     void log_start() const;
+    void log_stop() const;
+
+    control::CommandSocket::Reply handle_command(std::string_view command);
+    [[nodiscard]] Status hand_over();
+    [[nodiscard]] Status detach();
+    [[nodiscard]] std::string status_text();
+    void tell_alive();
 
     void handle(int fd);
     void run_timers();
@@ -67,12 +91,18 @@ private:
     void warn();
 
     const Options& options_;
-    Instance& instance_;
+    KeptState& kept_;
+    std::optional<Instance> instance_;
     MonotonicClock clock_;
     Gate gate_;
     UniqueFd signals_;
     bool is_stopping_ = false;
+    bool is_handed_over_ = false;
+    std::string no_fast_path_;  // why
+    int taken_socket_ = -1;     // of the daemon whose place this one takes
+    UniqueFd state_lock_;
     Nanoseconds repair_at_{};
+    Nanoseconds heartbeat_at_{};
     std::optional<Nanoseconds> warn_at_;
 
     // In the order in which one needs the other; they go in the reverse of it.

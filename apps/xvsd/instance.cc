@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "control/netlink/protocol.h"
 #include "control/netlink/socket.h"
@@ -23,8 +24,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// In Linux's abstract namespace of Unix sockets, of which each network namespace has its own.
-constexpr std::string_view kName = "xvsd";
 constexpr std::chrono::milliseconds kPollInterval{20};
 
 struct UnixAddress {
@@ -44,10 +43,6 @@ struct UnixAddress {
         return reinterpret_cast<const sockaddr*>(&address);
     }
 };
-
-UnixAddress instance_address() {
-    return UnixAddress("@" + std::string(kName));
-}
 
 UniqueFd unix_socket(int type) {
     return UniqueFd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -70,42 +65,30 @@ Result<Instance> Instance::claim() {
     // The port is what clients speak to; who has it is the better answer.
     const auto port = control::netlink::Socket::open(control::netlink::kPortId);
     if (!port) return fail(port.error());
-    UniqueFd socket = unix_socket(SOCK_STREAM);
-    const UnixAddress address = instance_address();
-    if (::bind(socket.get(), address.get(), address.size) == 0) return Instance(std::move(socket));
-    if (errno != EADDRINUSE) return fail(system_error("claiming this network namespace", errno));
+    auto socket = control::CommandSocket::bind();
+    if (socket) return Instance(std::move(*socket));
+    if (socket.error().code != ErrorCode::AlreadyExists) return fail(socket.error());
     return fail(ErrorCode::InUse,
                 "another xvsd is starting or stopping in this network namespace; one serves a "
                 "network namespace");
 }
 
 void Instance::announce_ready() {
-    constexpr int kWaiting = 64;
-    if (::listen(socket_.get(), kWaiting) != 0)
+    if (auto status = socket_.listen(); !status)
         spdlog::warn("xvsd --wait will not see that this daemon is ready: {}",
-                     std::strerror(errno));
-    notify_systemd("READY=1");
+                     status.error().context);
+    // The pid is another one after a takeover.
+    notify_systemd(fmt::format("READY=1\nMAINPID={}", ::getpid()));
 }
 
 void Instance::announce_stopping() {
     notify_systemd("STOPPING=1");
 }
 
-void Instance::answer() noexcept {
-    while (true) {
-        const UniqueFd client(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (!client.is_open()) return;
-    }
-}
-
 Status wait_until_ready(std::chrono::milliseconds patience) {
     const auto until = Clock::now() + patience;
-    const UnixAddress address = instance_address();
     while (true) {
-        const UniqueFd socket = unix_socket(SOCK_STREAM);
-        if (::connect(socket.get(), address.get(), address.size) == 0) return {};
-        // A queue that is full is one that is listened to.
-        if (errno == EAGAIN) return {};
+        if (control::is_daemon_ready()) return {};
         if (Clock::now() >= until) break;
         std::this_thread::sleep_for(kPollInterval);
     }

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "control/command_socket.h"
 
 namespace xvs::xvsd {
 
@@ -14,19 +15,22 @@ public:
     // Error InUse names the process that is here already.
     [[nodiscard]] static Result<Instance> claim();
 
+    // The name of a daemon that hands everything over.
+    [[nodiscard]] static Instance take_over(UniqueFd socket) {
+        return Instance(control::CommandSocket::take_over(std::move(socket)));
+    }
+
     // From now on wait_until_ready() succeeds, and systemd is told where it asks.
     void announce_ready();
     void announce_stopping();
 
-    // A connection of wait_until_ready() waits at this descriptor; answer() closes it.
-    [[nodiscard]] int fd() const noexcept { return socket_.get(); }
-
-    void answer() noexcept;
+    // Where commands come, and those of wait_until_ready().
+    [[nodiscard]] control::CommandSocket& commands() noexcept { return socket_; }
 
 private:
-    explicit Instance(UniqueFd socket) noexcept : socket_(std::move(socket)) {}
+    explicit Instance(control::CommandSocket socket) noexcept : socket_(std::move(socket)) {}
 
-    UniqueFd socket_;
+    control::CommandSocket socket_;
 };
 
 // Waits until the daemon of this network namespace is ready, for `patience` at most.

@@ -1,14 +1,17 @@
 // xvsd: the XVS director of one network namespace.
 #include <chrono>
 #include <csignal>
+#include <optional>
 
 #include <fmt/format.h>
 #include <pthread.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "control/command_socket.h"
 #include "xvsd/director.h"
 #include "xvsd/instance.h"
+#include "xvsd/kept_state.h"
 #include "xvsd/options.h"
 #include "xvsd/privileges.h"
 
@@ -47,20 +50,56 @@ int wait(double seconds) {
     return status ? 0 : report(status.error());
 }
 
-int serve(const xvsd::Options& options) {
-    if (const Status status = xvsd::check_privileges(); !status) return report(status.error());
-    auto instance = xvsd::Instance::claim();
-    if (!instance) return report(instance.error());
-    if (const Status status = xvsd::drop_privileges(); !status) return report(status.error());
+// Whoever was asked answers when it is done.
+constexpr std::chrono::seconds kPatience{60};
+
+Result<xvsd::KeptState> become_daemon(const xvsd::Options& options) {
+    auto kept = xvsd::KeptState::find(options);
+    if (!kept) return kept;
+    if (Status status = xvsd::drop_privileges(); !status) return fail(status.error());
     set_up_log(options);
+    kept->open();
+    return kept;
+}
+
+// In the place of a daemon that runs, or of nobody.
+Status serve(const xvsd::Options& options) {
+    if (Status status = xvsd::check_privileges(); !status) return status;
+    std::optional<xvsd::Instance> instance;
+    const bool is_takeover = options.is_takeover && control::is_daemon_ready();
+    if (!is_takeover) {
+        auto claimed = xvsd::Instance::claim();
+        if (!claimed) return fail(claimed.error());
+        instance.emplace(std::move(*claimed));
+    }
+    auto kept = become_daemon(options);
+    if (!kept) return fail(kept.error());
     spdlog::info(
         "XVS {}: balanced packets are met before nftables and iptables, whose rules do not "
         "see them",
         XVS_VERSION);
-    auto director = xvsd::Director::create(options, *instance);
-    if (!director) return report(director.error());
-    const Status status = (*director)->run();
-    return status ? 0 : report(status.error());
+    auto director = xvsd::Director::create(options, *kept, std::move(instance));
+    if (!director) return fail(director.error());
+    return (*director)->run();
+}
+
+// Has the daemon that runs here hand everything back, or does it for one that is dead.
+Status detach(const xvsd::Options& options) {
+    if (Status status = xvsd::check_privileges(); !status) return status;
+    if (control::is_daemon_ready()) {
+        const auto answer = control::ask_daemon("detach", kPatience);
+        return answer ? Status{} : Status(fail(answer.error()));
+    }
+    auto instance = xvsd::Instance::claim();
+    if (!instance) return fail(instance.error());
+    auto kept = become_daemon(options);
+    if (!kept) return fail(kept.error());
+    const auto removed = kept->remove_leftover();
+    if (!removed) return fail(removed.error());
+    const char* outcome = *removed ? "removed what a dead xvsd had left"
+                                   : "there was nothing of xvsd's in this network namespace";
+    fmt::print("{}\n", outcome);
+    return {};
 }
 
 }  // namespace
@@ -71,5 +110,6 @@ int main(int argc, char** argv) {
     if (!options) return exit_code;
     if (options->wait_s) return wait(*options->wait_s);
     block_signals();
-    return serve(*options);
+    const Status status = options->is_detach ? detach(*options) : serve(*options);
+    return status ? 0 : report(status.error());
 }

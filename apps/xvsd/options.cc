@@ -11,6 +11,42 @@ namespace xvs::xvsd {
 namespace {
 
 constexpr double kDefaultWait = 10;
+constexpr std::uint32_t kMaxOrphanTimeout = 86400 * 365;  // ticks wrap after two years
+
+// What outlives the daemon.
+void describe_keeping(CLI::App& app, Options& options) {
+    app.add_option("--state-dir",
+                   options.state_directory,
+                   "where services are kept; default: /var/lib/xvs, or below it in a network "
+                   "namespace that is not the machine's own")
+        ->type_name("DIR");
+    app.add_option("--bpffs",
+                   options.bpffs,
+                   "the BPF file system on which connections outlive the daemon; default: "
+                   "/sys/fs/bpf")
+        ->type_name("DIR");
+    app.add_flag("--ephemeral",
+                 options.is_ephemeral,
+                 "keep nothing, restore nothing: what an earlier daemon left is removed, and "
+                 "connections end with this one");
+    app.add_option_function<std::uint32_t>(
+           "--orphan-timeout",
+           [&options](std::uint32_t seconds) {
+               options.orphan_timeout = std::chrono::seconds(seconds);
+           },
+           "how long after the daemon's death new connections still wait for the next one; then "
+           "they go to the host; 0: for ever; default: 600")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0u, kMaxOrphanTimeout));
+    app.add_flag("--takeover",
+                 options.is_takeover,
+                 "go on in the place of the daemon that runs in this network namespace, without a "
+                 "gap");
+    app.add_flag("--detach",
+                 options.is_detach,
+                 "start nothing: have the daemon of this network namespace stop, and hand "
+                 "everything back to the host; of a dead one too");
+}
 
 void describe(CLI::App& app, Options& options, std::string& peer_redirect, double& wait) {
     app.add_option("--interface",
@@ -20,10 +56,7 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
         ->type_name("IF")
         ->expected(1)
         ->take_all();
-    app.add_option("--state-dir", options.state_directory, "where services are kept")
-        ->type_name("DIR")
-        ->capture_default_str();
-    app.add_flag("--ephemeral", options.is_ephemeral, "keep nothing, restore nothing");
+    describe_keeping(app, options);
     app.add_option("--connections",
                    options.connections,
                    "how many connections of IPv4, and as many of IPv6, there is room for; default: "

@@ -1,6 +1,7 @@
 // Options: what xvsd is told on its command line.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,11 +13,15 @@ namespace xvs::xvsd {
 
 struct Options {
     std::vector<std::string> interfaces;  // empty: every layer-3 interface
-    std::string state_directory = "/var/lib/xvs";
+    std::string state_directory;          // empty: by the network namespace
+    std::string bpffs;                    // empty: where it usually is
     bool is_ephemeral = false;
-    bool has_fast_path = true;      // established connections are replayed in the kernel
-    std::uint32_t connections = 0;  // 0: by the memory of this machine
-    std::optional<double> wait_s;   // client: wait until the daemon is ready, then end
+    bool has_fast_path = true;                 // established connections are replayed in the kernel
+    std::uint32_t connections = 0;             // 0: by the memory of this machine
+    std::chrono::seconds orphan_timeout{600};  // 0: never
+    bool is_takeover = false;                  // go on in the place of the daemon that runs here
+    bool is_detach = false;                    // client: hand everything back to the host, then end
+    std::optional<double> wait_s;              // client: wait until the daemon is ready, then end
     host::PeerRedirect peer_redirect = host::PeerRedirect::Auto;
     bool is_verbose = false;
 };

@@ -42,6 +42,10 @@ public:
     // or damaged: nothing has changed then.
     [[nodiscard]] static Result<std::unique_ptr<Tables>> adopt(Storage& storage);
 
+    // Returns the header of the tables that adopt() would take over, nullptr if there are none;
+    // fails as it does. Nothing changes: whoever writes the tables may go on.
+    [[nodiscard]] static Result<const xvs_table_header*> look(Storage& storage);
+
     // What adopt() found.
     struct Adoption {
         std::uint32_t connections = 0;

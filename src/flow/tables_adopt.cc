@@ -98,17 +98,28 @@ Status Tables::find(Storage& storage, const Sizes& sizes, Arrays& arrays) {
     return status;
 }
 
-Result<std::unique_ptr<Tables>> Tables::adopt(Storage& storage) {
-    const auto header = storage.find("header");
-    if (!header) return fail(header.error());
-    if (header->empty()) return nullptr;
-    const auto is_finished = check_header(*header);
+Result<const xvs_table_header*> Tables::look(Storage& storage) {
+    const auto memory = storage.find("header");
+    if (!memory) return fail(memory.error());
+    if (memory->empty()) return nullptr;
+    const auto is_finished = check_header(*memory);
     if (!is_finished) return fail(is_finished.error());
     if (!*is_finished) return nullptr;
-    const Sizes sizes = sizes_of(*reinterpret_cast<const xvs_table_header*>(header->data()));
+    const auto* header = reinterpret_cast<const xvs_table_header*>(memory->data());
+    const Sizes sizes = sizes_of(*header);
     if (const Status status = check(sizes); !status) return fail(damaged(status.error().context));
     Arrays arrays;
     if (Status status = find(storage, sizes, arrays); !status)
+        return fail(std::move(status.error()));
+    return header;
+}
+
+Result<std::unique_ptr<Tables>> Tables::adopt(Storage& storage) {
+    const auto header = look(storage);
+    if (!header) return fail(header.error());
+    if (*header == nullptr) return nullptr;
+    Arrays arrays;
+    if (Status status = find(storage, sizes_of(**header), arrays); !status)
         return fail(std::move(status.error()));
     auto tables = std::make_unique<Tables>(arrays, GracePeriod::make(storage.has_kernel_readers()));
     tables->adopt();

@@ -32,8 +32,10 @@ Result<std::unique_ptr<KernelRouter>> KernelRouter::open(const Mirror& mirror,
                                                          std::array<std::uint32_t, 2> seed) {
     auto socket = NetlinkSocket::open();
     if (!socket) return fail(socket.error());
-    return std::unique_ptr<KernelRouter>(
+    std::unique_ptr<KernelRouter> router(
         new KernelRouter(mirror, next_hops, clock, seed, std::move(*socket)));
+    router->adopt();
+    return router;
 }
 
 KernelRouter::KernelRouter(const Mirror& mirror,
@@ -50,6 +52,29 @@ KernelRouter::KernelRouter(const Mirror& mirror,
       answers_(kAnswers),
       uses_(next_hops.capacity()),
       reach_(next_hops.capacity()) {}
+
+// Next hops of an earlier daemon. Which of them are still the way nobody has watched since: whoever
+// names one looks its way up again, and finds the same record where it is.
+void KernelRouter::adopt() noexcept {
+    for (std::uint32_t index = 0; index < next_hops_.used(); ++index) {
+        if (!next_hops_.is_used(index)) continue;
+        const xvs_next_hop& hop = next_hops_[index];
+        std::array<std::byte, sizeof(hop.gateway)> bytes;
+        std::memcpy(bytes.data(), hop.gateway, bytes.size());
+        const bool is_ipv4 = hop.family == static_cast<std::uint8_t>(net::Family::Ipv4);
+        const net::IpAddress gateway = is_ipv4
+                                           ? net::IpAddress(net::Ipv4Address::load(bytes.data()))
+                                           : net::IpAddress(net::Ipv6Address(bytes));
+        const Link* link = mirror_.find_link(hop.interface);
+        if (link == nullptr || index_.find(link->ifindex, gateway) != XVS_NONE) {
+            next_hops_.free(index);
+            continue;
+        }
+        next_hops_.invalidate(index);
+        index_.insert(index, link->ifindex, gateway);
+        fill(index, *link, gateway);
+    }
+}
 
 engine::Route KernelRouter::find_route(const net::IpAddress& destination,
                                        const net::IpAddress& source) noexcept {

@@ -39,7 +39,8 @@ public:
     // Next hops that nobody asked for this long may be given up.
     static constexpr std::chrono::minutes kIdleLife{15};
 
-    // `mirror`, `next_hops` and `clock` must outlive the router. `seed` keys its hashes.
+    // `mirror`, `next_hops` and `clock` must outlive the router. `seed` keys its hashes. Next hops
+    // of an earlier daemon that are there are taken over.
     [[nodiscard]] static Result<std::unique_ptr<KernelRouter>> open(
         const Mirror& mirror,
         flow::NextHopTable& next_hops,
@@ -89,6 +90,7 @@ private:
                  std::array<std::uint32_t, 2> seed,
                  NetlinkSocket socket);
 
+    void adopt() noexcept;
     [[nodiscard]] Answer& place_of(const net::IpAddress& destination,
                                    const net::IpAddress& source) noexcept;
     [[nodiscard]] bool is_valid(const Answer& answer) const noexcept;

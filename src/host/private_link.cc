@@ -136,6 +136,33 @@ Result<std::uint32_t> finish(NetlinkSocket& socket, std::string_view name) {
 
 }  // namespace
 
+Result<PrivateLink> PrivateLink::find_or_create() {
+    auto socket = NetlinkSocket::open();
+    if (!socket) return fail(socket.error());
+    const auto near = find_link(*socket, kNearName);
+    const auto far = find_link(*socket, kFarName);
+    const bool is_ours = near && far && near->kind == "veth" && near->alias == kAlias &&
+                         far->kind == "veth" && far->alias == kAlias;
+    if (!is_ours) return create();
+    for (const auto& end : {*near, *far}) {
+        if (const int error = bring_up(*socket, end.ifindex)) return fail(creation_error(error));
+    }
+    return PrivateLink(near->ifindex, far->ifindex);
+}
+
+Status PrivateLink::remove_leftover() {
+    auto socket = NetlinkSocket::open();
+    if (!socket) return fail(socket.error());
+    for (const std::string_view name : {kNearName, kFarName}) {
+        const auto link = find_link(*socket, name);
+        if (!link || link->kind != "veth" || link->alias != kAlias) continue;
+        const int error = remove_link(*socket, link->ifindex);
+        if (error != 0 && error != ENODEV)
+            return fail(system_error(fmt::format("removing the interface {}", name), error));
+    }
+    return {};
+}
+
 Result<PrivateLink> PrivateLink::create() {
     auto socket = NetlinkSocket::open();
     if (!socket) return fail(socket.error());
@@ -154,10 +181,12 @@ Result<PrivateLink> PrivateLink::create() {
 }
 
 PrivateLink::PrivateLink(PrivateLink&& other) noexcept
-    : near_(std::exchange(other.near_, 0)), far_(std::exchange(other.far_, 0)) {}
+    : near_(std::exchange(other.near_, 0)),
+      far_(std::exchange(other.far_, 0)),
+      is_kept_(other.is_kept_) {}
 
 PrivateLink::~PrivateLink() {
-    if (near_ == 0) return;
+    if (near_ == 0 || is_kept_) return;
     auto socket = NetlinkSocket::open();
     if (socket) remove_link(*socket, near_);
 }

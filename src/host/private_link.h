@@ -10,13 +10,23 @@ namespace xvs::host {
 
 // Both ends are in this network namespace (another would need CAP_SYS_ADMIN), up, without
 // addresses, without ARP and without IPv6 of their own, and as long as the pair exists no packet of
-// the host's takes it. Removed with its owner; one that a killed daemon left behind is replaced.
+// the host's takes it. Removed with its owner unless it is to be kept.
 class PrivateLink {
 public:
     static constexpr std::string_view kNearName = "xvs0";
     static constexpr std::string_view kFarName = "xvs1";
 
+    // One that a killed daemon left behind is replaced.
     [[nodiscard]] static Result<PrivateLink> create();
+
+    // One that an earlier daemon kept is taken over as it is, and made where there is none.
+    [[nodiscard]] static Result<PrivateLink> find_or_create();
+
+    // Removes what a daemon left behind.
+    [[nodiscard]] static Status remove_leftover();
+
+    // It stays when its owner goes, or goes with it.
+    void keep(bool is_kept) noexcept { is_kept_ = is_kept; }
 
     PrivateLink(PrivateLink&& other) noexcept;
     PrivateLink& operator=(PrivateLink&&) = delete;
@@ -39,6 +49,7 @@ private:
 
     std::uint32_t near_ = 0;
     std::uint32_t far_ = 0;
+    bool is_kept_ = false;
 };
 
 }  // namespace xvs::host

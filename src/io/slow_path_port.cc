@@ -135,7 +135,9 @@ struct SlowPathPort::Queue {
 };
 
 Result<std::unique_ptr<SlowPathPort>> SlowPathPort::open(const Options& options) {
-    auto receive_socket = open_receive_socket(options);
+    auto receive_socket = options.receive_socket >= 0
+                              ? Result<UniqueFd>(UniqueFd(options.receive_socket))
+                              : open_receive_socket(options);
     if (!receive_socket) return fail(receive_socket.error());
     auto send_socket = open_send_socket();
     if (!send_socket) return fail(send_socket.error());

@@ -38,6 +38,9 @@ public:
         std::uint32_t far_ifindex = 0;              // the private link's far end
         std::span<const xvs_interface> interfaces;  // by slot, of the steering program
         std::span<xvs_outer_header> outer_headers;  // of the steering program
+        // The receive socket of a daemon that this one takes over from, with what waits in it; or
+        // -1. It is the port's from open() on.
+        int receive_socket = -1;
         std::size_t receive_buffer_bytes = std::size_t{64} << 20;
     };
 

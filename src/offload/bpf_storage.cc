@@ -79,6 +79,39 @@ Result<std::span<std::byte>> BpfStorage::allocate(std::string_view name,
     const auto mapping = map_array(array.map.get(), size);
     if (!mapping) return fail(mapping.error());
     array.mapping = *mapping;
+    if (pins_ != nullptr) {
+        if (auto status = pins_->pin(array.map.get(), name); !status) {
+            unmap_array(array.mapping);
+            return fail(status.error());
+        }
+    }
+    arrays_.push_back(std::move(array));
+    return *mapping;
+}
+
+Result<std::span<std::byte>> BpfStorage::find(std::string_view name) {
+    for (const Array& known : arrays_) {
+        if (known.name == name) return known.mapping;
+    }
+    if (pins_ == nullptr) return std::span<std::byte>();
+    Array array{.name = std::string(name), .map = pins_->get(name), .mapping = {}};
+    if (!array.map.is_open()) return std::span<std::byte>();
+    bpf_map_info info{};
+    __u32 info_size = sizeof(info);
+    if (::bpf_obj_get_info_by_fd(array.map.get(), &info, &info_size) != 0)
+        return fail(system_error(fmt::format("{} in {}", name, pins_->name()), errno));
+    const bool is_array = info.type == BPF_MAP_TYPE_ARRAY && (info.map_flags & BPF_F_MMAPABLE) != 0;
+    if (!is_array) {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("{} in {} on the BPF file system is none of XVS's arrays; xvsd "
+                                "--detach removes it",
+                                name,
+                                pins_->name()));
+    }
+    const auto mapping =
+        map_array(array.map.get(), std::size_t{info.value_size} * info.max_entries);
+    if (!mapping) return fail(mapping.error());
+    array.mapping = *mapping;
     arrays_.push_back(std::move(array));
     return *mapping;
 }

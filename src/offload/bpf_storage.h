@@ -11,19 +11,26 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "flow/storage.h"
+#include "offload/pin_directory.h"
 
 namespace xvs::offload {
 
 // Each array is a BPF array of its own, mapped into this process. It is committed in full when it
-// is made, on pages of 4 KiB, and goes when this process and the programs that use it have gone.
+// is made, on pages of 4 KiB, and goes when this process and the programs that use it have gone;
+// one that is pinned stays until it is unpinned.
 class BpfStorage final : public flow::Storage {
 public:
-    BpfStorage() = default;
+    // `pins`, which must outlive this, is where arrays are pinned and found again by their names;
+    // nullptr: nowhere.
+    explicit BpfStorage(const PinDirectory* pins = nullptr) noexcept : pins_(pins) {}
+
     ~BpfStorage() override;
 
     [[nodiscard]] Result<std::span<std::byte>> allocate(std::string_view name,
                                                         std::size_t element_size,
                                                         std::size_t count) override;
+
+    [[nodiscard]] Result<std::span<std::byte>> find(std::string_view name) override;
 
     [[nodiscard]] bool has_kernel_readers() const noexcept override { return true; }
 
@@ -37,6 +44,7 @@ private:
         std::span<std::byte> mapping;
     };
 
+    const PinDirectory* pins_;
     std::vector<Array> arrays_;
 };
 

@@ -22,8 +22,31 @@ SteeringPart part_for(TcDirection direction, bool has_link_header) noexcept {
 }  // namespace
 
 ServedInterfaces::~ServedInterfaces() {
+    if (pins_ == nullptr) release_all();
+}
+
+void ServedInterfaces::release_all() {
     while (!served_.empty())
         release(served_.begin()->first);
+}
+
+std::vector<std::string> ServedInterfaces::names() const {
+    std::vector<std::string> names;
+    for (const auto& [ifindex, served] : served_)
+        names.push_back(served.interface.name);
+    return names;
+}
+
+void ServedInterfaces::release_others() {
+    const auto interfaces = program_.interfaces();
+    for (std::size_t slot = 0; slot < interfaces.size(); ++slot) {
+        const std::uint32_t ifindex = interfaces[slot].ifindex;
+        if (ifindex == 0 || served_.contains(ifindex)) continue;
+        for (const TcDirection direction : {TcDirection::Ingress, TcDirection::Egress}) {
+            if (pins_ != nullptr) TcHook::detach_leftover(ifindex, direction, *pins_);
+        }
+        clear_slot(ifindex, static_cast<std::uint16_t>(slot));
+    }
 }
 
 Result<std::uint16_t> ServedInterfaces::serve(const ServedInterface& interface) {
@@ -32,7 +55,7 @@ Result<std::uint16_t> ServedInterfaces::serve(const ServedInterface& interface) 
         write_slot(known->second.slot, interface);
         return known->second.slot;
     }
-    const auto slot = find_free_slot();
+    const auto slot = find_slot(interface.ifindex);
     if (!slot) {
         return fail(ErrorCode::OutOfRange,
                     fmt::format("interface {} is not served: XVS serves at most {} interfaces; "
@@ -69,8 +92,10 @@ Result<ServedInterfaces::Served> ServedInterfaces::attach_both(const ServedInter
 void ServedInterfaces::release(std::uint32_t ifindex) {
     const auto found = served_.find(ifindex);
     if (found == served_.end()) return;
-    const Served served = std::move(found->second);
+    Served served = std::move(found->second);
     served_.erase(found);
+    served.ingress.detach();
+    served.egress.detach();
     clear_slot(ifindex, served.slot);
 }
 
@@ -93,10 +118,10 @@ std::size_t ServedInterfaces::repair() {
 
 bool ServedInterfaces::repair(Served& served, TcHook& hook, TcDirection direction) {
     if (hook.is_attached()) return false;
+    hook.forget();
     auto again = attach(served.interface, direction);
     // The interface may be going at this moment: rtnetlink says so next.
     if (!again) return false;
-    hook.forget();
     hook = std::move(*again);
     spdlog::warn(
         "another tool had removed the steering program from interface {}: attached it again",
@@ -106,12 +131,18 @@ bool ServedInterfaces::repair(Served& served, TcHook& hook, TcDirection directio
 
 Result<TcHook> ServedInterfaces::attach(const ServedInterface& interface, TcDirection direction) {
     const int program = program_.program(part_for(direction, interface.has_link_header));
-    return TcHook::attach(program, interface.ifindex, direction, how_);
+    return TcHook::attach(
+        program,
+        {.ifindex = interface.ifindex, .direction = direction, .how = how_, .pins = pins_});
 }
 
+// An interface keeps the slot that an earlier daemon gave it: frames under way name it.
 // Slots are used in turn, so that a frame still under way never names an interface that came since.
-std::optional<std::uint16_t> ServedInterfaces::find_free_slot() noexcept {
+std::optional<std::uint16_t> ServedInterfaces::find_slot(std::uint32_t ifindex) noexcept {
     const auto interfaces = program_.interfaces();
+    for (std::size_t slot = 0; slot < interfaces.size(); ++slot) {
+        if (interfaces[slot].ifindex == ifindex) return static_cast<std::uint16_t>(slot);
+    }
     for (std::size_t tried = 0; tried < interfaces.size(); ++tried) {
         const std::uint16_t slot = next_slot_;
         next_slot_ = static_cast<std::uint16_t>((next_slot_ + 1u) % interfaces.size());

@@ -26,9 +26,12 @@ struct ServedInterface {
 // Thread: the control thread; the steering program sees each change at once.
 class ServedInterfaces {
 public:
-    // `program` must outlive this.
-    ServedInterfaces(const SteeringProgram& program, TcAttach how) noexcept
-        : program_(program), how_(how) {}
+    // `program` must outlive this, and `pins`, where attachments are kept when this goes: without
+    // it they go too.
+    ServedInterfaces(const SteeringProgram& program,
+                     TcAttach how,
+                     const PinDirectory* pins = nullptr) noexcept
+        : program_(program), how_(how), pins_(pins) {}
 
     ServedInterfaces(const ServedInterfaces&) = delete;
     ServedInterfaces& operator=(const ServedInterfaces&) = delete;
@@ -40,6 +43,16 @@ public:
 
     // The interface is there, but no longer to be served.
     void release(std::uint32_t ifindex);
+
+    // None is to be served any longer.
+    void release_all();
+
+    [[nodiscard]] std::vector<std::string> names() const;
+
+    // Those that an earlier daemon served and this one does not.
+    void release_others();
+
+    [[nodiscard]] TcAttach how() const noexcept { return how_; }
 
     // The interface is gone from this network namespace.
     void forget(std::uint32_t ifindex);
@@ -63,13 +76,14 @@ private:
 
     [[nodiscard]] Result<Served> attach_both(const ServedInterface& interface, std::uint16_t slot);
     [[nodiscard]] Result<TcHook> attach(const ServedInterface& interface, TcDirection direction);
-    [[nodiscard]] std::optional<std::uint16_t> find_free_slot() noexcept;
+    [[nodiscard]] std::optional<std::uint16_t> find_slot(std::uint32_t ifindex) noexcept;
     void write_slot(std::uint16_t slot, const ServedInterface& interface) noexcept;
     void clear_slot(std::uint32_t ifindex, std::uint16_t slot) noexcept;
     bool repair(Served& served, TcHook& hook, TcDirection direction);
 
     const SteeringProgram& program_;
     TcAttach how_;
+    const PinDirectory* pins_;
     std::map<std::uint32_t, Served> served_;
     std::uint16_t next_slot_ = 0;
 };

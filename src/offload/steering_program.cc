@@ -81,6 +81,18 @@ Status share_tables(const steer_bpf& skeleton, const BpfStorage& storage) {
     return {};
 }
 
+// What successive daemons' programs have in common: frames under way name these.
+Status share_steering(const steer_bpf& skeleton, const BpfStorage& storage) {
+    const auto& maps = skeleton.maps;
+    const std::pair<bpf_map*, const char*> shared[] = {{maps.control, "control"},
+                                                       {maps.interfaces, "interfaces"},
+                                                       {maps.outer_headers, "outer_headers"}};
+    for (const auto& [map, name] : shared) {
+        if (auto status = reuse(map, name, storage.find_map(name)); !status) return status;
+    }
+    return {};
+}
+
 // Linux 6.2 and later let a tc program look into a packet's sk_buff.
 bool has_cast() {
     btf* kernel = ::btf__load_vmlinux_btf();
@@ -97,6 +109,9 @@ Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& option
     constants.is_tested = options.is_tested ? 1 : 0;
     if (auto status = reuse(skeleton.maps.control, "control", options.control); !status)
         return status;
+    if (options.storage != nullptr) {
+        if (auto status = share_steering(skeleton, *options.storage); !status) return status;
+    }
     if (options.storage == nullptr || options.header == nullptr) return {};
     constants.seed[0] = options.header->seed[0];
     constants.seed[1] = options.header->seed[1];
@@ -130,6 +145,27 @@ Result<std::unique_ptr<SteeringProgram>> SteeringProgram::load(const Options& op
         if (auto status = program->watch(); !status) return fail(status.error());
     }
     return program;
+}
+
+Status SteeringProgram::make_shared_arrays(BpfStorage& storage) {
+    struct Wanted {
+        const char* name;
+        std::size_t size;
+        std::size_t count;
+    };
+
+    constexpr Wanted kWanted[] = {
+        {"control", sizeof(xvs_steer_control), 1},
+        {"interfaces", sizeof(xvs_interface), XVS_MAX_INTERFACES},
+        {"outer_headers", sizeof(xvs_outer_header), XVS_MAX_OUTER_HEADERS}};
+    for (const Wanted& wanted : kWanted) {
+        auto memory = storage.find(wanted.name);
+        if (!memory) return fail(memory.error());
+        if (memory->size() == wanted.size * wanted.count) continue;
+        memory = storage.allocate(wanted.name, wanted.size, wanted.count);
+        if (!memory) return fail(memory.error());
+    }
+    return {};
 }
 
 SteeringProgram::~SteeringProgram() {

@@ -54,6 +54,9 @@ public:
 
     [[nodiscard]] static Result<std::unique_ptr<SteeringProgram>> load(const Options& options);
 
+    // Finds or makes the arrays in `storage` that the programs of successive daemons share.
+    [[nodiscard]] static Status make_shared_arrays(BpfStorage& storage);
+
     SteeringProgram(const SteeringProgram&) = delete;
     SteeringProgram& operator=(const SteeringProgram&) = delete;
     ~SteeringProgram();

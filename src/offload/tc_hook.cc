@@ -12,6 +12,8 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "offload/link_info.h"
+
 namespace xvs::offload {
 namespace {
 
@@ -72,6 +74,42 @@ std::uint32_t clsact_program_id(std::uint32_t ifindex, TcDirection direction) {
     return ::bpf_tc_query(&hook, &filter) == 0 ? filter.prog_id : 0;
 }
 
+std::string pin_name(std::uint32_t ifindex, TcDirection direction) {
+    return fmt::format(
+        "link-{}-{}", ifindex, direction == TcDirection::Ingress ? "ingress" : "egress");
+}
+
+// An earlier daemon's link, by which the program is replaced between two packets; or none.
+UniqueFd take_over_link(int program,
+                        std::uint32_t ifindex,
+                        const std::string& name,
+                        const PinDirectory& pins) {
+    UniqueFd link = pins.get(name);
+    if (!link.is_open()) return link;
+    const bool is_ours = linked_interface(link.get()) == ifindex &&
+                         ::bpf_link_update(link.get(), program, nullptr) == 0;
+    if (is_ours) return link;
+    pins.unpin(name);
+    return {};
+}
+
+Result<UniqueFd> attach_tcx(int program,
+                            std::uint32_t ifindex,
+                            TcDirection direction,
+                            const PinDirectory* pins) {
+    const std::string name = pin_name(ifindex, direction);
+    if (pins != nullptr) {
+        UniqueFd link = take_over_link(program, ifindex, name, *pins);
+        if (link.is_open()) return link;
+    }
+    UniqueFd link(
+        ::bpf_link_create(program, static_cast<int>(ifindex), tcx_type(direction), nullptr));
+    if (!link.is_open()) return fail(attach_error(ifindex, errno));
+    if (pins == nullptr) return link;
+    if (auto status = pins->pin(link.get(), name); !status) return fail(status.error());
+    return link;
+}
+
 // bpf_link_info of a TCX link: type, id and prog_id, then the interface, 0 when the link is
 // severed. The room is what a newer kernel may fill.
 struct TcxLinkInfo {
@@ -84,13 +122,13 @@ struct TcxLinkInfo {
     std::array<__u64, 8> rest;
 };
 
+}  // namespace
+
 std::uint32_t linked_interface(int link) noexcept {
     TcxLinkInfo info{};
     __u32 size = sizeof(info);
     return ::bpf_obj_get_info_by_fd(link, &info, &size) == 0 ? info.ifindex : 0;
 }
-
-}  // namespace
 
 TcAttach find_tc_attach(int program, std::uint32_t ifindex) {
     const UniqueFd link(
@@ -98,55 +136,62 @@ TcAttach find_tc_attach(int program, std::uint32_t ifindex) {
     return link.is_open() ? TcAttach::Tcx : TcAttach::Clsact;
 }
 
-Result<TcHook> TcHook::attach(int program,
-                              std::uint32_t ifindex,
-                              TcDirection direction,
-                              TcAttach how) {
-    if (how == TcAttach::Tcx) {
-        UniqueFd link(
-            ::bpf_link_create(program, static_cast<int>(ifindex), tcx_type(direction), nullptr));
-        if (!link.is_open()) return fail(attach_error(ifindex, errno));
-        return TcHook(std::move(link), ifindex, direction, 0);
+Result<TcHook> TcHook::attach(int program, const Options& options) {
+    if (options.how == TcAttach::Tcx) {
+        auto link = attach_tcx(program, options.ifindex, options.direction, options.pins);
+        if (!link) return fail(link.error());
+        return TcHook(std::move(*link), options, 0);
     }
-    if (const int error = attach_clsact(program, ifindex, direction); error != 0)
-        return fail(attach_error(ifindex, -error));
-    return TcHook({}, ifindex, direction, id_of_program(program));
+    if (const int error = attach_clsact(program, options.ifindex, options.direction); error != 0)
+        return fail(attach_error(options.ifindex, -error));
+    return TcHook({}, options, id_of_program(program));
 }
 
-TcHook::TcHook(UniqueFd link,
-               std::uint32_t ifindex,
-               TcDirection direction,
-               std::uint32_t program_id)
-    : link_(std::move(link)), ifindex_(ifindex), direction_(direction), program_id_(program_id) {}
+TcHook::TcHook(UniqueFd link, const Options& options, std::uint32_t program_id)
+    : link_(std::move(link)),
+      ifindex_(options.ifindex),
+      direction_(options.direction),
+      pins_(options.pins),
+      program_id_(program_id) {}
 
 TcHook::TcHook(TcHook&& other) noexcept
     : link_(std::move(other.link_)),
       ifindex_(std::exchange(other.ifindex_, 0)),
       direction_(other.direction_),
+      pins_(other.pins_),
       program_id_(other.program_id_) {}
 
 TcHook& TcHook::operator=(TcHook&& other) noexcept {
     if (this != &other) {
-        detach();
+        if (pins_ == nullptr) detach();
         link_ = std::move(other.link_);
         ifindex_ = std::exchange(other.ifindex_, 0);
         direction_ = other.direction_;
+        pins_ = other.pins_;
         program_id_ = other.program_id_;
     }
     return *this;
 }
 
 TcHook::~TcHook() {
-    detach();
+    if (pins_ == nullptr) detach();
 }
 
 bool TcHook::is_attached() const {
+    if (ifindex_ == 0) return false;
     if (link_.is_open()) return linked_interface(link_.get()) == ifindex_;
     return program_id_ != 0 && clsact_program_id(ifindex_, direction_) == program_id_;
 }
 
+void TcHook::forget() noexcept {
+    if (link_.is_open() && pins_ != nullptr && ifindex_ != 0)
+        pins_->unpin(pin_name(ifindex_, direction_));
+    ifindex_ = 0;
+}
+
 void TcHook::detach() noexcept {
     const bool is_filter = !link_.is_open() && ifindex_ != 0;
+    if (link_.is_open() && pins_ != nullptr) pins_->unpin(pin_name(ifindex_, direction_));
     link_.reset();
     const std::uint32_t ifindex = std::exchange(ifindex_, 0);
     // What stands at our handle may be another daemon's by now.
@@ -154,6 +199,20 @@ void TcHook::detach() noexcept {
     const bpf_tc_hook hook = clsact_hook(ifindex, direction_);
     LIBBPF_OPTS(bpf_tc_opts, filter, .handle = kHandle, .priority = kPriority);
     ::bpf_tc_detach(&hook, &filter);
+}
+
+void TcHook::detach_leftover(std::uint32_t ifindex,
+                             TcDirection direction,
+                             const PinDirectory& pins) noexcept {
+    pins.unpin(pin_name(ifindex, direction));
+    // Most interfaces have no clsact, which libbpf would say of each.
+    const libbpf_print_fn_t print = ::libbpf_set_print(nullptr);
+    if (clsact_program_id(ifindex, direction) != 0) {
+        const bpf_tc_hook hook = clsact_hook(ifindex, direction);
+        LIBBPF_OPTS(bpf_tc_opts, filter, .handle = kHandle, .priority = kPriority);
+        ::bpf_tc_detach(&hook, &filter);
+    }
+    ::libbpf_set_print(print);
 }
 
 }  // namespace xvs::offload

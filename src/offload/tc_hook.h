@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "offload/pin_directory.h"
 
 namespace xvs::offload {
 
@@ -22,10 +23,21 @@ enum class TcAttach : std::uint8_t {
 // Others' programs and filters on the same interface stay as they are.
 class TcHook {
 public:
-    [[nodiscard]] static Result<TcHook> attach(int program,
-                                               std::uint32_t ifindex,
-                                               TcDirection direction,
-                                               TcAttach how);
+    struct Options {
+        std::uint32_t ifindex = 0;
+        TcDirection direction = TcDirection::Ingress;
+        TcAttach how = TcAttach::Tcx;
+        // Where the attachment is kept when the hook goes; nullptr: it goes with the hook. What an
+        // earlier daemon left there gets the new program between two packets.
+        const PinDirectory* pins = nullptr;
+    };
+
+    [[nodiscard]] static Result<TcHook> attach(int program, const Options& options);
+
+    // Removes what an earlier daemon left attached.
+    static void detach_leftover(std::uint32_t ifindex,
+                                TcDirection direction,
+                                const PinDirectory& pins) noexcept;
 
     TcHook(TcHook&& other) noexcept;
     TcHook& operator=(TcHook&& other) noexcept;
@@ -37,17 +49,19 @@ public:
     // interface may have gone.
     [[nodiscard]] bool is_attached() const;
 
+    // The attachment goes, even one that is kept otherwise.
+    void detach() noexcept;
+
     // The interface has gone, and its filters with it: nothing is left to detach.
-    void forget() noexcept { ifindex_ = 0; }
+    void forget() noexcept;
 
 private:
-    TcHook(UniqueFd link, std::uint32_t ifindex, TcDirection direction, std::uint32_t program_id);
-
-    void detach() noexcept;
+    TcHook(UniqueFd link, const Options& options, std::uint32_t program_id);
 
     UniqueFd link_;  // TCX
     std::uint32_t ifindex_ = 0;
     TcDirection direction_ = TcDirection::Ingress;
+    const PinDirectory* pins_ = nullptr;
     std::uint32_t program_id_ = 0;
 };
 

@@ -41,7 +41,11 @@ protected:
     }
 
     [[nodiscard]] Result<TcHook> attach(SteeringPart part = SteeringPart::Ingress) {
-        return TcHook::attach(program_->program(part), kLoopback, TcDirection::Ingress, GetParam());
+        return TcHook::attach(program_->program(part),
+                              {.ifindex = kLoopback,
+                               .direction = TcDirection::Ingress,
+                               .how = GetParam(),
+                               .pins = nullptr});
     }
 
     std::unique_ptr<SteeringProgram> program_;
@@ -74,7 +78,8 @@ TEST_P(Attach, StaysUntilItsOwnerGoes) {
 
 TEST_P(Attach, SaysWhichInterfaceIsNotThere) {
     const auto hook = TcHook::attach(
-        program_->program(SteeringPart::Ingress), 4242, TcDirection::Egress, GetParam());
+        program_->program(SteeringPart::Ingress),
+        {.ifindex = 4242, .direction = TcDirection::Egress, .how = GetParam(), .pins = nullptr});
     ASSERT_FALSE(hook);
     EXPECT_NE(hook.error().context.find("4242"), std::string::npos);
 }

@@ -1,0 +1,100 @@
+// What a running director is told to do.
+#include <mutex>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "engine/ticks.h"
+#include "xvsd/director.h"
+#include "xvsd/status.h"
+
+namespace xvs::xvsd {
+
+control::CommandSocket::Reply Director::handle_command(std::string_view command) {
+    if (command == "status") return {.text = status_text(), .descriptors = {}};
+    if (command == "detach") {
+        if (auto status = detach(); !status)
+            return {.text = fail(status.error()), .descriptors = {}};
+        return {.text = "", .descriptors = {}};
+    }
+    if (command == "takeover") {
+        if (auto status = hand_over(); !status)
+            return {.text = fail(status.error()), .descriptors = {}};
+        return {.text = "", .descriptors = {port_->fd(), instance_->commands().fd()}};
+    }
+    return {.text = fail(ErrorCode::InvalidArgument,
+                         fmt::format("this xvsd ({}) knows no command {}", XVS_VERSION, command)),
+            .descriptors = {}};
+}
+
+// What may fail comes first: then this daemon goes on.
+Status Director::hand_over() {
+    if (kept_.pins() == nullptr) {
+        return fail(
+            ErrorCode::NotSupported,
+            fmt::format("the daemon that runs here cannot be taken over from, since nothing "
+                        "outlives it: {}",
+                        kept_.why_not()));
+    }
+    if (state_saver_) {
+        if (auto status = state_saver_->save_now(); !status) return status;
+    }
+    worker_->stop();
+    server_.reset();
+    state_lock_.reset();
+    is_handed_over_ = true;
+    is_stopping_ = true;
+    return {};
+}
+
+Status Director::detach() {
+    is_stopping_ = true;
+    worker_->stop();
+    served_->release_all();
+    return_hook_->detach();
+    drop_hook_->detach();
+    private_link_->keep(false);
+    const auto removed = kept_.remove_leftover();
+    return removed ? Status{} : Status(fail(removed.error()));
+}
+
+std::string Director::status_text() {
+    DaemonStatus status{
+        .no_fast_path = no_fast_path_,
+        .not_pinned = kept_.pins() == nullptr ? kept_.why_not() : "",
+        .pins = kept_.pins() == nullptr ? "" : kept_.pins()->name(),
+        .state_directory = state_file_ ? kept_.state_directory() : "no file",
+        .orphan_timeout_s = static_cast<std::uint32_t>(options_.orphan_timeout.count()),
+        .attached_by = served_->how() == offload::TcAttach::Tcx ? "tcx" : "clsact",
+        .interfaces = served_->names()};
+    const std::lock_guard lock(gate_);
+    status.connections = engine_->connection_count();
+    status.capacity = engine_->connection_capacity();
+    status.services = engine_->services().in_order().size();
+    return to_text(status);
+}
+
+void Director::tell_alive() {
+    const Nanoseconds now = clock_.now();
+    heartbeat_at_ = now + kHeartbeat;
+    __atomic_store_n(&program_->control().heartbeat, engine::to_tick(now), __ATOMIC_RELEASE);
+}
+
+void Director::log_stop() const {
+    if (is_handed_over_) {
+        spdlog::info("handed over to another xvsd");
+    } else if (kept_.pins() == nullptr) {
+        spdlog::info("stopping: balanced packets go to the host's own stack from now on");
+    } else {
+        spdlog::info(
+            "stopping: {}, new connections wait for the next xvsd{}; to hand everything back "
+            "to the host: xvsd --detach",
+            no_fast_path_.empty() ? "established connections go on in the kernel"
+                                  : "established connections wait",
+            options_.orphan_timeout.count() != 0
+                ? fmt::format(", {} s at most", options_.orphan_timeout.count())
+                : "");
+    }
+}
+
+}  // namespace xvs::xvsd

@@ -1,0 +1,41 @@
+#include "xvsd/status.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+namespace xvs::xvsd {
+namespace {
+
+std::string survival(const DaemonStatus& status) {
+    if (!status.not_pinned.empty()) return "end with the daemon: " + status.not_pinned;
+    const char* who = status.no_fast_path.empty() ? "established ones go on" : "all wait";
+    const std::string how_long =
+        status.orphan_timeout_s != 0 ? fmt::format("{} s", status.orphan_timeout_s) : "for ever";
+    return fmt::format(
+        "outlive the daemon (pinned in {}): {}, new ones wait {}", status.pins, who, how_long);
+}
+
+}  // namespace
+
+std::string to_text(const DaemonStatus& status) {
+    return fmt::format(
+        "xvsd {}, pid {}\n"
+        "fast path:   {}\n"
+        "connections: {}, room for {} of each family\n"
+        "             {}\n"
+        "services:    {}, kept in {}\n"
+        "interfaces:  {} ({})\n",
+        XVS_VERSION,
+        ::getpid(),
+        status.no_fast_path.empty() ? "on" : "off: " + status.no_fast_path,
+        status.connections,
+        status.capacity,
+        survival(status),
+        status.services,
+        status.state_directory,
+        status.interfaces.empty() ? "none" : fmt::format("{}", fmt::join(status.interfaces, ", ")),
+        status.attached_by);
+}
+
+}  // namespace xvs::xvsd

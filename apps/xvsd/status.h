@@ -1,0 +1,25 @@
+// What a running xvsd says of itself.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace xvs::xvsd {
+
+struct DaemonStatus {
+    std::string no_fast_path;  // why there is none; empty: there is one
+    std::string not_pinned;    // why connections end with the daemon; empty: they don't
+    std::string pins;          // the directory on the BPF file system
+    std::string state_directory;
+    std::uint32_t orphan_timeout_s = 0;
+    std::uint32_t connections = 0;  // of both families
+    std::uint32_t capacity = 0;     // of each
+    std::size_t services = 0;
+    const char* attached_by = "";
+    std::vector<std::string> interfaces;
+};
+
+[[nodiscard]] std::string to_text(const DaemonStatus& status);
+
+}  // namespace xvs::xvsd
