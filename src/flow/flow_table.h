@@ -4,10 +4,9 @@
 //   EMPTY ----+--------> CLAIMED ---------> LIVE or DRAWN --------> DEAD
 //   TOMBSTONE-'                                                      | grace period
 //       ^                                                            |
-//       '------ where a live entry's look-up passes by, else EMPTY <-'
+//       '----------- where a slot is taken behind it, else EMPTY <----'
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -91,16 +90,16 @@ public:
 
     // For a key that is likely to be inserted: a miss left over stalls at the next
     // compare-and-swap.
-    void prefetch_insert(std::uint32_t hash) const noexcept {
-        const SlotIndex home = hash & mask_;
-        __builtin_prefetch(&entries_[home], 1);
-        __builtin_prefetch(&owners_[home], 1);
+    void prefetch_insert(std::uint32_t hash) const noexcept { prefetch_slot(hash & mask_); }
+
+    // For writing, with its owner and what lies behind it: of an entry that is about to be retired,
+    // whose slot is known.
+    void prefetch_slot(SlotIndex slot) const noexcept {
+        constexpr SlotIndex kNextLine = 64 / sizeof(Entry);
+        __builtin_prefetch(&entries_[slot], 1);
+        __builtin_prefetch(&entries_[(slot + kNextLine) & mask_], 1);
+        __builtin_prefetch(&owners_[slot], 1);
     }
-
-    // For writing: of an entry that is about to be retired, whose slot is known.
-    void prefetch_slot(SlotIndex slot) const noexcept { __builtin_prefetch(&entries_[slot], 1); }
-
-    void prefetch_owner(SlotIndex slot) const noexcept { __builtin_prefetch(&owners_[slot]); }
 
     // Returns the live entry for `key`, or XVS_NONE. Cost: 1 cache miss expected.
     [[nodiscard]] SlotIndex find(const Key& key, std::uint32_t hash) const noexcept {
@@ -224,9 +223,6 @@ public:
     [[nodiscard]] std::uint32_t capacity() const noexcept { return mask_ + 1; }
 
 private:
-    // How far behind its home an entry lies at most.
-    static constexpr int kReach = static_cast<int>(XVS_PROBES) - 1;
-
     struct Place {
         SlotIndex slot = XVS_NONE;
         std::uint32_t state = 0;
@@ -246,14 +242,10 @@ private:
         }
     }
 
-    [[nodiscard]] int home_offset(SlotIndex slot, int offset, std::uint32_t state) const noexcept;
-    void take_back_if_changed(SlotIndex slot,
-                              int first,
-                              int last,
-                              const std::uint32_t* seen) noexcept;
+    void take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept;
 
-    [[nodiscard]] SlotIndex at_offset(SlotIndex slot, int offset) const noexcept {
-        return (slot + static_cast<std::uint32_t>(offset)) & mask_;
+    [[nodiscard]] bool is_empty(SlotIndex slot) const noexcept {
+        return slot_state(load_acquire(entries_[slot].state)) == XVS_SLOT_EMPTY;
     }
 
     Entry* entries_;
@@ -330,70 +322,36 @@ void FlowTable<Ip>::adopt() noexcept {
     }
 }
 
-// The place of the slot from which the live entry at `slot + offset` was probed, relative to
-// `slot`.
-template <class Ip>
-int FlowTable<Ip>::home_offset(SlotIndex slot, int offset, std::uint32_t state) const noexcept {
-    if (slot_state(state) == XVS_SLOT_CLAIMED) return -kReach;  // not to be read: suppose the worst
-    if (!is_live_state(state)) return kReach + 1;               // nobody looks for it
-    const SlotIndex at = at_offset(slot, offset);
-    const SlotIndex home = Key::load(entries_[at]).hash(seed_);
-    return offset - static_cast<int>((at - home) & mask_);
-}
-
-// A look-up stops at an EMPTY slot, so a slot that a live entry's look-up passes by must be a
-// TOMBSTONE, and no other need be: neither this one nor those before it that this entry passed by.
+// A look-up stops at an EMPTY slot, so a slot that one passes by must be a TOMBSTONE. Where an EMPTY
+// one follows, none does, nor by the TOMBSTONEs before it.
 template <class Ip>
 void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
-    std::uint32_t seen[2 * kReach + 1];  // state words from `slot` - kReach on
-    int farthest_home = kReach + 1;      // of the entries behind the slot that is looked at
-    int last = 1;
-    for (;; ++last) {
-        const std::uint32_t state = load_acquire(entries_[at_offset(slot, last)].state);
-        seen[kReach + last] = state;
-        if (slot_state(state) == XVS_SLOT_EMPTY) break;
-        farthest_home = std::min(farthest_home, home_offset(slot, last, state));
-        if (last == kReach) break;
+    std::uint32_t& word = entries_[slot].state;
+    store_release(word, with_state(load_acquire(word), XVS_SLOT_TOMBSTONE));
+    if (!is_empty((slot + 1) & mask_)) return;
+    SlotIndex first = slot;
+    for (SlotIndex at = slot;; at = (at - 1) & mask_) {
+        const std::uint32_t state = load_acquire(entries_[at].state);
+        if (slot_state(state) != XVS_SLOT_TOMBSTONE) break;
+        if (!swap_if(entries_[at].state, state, with_state(state, XVS_SLOT_EMPTY))) break;
+        first = at;
     }
-    int first = 0;
-    for (int offset = 0; offset == 0 || farthest_home > -kReach; --offset) {
-        std::uint32_t& word = entries_[at_offset(slot, offset)].state;
-        std::uint32_t state = load_acquire(word);
-        if (slot_state(state) == XVS_SLOT_EMPTY) break;
-        if (offset == 0 || slot_state(state) == XVS_SLOT_TOMBSTONE) {
-            const bool is_passed = farthest_home <= offset;
-            const std::uint32_t freed =
-                with_state(state, is_passed ? XVS_SLOT_TOMBSTONE : XVS_SLOT_EMPTY);
-            if (freed != state && swap_if(word, state, freed)) state = freed;
-        } else {
-            farthest_home = std::min(farthest_home, home_offset(slot, offset, state));
-        }
-        seen[kReach + offset] = state;
-        first = offset;
-        if (offset == -kReach) break;
-    }
-    take_back_if_changed(slot, first, last, seen);
+    take_back_if_claimed(first, slot);
 }
 
-// A program that claimed one of these slots meanwhile may have passed by those that are EMPTY now:
-// they are TOMBSTONEs again.
+// A program that claimed a slot from `first` to the one after `last` meanwhile may have passed by
+// those before it, which are EMPTY now: they are TOMBSTONEs again.
 template <class Ip>
-void FlowTable<Ip>::take_back_if_changed(SlotIndex slot,
-                                         int first,
-                                         int last,
-                                         const std::uint32_t* seen) noexcept {
-    const auto is_unchanged = [&](int offset) {
-        return load_acquire(entries_[at_offset(slot, offset)].state) == seen[kReach + offset];
-    };
-    int offset = first;
-    while (offset <= last && is_unchanged(offset))
-        ++offset;
-    if (offset > last) return;
-    for (offset = first; offset <= 0; ++offset) {
-        const std::uint32_t state = seen[kReach + offset];
+void FlowTable<Ip>::take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept {
+    const SlotIndex end = (last + 2) & mask_;
+    SlotIndex at = first;
+    while (at != end && is_empty(at))
+        at = (at + 1) & mask_;
+    if (at == end) return;
+    for (at = first; at != ((last + 1) & mask_); at = (at + 1) & mask_) {
+        const std::uint32_t state = load_acquire(entries_[at].state);
         if (slot_state(state) != XVS_SLOT_EMPTY) continue;
-        (void)swap_if(
-            entries_[at_offset(slot, offset)].state, state, with_state(state, XVS_SLOT_TOMBSTONE));
+        (void)swap_if(entries_[at].state, state, with_state(state, XVS_SLOT_TOMBSTONE));
     }
 }
 

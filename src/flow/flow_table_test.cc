@@ -173,7 +173,7 @@ TYPED_TEST(FlowTableTest, EmptiesTheTombstonesThatNobodyPassesByAnyMore) {
     EXPECT_EQ(this->table.live(), 0u);
 }
 
-TYPED_TEST(FlowTableTest, EmptiesTombstonesAsFarBackAsAnEntryCanPassBy) {
+TYPED_TEST(FlowTableTest, EmptiesAllTombstonesBeforeTheLastEntryThatGoes) {
     const auto keys = this->keys_at(250, XVS_PROBES);
     for (const auto& key : keys)
         ASSERT_TRUE(this->insert(key).is_inserted());
