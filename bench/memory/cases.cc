@@ -22,6 +22,9 @@ constexpr std::pair<model::ForwardingMethod, std::string_view> kMethods[] = {
     {model::ForwardingMethod::Tunnel, "TUN"},
 };
 
+// A round of new connections spans several runs of the timers.
+constexpr std::size_t kNewBursts = 1024;
+
 std::unique_ptr<flow::Storage> make_storage(TableKind kind) {
     if (kind == TableKind::Private) return std::make_unique<flow::PrivateStorage>();
     return std::make_unique<offload::BpfStorage>();
@@ -31,11 +34,14 @@ std::string_view name_of(TableKind kind) {
     return kind == TableKind::Private ? "private table" : "shared table";
 }
 
+std::string count_text(std::uint32_t count) {
+    if (count >= 1'000'000) return fmt::format("{}M", count / 1'000'000);
+    if (count >= 1000) return fmt::format("{}k", count / 1000);
+    return fmt::format("{}", count);
+}
+
 std::string flows_text(std::uint32_t flows) {
-    if (flows == 1) return "1 flow";
-    if (flows >= 1'000'000) return fmt::format("{}M flows", flows / 1'000'000);
-    if (flows >= 1000) return fmt::format("{}k flows", flows / 1000);
-    return fmt::format("{} flows", flows);
+    return count_text(flows) + (flows == 1 ? " flow" : " flows");
 }
 
 template <class Ip>
@@ -118,50 +124,70 @@ private:
     Report& report_;
 };
 
+struct NewCase {
+    model::ForwardingMethod method;
+    std::string_view name;
+    std::uint32_t live;
+    std::uint32_t capacity;
+    std::optional<double> limit;
+};
+
 template <class Ip>
 Status measure_new_of(const CaseOptions& options,
                       const Stopwatch& watch,
                       Report& report,
-                      model::ForwardingMethod method,
-                      std::string_view name) {
+                      const NewCase& wanted) {
     const std::unique_ptr<flow::Storage> storage = make_storage(options.table);
-    const std::uint32_t live = options.live_of_new;
-    const std::uint32_t capacity = std::max(std::bit_ceil(live), kLeastCapacity);
-    auto rig = Rig<Ip>::create(*storage, method, capacity);
+    auto rig = Rig<Ip>::create(*storage, wanted.method, wanted.capacity);
     if (!rig) return fail(rig.error());
     const std::unique_ptr<flow::Storage> other = make_storage(options.table);
-    const bool is_nat = method == model::ForwardingMethod::Masquerade;
-    auto skeleton = ConnectionSkeleton<Ip>::create(*other, capacity, is_nat);
+    const bool is_nat = wanted.method == model::ForwardingMethod::Masquerade;
+    auto skeleton = ConnectionSkeleton<Ip>::create(*other, wanted.live, wanted.capacity, is_nat);
     if (!skeleton) return fail(skeleton.error());
-    const auto prepare = [&] {
+    const auto time_new = [&](LumpTimer& timer) {
         (*rig)->compose_new();
+        (*rig)->pass_time(wanted.live);
+        timer.time_burst([&] { (*rig)->run_burst(); });
+        timer.time_expiry([&] { return (*rig)->run_timers(); });
     };
-    const auto run = [&] {
-        (*rig)->run_new_burst(live);
+    const auto time_skeleton = [&](LumpTimer& timer) {
+        timer.time_burst([&] { (*skeleton)->run_burst(); });
+        timer.time_expiry([&] { return (*skeleton)->run_timers(); });
     };
-    for (std::uint32_t i = 0; i < live / BurstPort::kBurst * 5 / 4; ++i) {
-        prepare();
-        run();
+    LumpTimer filling;
+    for (std::uint32_t i = 0; i < wanted.live / BurstPort::kBurst * 5 / 4; ++i) {
+        time_new(filling);
     }
-    (*skeleton)->fill();
+    for (std::uint32_t i = 0; i < wanted.live / BurstPort::kBurst * 5 / 4; ++i)
+        time_skeleton(filling);
     const std::uint64_t before = (*rig)->port().transmitted();
-    // A slice spans several runs of the timers.
-    const SliceOptions slices{.rounds = options.rounds / 2, .bursts = 512};
-    const Comparison found = compare(
-        watch, slices, prepare, [] {}, run, [&] { (*skeleton)->run_burst(); });
+    Rounds rounds;
+    const std::size_t count = std::max<std::size_t>(options.rounds / 4, 5);
+    constexpr double kItems = kNewBursts * BurstPort::kBurst;
+    for (std::size_t round = 0; round < count; ++round) {
+        LumpTimer subject;
+        LumpTimer bare;
+        for (std::size_t burst = 0; burst < kNewBursts; ++burst)
+            time_new(subject);
+        for (std::size_t burst = 0; burst < kNewBursts; ++burst)
+            time_skeleton(bare);
+        rounds.add(watch.to_nanoseconds(subject.total()) / kItems,
+                   watch.to_nanoseconds(bare.total()) / kItems);
+    }
+    const Comparison found = rounds.comparison();
     const auto sent = static_cast<double>((*rig)->port().transmitted() - before);
-    const auto expected = static_cast<double>(
-        (slices.warm_up_bursts + slices.rounds * slices.bursts) * slices.items_of_burst);
     Row row{.group = fmt::format("New connection with its expiry, {}", name_of(options.table)),
-            .name = fmt::format("{}, {}, {} live", name, family_name<Ip>(), flows_text(live)),
-            .series = {},
+            .name = fmt::format("{}, {}, {} of {} live",
+                                wanted.name,
+                                family_name<Ip>(),
+                                count_text(wanted.live),
+                                count_text(wanted.capacity)),
             .value = found.subject,
             .skeleton = found.skeleton.median,
-            .ratio = found.ratio};
-    if (std::is_same_v<Ip, flow::Ipv4>) row.limit = options.table == TableKind::Private ? 300 : 350;
-    row.text = fmt::format("{} live at its end, {:.2f} % made",
-                           (*rig)->engine().connection_count(),
-                           100 * sent / expected);
+            .ratio = found.ratio,
+            .limit = wanted.limit};
+    row.text =
+        fmt::format("{:.2f} % refused", 100 - 100 * sent / (kItems * static_cast<double>(count)));
     report.add(std::move(row));
     return {};
 }
@@ -225,14 +251,20 @@ Status measure_established(const CaseOptions& options, const Stopwatch& watch, R
 }
 
 Status measure_new(const CaseOptions& options, const Stopwatch& watch, Report& report) {
+    const double limit = options.table == TableKind::Private ? 300 : 350;
+    const std::uint32_t live = options.live_of_new;
+    const std::uint32_t capacity = std::max(std::bit_ceil(live), kLeastCapacity);
     for (const auto& [method, name] : kMethods) {
-        if (Status status = measure_new_of<flow::Ipv4>(options, watch, report, method, name);
-            !status) {
+        const NewCase half{method, name, live, 2 * capacity, limit};
+        if (Status status = measure_new_of<flow::Ipv4>(options, watch, report, half); !status)
             return status;
-        }
+        const NewCase full{method, name, live, capacity, std::nullopt};
+        if (Status status = measure_new_of<flow::Ipv4>(options, watch, report, full); !status)
+            return status;
     }
-    return measure_new_of<flow::Ipv6>(
-        options, watch, report, model::ForwardingMethod::Masquerade, "NAT");
+    const NewCase ipv6{
+        model::ForwardingMethod::Masquerade, "NAT", live, 2 * capacity, std::nullopt};
+    return measure_new_of<flow::Ipv6>(options, watch, report, ipv6);
 }
 
 Status measure_miss(const CaseOptions& options, const Stopwatch& watch, Report& report) {

@@ -174,12 +174,17 @@ void Rig<Ip>::compose_for_other_port() noexcept {
 }
 
 template <class Ip>
-void Rig<Ip>::run_new_burst(std::uint32_t connections) noexcept {
-    clock_.advance(Nanoseconds(kHalfOpen) * BurstPort::kBurst / connections);
-    run_burst();
-    if (clock_.now() - timers_ran_at_ < engine::Engine::kTimerInterval) return;
+void Rig<Ip>::pass_time(std::uint32_t live) noexcept {
+    clock_.advance(Nanoseconds(kHalfOpen) * BurstPort::kBurst / live);
+}
+
+template <class Ip>
+std::size_t Rig<Ip>::run_timers() noexcept {
+    if (clock_.now() - timers_ran_at_ < engine::Engine::kTimerInterval) return 0;
     timers_ran_at_ = clock_.now();
+    const std::uint32_t before = engine_.connection_count();
     engine_.run_timers();
+    return before - engine_.connection_count();
 }
 
 template flow::Sizes sizes_of_one_family<flow::Ipv4>(std::uint32_t) noexcept;

@@ -81,9 +81,11 @@ public:
     // Takes the burst through the engine: what is measured.
     void run_burst() noexcept { (void)engine_.process_burst(); }
 
-    // As time goes on: as much as `connections` may pass until the first of them ends, a burst of
-    // them passes now. Timers run as often as they would.
-    void run_new_burst(std::uint32_t connections) noexcept;
+    // Lets as much time pass as it takes until a burst of `live` half-open connections has ended.
+    void pass_time(std::uint32_t live) noexcept;
+
+    // Runs the timers if it is their time; returns how many connections they have ended.
+    std::size_t run_timers() noexcept;
 
     [[nodiscard]] BurstPort& port() noexcept { return port_; }
 

@@ -123,21 +123,18 @@ void Skeleton<Ip>::run(const BurstPort& port) noexcept {
 
 template <class Ip>
 Result<std::unique_ptr<ConnectionSkeleton<Ip>>> ConnectionSkeleton<Ip>::create(
-    flow::Storage& storage, std::uint32_t connections, bool has_replies) {
-    auto tables =
-        flow::Tables::create(storage, sizes_of_one_family<Ip>(connections), {0x9e3779b9, 1});
+    flow::Storage& storage, std::uint32_t live, std::uint32_t capacity, bool has_replies) {
+    auto tables = flow::Tables::create(storage, sizes_of_one_family<Ip>(capacity), {0x9e3779b9, 1});
     if (!tables) return fail(tables.error());
-    return std::make_unique<ConnectionSkeleton>(std::move(*tables), connections, has_replies);
+    return std::make_unique<ConnectionSkeleton>(std::move(*tables), live, capacity, has_replies);
 }
 
 template <class Ip>
 ConnectionSkeleton<Ip>::ConnectionSkeleton(std::unique_ptr<flow::Tables> tables,
-                                           std::uint32_t connections,
+                                           std::uint32_t live,
+                                           std::uint32_t capacity,
                                            bool has_replies)
-    : tables_(std::move(tables)),
-      connections_(connections),
-      has_replies_(has_replies),
-      wheel_(0, 2 * connections) {}
+    : tables_(std::move(tables)), live_(live), has_replies_(has_replies), wheel_(0, 2 * capacity) {}
 
 template <class Ip>
 flow::FlowKey<Ip> ConnectionSkeleton<Ip>::key(std::uint32_t number) const noexcept {
@@ -179,22 +176,39 @@ void ConnectionSkeleton<Ip>::run_burst() noexcept {
         if (has_replies_) flows.prefetch_insert(flows.hash(each.reversed()));
     }
     ++passed_;
-    const auto now =
-        static_cast<std::uint32_t>(passed_ * BurstPort::kBurst * kLifeInTicks / connections_);
     for (const flow::FlowKey<Ip>& each : keys)
-        connect(each, now);
-    (void)wheel_.advance(
-        now,
-        2 * BurstPort::kBurst,
-        [this](std::uint32_t id) noexcept { tables_->connections<Ip>().prefetch(id); },
-        [this](std::uint32_t id) noexcept { end(id); });
+        connect(each, now());
     tables_->reclaim();
 }
 
 template <class Ip>
-void ConnectionSkeleton<Ip>::fill() noexcept {
-    for (std::uint32_t i = 0; i < connections_ / BurstPort::kBurst * 5 / 4; ++i)
-        run_burst();
+std::uint32_t ConnectionSkeleton<Ip>::now() const noexcept {
+    return static_cast<std::uint32_t>(passed_ * BurstPort::kBurst * kLifeInTicks / live_);
+}
+
+template <class Ip>
+std::size_t ConnectionSkeleton<Ip>::run_timers() noexcept {
+    flow::FlowTable<Ip>& flows = tables_->flows<Ip>();
+    std::size_t ended = 0;
+    std::uint32_t due[BurstPort::kBurst];
+    std::size_t count = 0;
+    do {
+        count = 0;
+        (void)wheel_.advance(
+            now(),
+            std::size(due),
+            [this](std::uint32_t id) noexcept { tables_->connections<Ip>().prefetch(id); },
+            [&](std::uint32_t id) noexcept { due[count++] = id; });
+        for (std::size_t at = 0; at < count; ++at) {
+            const xvs_connection& record = tables_->connections<Ip>()[due[at]];
+            if (record.inbound != XVS_NONE) flows.prefetch_slot(record.inbound);
+            if (record.outbound != XVS_NONE) flows.prefetch_slot(record.outbound);
+        }
+        for (std::size_t at = 0; at < count; ++at)
+            end(due[at]);
+        ended += count;
+    } while (count == std::size(due));
+    return ended;
 }
 
 template class Skeleton<flow::Ipv4>;

@@ -25,23 +25,27 @@ private:
     flow::Tables& tables_;
 };
 
-// A connection's record, its entries and its place in the timer wheel, made and taken away: tables
-// of its own, as many live connections.
+// A connection's record, its entries and its place in the timer wheel, made and taken away: in
+// tables of its own, with as many live connections.
 template <class Ip>
 class ConnectionSkeleton {
 public:
-    [[nodiscard]] static Result<std::unique_ptr<ConnectionSkeleton>> create(
-        flow::Storage& storage, std::uint32_t connections, bool has_replies);
+    [[nodiscard]] static Result<std::unique_ptr<ConnectionSkeleton>> create(flow::Storage& storage,
+                                                                            std::uint32_t live,
+                                                                            std::uint32_t capacity,
+                                                                            bool has_replies);
 
     // For create() alone.
     ConnectionSkeleton(std::unique_ptr<flow::Tables> tables,
-                       std::uint32_t connections,
+                       std::uint32_t live,
+                       std::uint32_t capacity,
                        bool has_replies);
 
-    // Makes a burst of connections, and ends as many as run out meanwhile.
+    // Makes a burst of connections.
     void run_burst() noexcept;
 
-    void fill() noexcept;
+    // Ends what has run out meanwhile, and returns how many that were.
+    std::size_t run_timers() noexcept;
 
 private:
     static constexpr std::uint32_t kLifeInTicks = 3600;
@@ -49,9 +53,10 @@ private:
     [[nodiscard]] flow::FlowKey<Ip> key(std::uint32_t number) const noexcept;
     void connect(const flow::FlowKey<Ip>& key, std::uint32_t now) noexcept;
     void end(std::uint32_t connection) noexcept;
+    [[nodiscard]] std::uint32_t now() const noexcept;
 
     std::unique_ptr<flow::Tables> tables_;
-    std::uint32_t connections_;
+    std::uint32_t live_;
     bool has_replies_;
     TimerWheel<> wheel_;
     std::uint32_t number_ = 0;

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include <sys/resource.h>
+
 #include <x86intrin.h>
 
 namespace xvs::bench {
@@ -32,6 +34,12 @@ std::uint64_t Stopwatch::now() noexcept {
     const std::uint64_t time = __rdtsc();
     _mm_lfence();
     return time;
+}
+
+long Stopwatch::interruptions() noexcept {
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nivcsw + usage.ru_nvcsw;
 }
 
 }  // namespace xvs::bench

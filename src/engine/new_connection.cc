@@ -119,7 +119,8 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
                              .inbound_translation = translation,
                              .outbound = std::nullopt,
                              .flags = static_cast<std::uint32_t>(method),
-                             .controller = controller};
+                             .controller = controller,
+                             .events = packet.events};
     if (method == model::ForwardingMethod::Masquerade) {
         const auto rip = destination.config.real.address.template as<typename Ip::Address>();
         const net::Port port = real_port(destination, key.destination_port_number());
@@ -128,14 +129,44 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
         if (!is_identity) {
             wanted.outbound = flow::FlowKey<Ip>::make(
                 rip, port, key.source_address(), key.source_port_number(), key.protocol);
+            wanted.outbound_hash = flows_.hash(*wanted.outbound);
         }
     } else {
         wanted.flags |= kConnectionNoOutput;
     }
-    const std::uint32_t connection = connections_.create(wanted, destination);
+    const std::uint32_t connection = connections_.begin(wanted, destination);
     if (connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
-    parts_.services.count_connection(destination);
-    return replay(packet, connections_[connection].inbound, true);
+    beginning_hashes_[beginning_count_] = packet.hash;
+    beginning_[beginning_count_++] = {
+        .packet = &packet, .connection = connection, .destination = &destination, .wanted = wanted};
+    return Verdict::Held;
+}
+
+// Whether `hash` is that of a connection that begins in this burst: then its entries come first.
+template <class Ip>
+bool Pipeline<Ip>::is_beginning(std::uint32_t hash) const noexcept {
+    bool is_found = false;
+    for (std::size_t each = 0; each < beginning_count_; ++each)
+        is_found |= beginning_hashes_[each] == hash;
+    return is_found;
+}
+
+// Installs the connections that have begun in this burst, whose slots have been on their way into
+// cache meanwhile, and sends their packets. Returns what became of the last one.
+template <class Ip>
+Verdict Pipeline<Ip>::install_beginning() noexcept {
+    Verdict verdict = Verdict::Dropped;
+    for (std::size_t each = 0; each < beginning_count_; ++each) {
+        const Beginning& begun = beginning_[each];
+        if (!connections_.install(begun.connection, begun.wanted)) {
+            verdict = drop(DropReason::ConnectionTableFull);
+            continue;
+        }
+        parts_.services.count_connection(*begun.destination);
+        verdict = replay(*begun.packet, connections_[begun.connection].inbound, false);
+    }
+    beginning_count_ = 0;
+    return verdict;
 }
 
 // One-packet scheduling: a connection for this packet alone, of which nothing is kept.

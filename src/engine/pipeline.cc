@@ -62,13 +62,22 @@ void Pipeline<Ip>::process(std::span<const Frame> frames) noexcept {
                 break;
         }
     }
+    (void)install_beginning();
 }
 
 template <class Ip>
 Verdict Pipeline<Ip>::handle(Packet<Ip>& packet) noexcept {
     if (packet.fragment.is_fragment) return handle_fragment(packet);
-    const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+    const flow::SlotIndex slot = find_entry(packet);
     return slot != XVS_NONE ? hit(packet, slot) : miss(packet);
+}
+
+template <class Ip>
+flow::SlotIndex Pipeline<Ip>::find_entry(const Packet<Ip>& packet) noexcept {
+    const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+    if (slot != XVS_NONE || !is_beginning(packet.hash)) return slot;
+    (void)install_beginning();
+    return flows_.find(packet.key, packet.hash);
 }
 
 // The first fragment shows the ports and decides; the others are replayed as it was.
@@ -78,8 +87,10 @@ template <class Ip>
 Verdict Pipeline<Ip>::handle_fragment(Packet<Ip>& packet) noexcept {
     if (packet.fragment.is_first) {
         const Packet<Ip> first = packet;
-        const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
-        const Verdict verdict = slot != XVS_NONE ? hit(packet, slot) : miss(packet);
+        const flow::SlotIndex slot = find_entry(packet);
+        Verdict verdict = slot != XVS_NONE ? hit(packet, slot) : miss(packet);
+        // Its followers may be here already.
+        if (verdict == Verdict::Held) verdict = install_beginning();
         fragments_.remember(first,
                             verdict == Verdict::Forwarded ? FragmentFate::Balanced
                             : verdict == Verdict::ToHost  ? FragmentFate::ToHost

@@ -7,6 +7,7 @@
 //                                      the host's stack
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -26,7 +27,8 @@
 
 namespace xvs::engine {
 
-// What became of a packet.
+// What became of a packet. Held ones wait for their datagram's first fragment, or for the end of
+// the burst in which their connection begins.
 enum class Verdict : std::uint8_t { Forwarded, ToHost, Dropped, Held };
 
 // How many packets met each end. Dropped ones are counted by reason.
@@ -70,6 +72,8 @@ public:
 
 private:
     Verdict handle(Packet<Ip>& packet) noexcept;
+    // The live entry of a packet, or XVS_NONE.
+    [[nodiscard]] flow::SlotIndex find_entry(const Packet<Ip>& packet) noexcept;
     Verdict handle_fragment(Packet<Ip>& packet) noexcept;
     Verdict handle_icmp(Packet<Ip>& packet) noexcept;
 
@@ -79,6 +83,8 @@ private:
     Verdict connect(Packet<Ip>& packet,
                     DestinationState& destination,
                     std::uint32_t controller) noexcept;
+    [[nodiscard]] bool is_beginning(std::uint32_t hash) const noexcept;
+    Verdict install_beginning() noexcept;
     Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
     [[nodiscard]] DropReason why_no_translation(const DestinationState& destination) noexcept;
     [[nodiscard]] static DestinationState* choose(const Packet<Ip>& packet,
@@ -107,11 +113,22 @@ private:
     Verdict drop(DropReason reason) noexcept;
     Verdict give_to_host(const Packet<Ip>& packet) noexcept;
 
+    // A connection whose entries are installed, and whose packet is sent, at the end of the burst.
+    struct Beginning {
+        Packet<Ip>* packet = nullptr;
+        std::uint32_t connection = XVS_NONE;
+        DestinationState* destination = nullptr;
+        NewConnection<Ip> wanted;
+    };
+
     PipelineParts parts_;
     flow::FlowTable<Ip>& flows_;
     Connections<Ip> connections_;
     Fragments<Ip> fragments_;
     IcmpResponder<Ip> icmp_;
+    std::array<Beginning, kMaxBurst> beginning_;
+    std::array<std::uint32_t, kMaxBurst> beginning_hashes_{};
+    std::size_t beginning_count_ = 0;
 };
 
 }  // namespace xvs::engine

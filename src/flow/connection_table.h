@@ -74,7 +74,9 @@ public:
         return records_[index];
     }
 
-    void prefetch(std::uint32_t index) const noexcept { __builtin_prefetch(&records_[index]); }
+    [[gnu::always_inline]] void prefetch(std::uint32_t index) const noexcept {
+        __builtin_prefetch(&records_[index]);
+    }
 
     // Any index may be asked for.
     [[nodiscard]] bool is_live(std::uint32_t index) const noexcept {

@@ -101,8 +101,7 @@ public:
                 RC_ASSERT(state_at(at) != XVS_SLOT_EMPTY);
         }
         for (SlotIndex slot = 0; slot < kSlots; ++slot) {
-            RC_ASSERT(state_at(slot) != XVS_SLOT_TOMBSTONE ||
-                      state_at(slot + 1) != XVS_SLOT_EMPTY);
+            RC_ASSERT(state_at(slot) != XVS_SLOT_TOMBSTONE || state_at(slot + 1) != XVS_SLOT_EMPTY);
         }
     }
 

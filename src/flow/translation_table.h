@@ -43,7 +43,9 @@ public:
         return records_[index];
     }
 
-    void prefetch(std::uint32_t index) const noexcept { __builtin_prefetch(&records_[index]); }
+    [[gnu::always_inline]] void prefetch(std::uint32_t index) const noexcept {
+        __builtin_prefetch(&records_[index]);
+    }
 
     [[nodiscard]] std::uint32_t references(std::uint32_t index) const noexcept {
         return meta_[index].references;

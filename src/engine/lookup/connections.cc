@@ -1,12 +1,11 @@
 #include "engine/lookup/connections.h"
 
 #include <algorithm>
+#include <array>
 
 namespace xvs::engine {
 namespace {
 
-// Until its first packet has been followed. Kernel: ip_vs_conn_new().
-constexpr std::chrono::seconds kFirstTimeout{3};
 // How long a connection that controls others is kept on. Kernel: ip_vs_conn_expire().
 constexpr std::chrono::seconds kControllerExtension{60};
 
@@ -50,62 +49,76 @@ Connections<Ip>::Connections(flow::Tables& tables,
       wheel_(to_tick(clock.now()), tables.connections<Ip>().capacity() * kIdsPerConnection) {}
 
 template <class Ip>
-std::uint32_t Connections<Ip>::create(const NewConnection<Ip>& wanted,
-                                      DestinationState& destination) noexcept {
-    const Tick now = to_tick(clock_.now());
+std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
+                                     DestinationState& destination) noexcept {
     const std::uint32_t connection = records_.allocate();
-    flow::InsertResult inserted;
-    if (connection != XVS_NONE) {
-        inserted = flows_.insert(wanted.inbound,
-                                 wanted.inbound_hash,
-                                 {.translation = wanted.inbound_translation,
-                                  .punt = XVS_EVENT_SYN,
-                                  .last_seen = now,
-                                  .connection = connection});
-    }
-    if (!inserted.is_inserted()) {
-        if (connection != XVS_NONE) records_.free(connection);
+    if (connection == XVS_NONE) {
         translations_.release(wanted.inbound_translation);
         return XVS_NONE;
     }
+    flows_.prefetch_insert(wanted.inbound_hash);
+    if (wanted.outbound) flows_.prefetch_insert(wanted.outbound_hash);
     xvs_connection& record = records_[connection];
-    flow::store_release(record.inbound, inserted.slot);
     flow::store_release(record.destination, destination.index);
     record.flags = wanted.flags | kConnectionInactive;
     record.protocol = wanted.inbound.protocol;
     record.controller = wanted.controller;
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
     services_.bind(destination, false);
-    // Without its reply entry it could not be answered, without its check it would never end.
-    const bool is_whole = (!wanted.outbound || install_outbound(connection, wanted)) &&
-                          schedule_check(connection, now + to_ticks(kFirstTimeout));
-    if (!is_whole) {
-        end(connection);
-        return XVS_NONE;
+    advance(record, false, wanted.events);
+    // Without its check it would never end.
+    if (schedule_check(connection, to_tick(clock_.now()) + table_timeout(record)))
+        return connection;
+    end(connection);
+    translations_.release(wanted.inbound_translation);
+    return XVS_NONE;
+}
+
+template <class Ip>
+bool Connections<Ip>::install(std::uint32_t connection, const NewConnection<Ip>& wanted) noexcept {
+    xvs_connection& record = records_[connection];
+    const Masks masks = inbound_masks(record);
+    const flow::InsertResult inserted = flows_.insert(wanted.inbound,
+                                                      wanted.inbound_hash,
+                                                      {.translation = wanted.inbound_translation,
+                                                       .punt = masks.punt,
+                                                       .report = masks.report,
+                                                       .last_seen = to_tick(clock_.now()),
+                                                       .connection = connection});
+    if (inserted.is_inserted()) {
+        flow::store_release(record.inbound, inserted.slot);
+        // Without its reply entry it could not be answered.
+        if (!wanted.outbound || install_outbound(connection, wanted)) {
+            // Last: without it whoever adopts the tables takes the connection for half made.
+            flow::store_release(record.timeout, table_timeout(record));
+            return true;
+        }
+    } else {
+        translations_.release(wanted.inbound_translation);
     }
-    // Last: without it whoever adopts the tables takes the connection for half made.
-    flow::store_release(record.timeout, to_ticks(kFirstTimeout));
-    return connection;
+    end(connection);
+    return false;
 }
 
 template <class Ip>
 bool Connections<Ip>::install_outbound(std::uint32_t connection,
                                        const NewConnection<Ip>& wanted) noexcept {
-    const std::uint32_t hash = flows_.hash(*wanted.outbound);
     // The way to the client is looked up when the first reply comes, hence no translation yet.
+    const Masks masks = outbound_masks(records_[connection], false);
     const flow::NewEntry entry{.translation = XVS_NONE,
                                .flags = XVS_FLOW_OUTBOUND,
-                               .punt = XVS_EVENT_ANY,
+                               .punt = masks.punt,
+                               .report = masks.report,
                                .last_seen = to_tick(clock_.now()),
                                .connection = connection};
-    flow::InsertResult inserted = flows_.insert(*wanted.outbound, hash, entry);
+    flow::InsertResult inserted = flows_.insert(*wanted.outbound, wanted.outbound_hash, entry);
     if (inserted.outcome == flow::InsertOutcome::Exists) {
         const std::uint32_t former = flows_.connection(inserted.slot);
         // What real servers ask for themselves is not taken from them.
         if (records_[former].outbound != inserted.slot) return false;
         flow::store_release(records_[former].outbound, XVS_NONE);
         retire(former, inserted.slot);
-        inserted = flows_.insert(*wanted.outbound, hash, entry);
+        inserted = flows_.insert(*wanted.outbound, wanted.outbound_hash, entry);
     }
     if (!inserted.is_inserted()) return false;
     records_[connection].outbound = inserted.slot;
@@ -174,21 +187,13 @@ void Connections<Ip>::follow(std::uint32_t connection,
                              bool is_outbound,
                              std::uint8_t events) noexcept {
     xvs_connection& record = records_[connection];
-    if (!is_tcp(record)) {
-        // A template of datagrams is worth keeping once its real server has answered.
-        if (is_outbound) assure_controller(record);
-        take_timeout(connection);
-        return;
-    }
-    TcpDirection direction = TcpDirection::Inbound;
-    if (is_outbound) {
-        direction = TcpDirection::Outbound;
-        record.flags &= ~kConnectionNoOutput;
-    } else if ((record.flags & kConnectionNoOutput) != 0) {
-        direction = TcpDirection::InboundOnly;
-    }
-    set_state(connection,
-              next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events));
+    advance(record, is_outbound, events);
+    record.timeout = table_timeout(record);
+    set_masks(record);
+    const Tick expires = to_tick(clock_.now()) + record.timeout;
+    const bool has_room = wheel_.size() < std::size_t{records_.capacity()} + records_.size();
+    if (has_room && ticks_between(expires, record.check_at) > 0)
+        (void)schedule_check(connection, expires);
 }
 
 template <class Ip>
@@ -201,8 +206,27 @@ void Connections<Ip>::follow(const xvs_report& report) noexcept {
 }
 
 template <class Ip>
-void Connections<Ip>::set_state(std::uint32_t connection, TcpState state) noexcept {
-    xvs_connection& record = records_[connection];
+void Connections<Ip>::advance(xvs_connection& record,
+                              bool is_outbound,
+                              std::uint8_t events) noexcept {
+    if (is_tcp(record)) {
+        TcpDirection direction = TcpDirection::Inbound;
+        if (is_outbound) {
+            direction = TcpDirection::Outbound;
+            record.flags &= ~kConnectionNoOutput;
+        } else if ((record.flags & kConnectionNoOutput) != 0) {
+            direction = TcpDirection::InboundOnly;
+        }
+        set_state(record,
+                  next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events));
+    } else if (is_outbound) {
+        // A template of datagrams is worth keeping once its real server has answered.
+        assure_controller(record);
+    }
+}
+
+template <class Ip>
+void Connections<Ip>::set_state(xvs_connection& record, TcpState state) noexcept {
     const bool was_active = is_active_record(record);
     record.protocol_state = static_cast<std::uint8_t>(state);
     if (was_active != is_active(state)) {
@@ -216,36 +240,37 @@ void Connections<Ip>::set_state(std::uint32_t connection, TcpState state) noexce
         }
     }
     if (state == TcpState::Established) assure_controller(record);
-    take_timeout(connection);
 }
 
 template <class Ip>
-void Connections<Ip>::take_timeout(std::uint32_t connection) noexcept {
-    xvs_connection& record = records_[connection];
-    record.timeout = table_timeout(record);
-    set_masks(record);
-    const Tick expires = to_tick(clock_.now()) + record.timeout;
-    const bool has_room = wheel_.size() < std::size_t{records_.capacity()} + records_.size();
-    if (has_room && ticks_between(expires, record.check_at) > 0)
-        (void)schedule_check(connection, expires);
+typename Connections<Ip>::Masks Connections<Ip>::inbound_masks(
+    const xvs_connection& record) const noexcept {
+    if (!is_tcp(record)) return {};
+    const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
+    // A client's SYN always comes up: the connection may have to be scheduled anew.
+    return {.punt = XVS_EVENT_SYN,
+            .report = tcp_events_to_report(
+                is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound,
+                static_cast<TcpState>(record.protocol_state))};
+}
+
+template <class Ip>
+typename Connections<Ip>::Masks Connections<Ip>::outbound_masks(const xvs_connection& record,
+                                                                bool is_resolved) const noexcept {
+    const auto state = static_cast<TcpState>(record.protocol_state);
+    return {.punt = is_resolved ? std::uint8_t{0} : static_cast<std::uint8_t>(XVS_EVENT_ANY),
+            .report = is_tcp(record) ? tcp_events_to_report(TcpDirection::Outbound, state)
+                                     : std::uint8_t{0}};
 }
 
 template <class Ip>
 void Connections<Ip>::set_masks(const xvs_connection& record) noexcept {
-    const auto state = static_cast<TcpState>(record.protocol_state);
-    const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
-    const auto inbound = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
-    // A client's SYN always comes up: the connection may have to be scheduled anew.
-    const auto punt = static_cast<std::uint8_t>(is_tcp(record) ? XVS_EVENT_SYN : 0);
-    flows_.set_masks(record.inbound,
-                     punt,
-                     is_tcp(record) ? tcp_events_to_report(inbound, state) : std::uint8_t{0});
+    const Masks inbound = inbound_masks(record);
+    flows_.set_masks(record.inbound, inbound.punt, inbound.report);
     if (record.outbound == XVS_NONE) return;
     const bool is_resolved = flows_.entry(record.outbound).translation != XVS_NONE;
-    flows_.set_masks(
-        record.outbound,
-        is_resolved ? std::uint8_t{0} : static_cast<std::uint8_t>(XVS_EVENT_ANY),
-        is_tcp(record) ? tcp_events_to_report(TcpDirection::Outbound, state) : std::uint8_t{0});
+    const Masks outbound = outbound_masks(record, is_resolved);
+    flows_.set_masks(record.outbound, outbound.punt, outbound.report);
 }
 
 template <class Ip>
@@ -282,11 +307,25 @@ void Connections<Ip>::retire(std::uint32_t connection, flow::SlotIndex slot) noe
 template <class Ip>
 bool Connections<Ip>::run_timers(std::size_t limit) noexcept {
     const Tick now = to_tick(clock_.now());
-    const std::size_t done = wheel_.advance(
-        now,
-        limit,
-        [this](std::uint32_t id) noexcept { records_.prefetch(id); },
-        [this, now](std::uint32_t id) noexcept { check(id, now); });
+    std::size_t done = 0;
+    while (done < limit) {
+        std::array<std::uint32_t, kTogether> due;
+        std::size_t count = 0;
+        (void)wheel_.advance(
+            now,
+            std::min(limit - done, due.size()),
+            [this](std::uint32_t id) noexcept { records_.prefetch(id); },
+            [&due, &count](std::uint32_t id) noexcept { due[count++] = id; });
+        for (std::size_t each = 0; each < count; ++each) {
+            const xvs_connection& record = records_[due[each]];
+            if (record.inbound != XVS_NONE) flows_.prefetch_slot(record.inbound);
+            if (record.outbound != XVS_NONE) flows_.prefetch_slot(record.outbound);
+        }
+        for (std::size_t each = 0; each < count; ++each)
+            check(due[each], now);
+        done += count;
+        if (count < due.size()) break;
+    }
     return done == limit;
 }
 

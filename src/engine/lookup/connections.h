@@ -34,8 +34,10 @@ struct NewConnection {
     std::uint32_t inbound_hash = 0;
     std::uint32_t inbound_translation = XVS_NONE;  // with a reference that passes to the connection
     std::optional<flow::FlowKey<Ip>> outbound;     // of methods whose replies come through here
+    std::uint32_t outbound_hash = 0;
     std::uint32_t flags = 0;
     std::uint32_t controller = XVS_NONE;  // the persistence template it was scheduled by
+    std::uint8_t events = 0;              // of its first packet
 };
 
 [[nodiscard]] inline bool is_tcp(const xvs_connection& record) noexcept {
@@ -67,15 +69,22 @@ public:
                 const Clock& clock,
                 const TimeoutSettings& settings);
 
-    // Binds a connection to `destination` and installs its entries. Returns its index, or XVS_NONE
-    // when the tables are full; then nothing has changed but the reference, which is released.
-    // A reply entry of an older connection with the same key passes to the new one, since the
-    // client has given the old one up. Kernel: ip_vs_conn_new() puts it before the old one in its
-    // bucket.
-    std::uint32_t create(const NewConnection<Ip>& wanted, DestinationState& destination) noexcept;
+    // Makes a connection in two steps, so that what begins in one burst waits for memory together.
+    //
+    // Binds a connection to `destination`, follows its first packet, and has the slots of its
+    // entries fetched. Returns its index, or XVS_NONE when there is no room; then nothing has
+    // changed but the reference, which is released.
+    std::uint32_t begin(const NewConnection<Ip>& wanted, DestinationState& destination) noexcept;
+
+    // Installs the entries of what begin() has returned for `wanted`. Returns false when the table
+    // is full: then the connection has ended. A reply entry of an older connection with the same
+    // key passes to the new one, since the client has given the old one up. Kernel:
+    // ip_vs_conn_new() puts it before the old one in its bucket.
+    bool install(std::uint32_t connection, const NewConnection<Ip>& wanted) noexcept;
 
     // Makes a persistence template for `key` (client network, port 0 -> VIP and port, of
-    // template_protocol()), kept for `timeout_s` after its last use. Returns as create() does.
+    // template_protocol()), kept for `timeout_s` after its last use. Returns its index, or XVS_NONE
+    // when there is no room.
     std::uint32_t create_template(const flow::FlowKey<Ip>& key,
                                   DestinationState& destination,
                                   std::uint32_t timeout_s) noexcept;
@@ -120,13 +129,25 @@ public:
     [[nodiscard]] flow::ConnectionTable<Ip>& records() noexcept { return records_; }
 
 private:
+    // What an entry says of packets with these events.
+    struct Masks {
+        std::uint8_t punt = 0;
+        std::uint8_t report = 0;
+    };
+
+    // How many connections the timers look at together.
+    static constexpr std::size_t kTogether = 32;
+
     [[nodiscard]] bool is_sound(const xvs_connection& record) const noexcept;
     void adopt_record(std::uint32_t connection) noexcept;
     void assure_controller(const xvs_connection& record) noexcept;
-    void set_state(std::uint32_t connection, TcpState state) noexcept;
-    // Ages by its protocol state from now on, and is looked at in time.
-    void take_timeout(std::uint32_t connection) noexcept;
+    // Takes what a packet's events say into the record: its state, and what counts by it.
+    void advance(xvs_connection& record, bool is_outbound, std::uint8_t events) noexcept;
+    void set_state(xvs_connection& record, TcpState state) noexcept;
     void set_masks(const xvs_connection& record) noexcept;
+    [[nodiscard]] Masks inbound_masks(const xvs_connection& record) const noexcept;
+    [[nodiscard]] Masks outbound_masks(const xvs_connection& record,
+                                       bool is_resolved) const noexcept;
     // Returns false when the timer has no room.
     bool schedule_check(std::uint32_t connection, Tick at) noexcept;
     void check(std::uint32_t connection, Tick now) noexcept;
