@@ -36,7 +36,8 @@ def run_memory(arguments):
 
 
 def run_veth(arguments):
-    write(arguments.output / "veth.json", suite.run(arguments.build, arguments.quick, say))
+    write(arguments.output / "veth.json", suite.run(
+        arguments.build, arguments.quick, say, arguments.measure))
 
 
 PARTS = {"memory": run_memory, "veth": run_veth}
@@ -52,6 +53,8 @@ def parse(words):
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter slices")
     parser.add_argument("--only", action="append", choices=sorted(PARTS), help="a part to run")
+    parser.add_argument("--measure", action="append", choices=sorted(suite.MEASUREMENTS),
+                        help="of the part veth, this alone")
     parser.add_argument("--check", action="store_true", help="the short form, for make test")
     parser.add_argument("--report", action="store_true", help="measure nothing, report anew")
     return parser.parse_args(words)

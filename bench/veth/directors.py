@@ -4,10 +4,11 @@ import pathlib
 import shutil
 
 from .topology import (
-    DIRECTOR_FOR_CLIENTS, PORT, REAL_SERVERS, VIP, BenchError, run, wait_until,
+    PORT, REAL_SERVERS, VIP, BenchError, run, wait_until_listening,
 )
 
-CONNECTIONS = 262144
+# Closed connections stay for two minutes, as IPVS keeps them: those of a whole run must fit.
+CONNECTIONS = 1000000
 
 
 class Director:
@@ -18,7 +19,7 @@ class Director:
     target = VIP
     datagrams = True  # whether it forwards UDP here
 
-    def missing(self, build):
+    def missing(self):
         """Returns why it cannot be run here, or None."""
         return None
 
@@ -50,7 +51,7 @@ table ip balance {{
 }}
 """
 
-    def missing(self, build):
+    def missing(self):
         return None if shutil.which("nft") else "nft is not installed"
 
     def start(self, topology, build):
@@ -60,7 +61,7 @@ table ip balance {{
         rules = self.RULES.format(vip=VIP, port=PORT, count=len(REAL_SERVERS), servers=servers)
         director.run("nft", "-f", "-", stdin=rules)
         # A flow of the benchmarks sends one way: it must not end between two slices. Closed
-        # connections are to go as soon as XVS lets them go.
+        # connections go after a second, because the kernel has room for 262,144.
         director.sysctl(
             net__netfilter__nf_conntrack_udp_timeout=600,
             net__netfilter__nf_conntrack_tcp_timeout_time_wait=1,
@@ -69,17 +70,10 @@ table ip balance {{
         return []
 
 
-def has_fast_path(build):
-    return "--no-fast-path" in run(build / "bin/xvsd", "--help")
-
-
 class Xvs(Director):
     name = "xvs"
     title = "XVS"
     options = ()
-
-    def missing(self, build):
-        return None if has_fast_path(build) else "this xvsd has no fast path"
 
     def start(self, topology, build):
         director = topology.director
@@ -99,7 +93,7 @@ class Xvs(Director):
             lines.append(f"-A {kind} {VIP}:{PORT} -s rr")
             lines += [f"-a {kind} {VIP}:{PORT} -r {real}:{PORT} -m" for real in REAL_SERVERS]
         director.run(build / "bin/xvsadm", "-R", stdin="\n".join(lines) + "\n")
-        director.run(build / "bin/xvsadm", "--set", "0", "1", "600")
+        director.run(build / "bin/xvsadm", "--set", "0", "0", "600")
         return [process.pid]
 
 
@@ -108,14 +102,6 @@ class XvsEngineOnly(Xvs):
     title = "XVS, engine only"
     options = ("--no-fast-path",)
 
-    def missing(self, build):
-        return None
-
-    def start(self, topology, build):
-        if not has_fast_path(build):
-            self.options = ()
-        return super().start(topology, build)
-
 
 class Haproxy(Director):
     name = "haproxy"
@@ -123,7 +109,7 @@ class Haproxy(Director):
     datagrams = False
     CONFIGURATION = """
 global
-    maxconn 20000
+    maxconn 4000
     nbthread 2
 defaults
     mode tcp
@@ -136,7 +122,7 @@ listen balance
 {servers}
 """
 
-    def missing(self, build):
+    def missing(self):
         return None if shutil.which("haproxy") else "haproxy is not installed"
 
     def start(self, topology, build):
@@ -146,10 +132,9 @@ listen balance
         )
         file = topology.folder / "haproxy.cfg"
         file.write_text(self.CONFIGURATION.format(vip=VIP, port=PORT, servers=servers))
-        process = topology.director.start(
-            "haproxy", "-db", "-f", file, log=topology.folder / "haproxy.log"
-        )
-        wait_until_listening(topology.director, VIP, PORT)
+        log = topology.folder / "haproxy.log"
+        process = topology.director.start("haproxy", "-db", "-f", file, log=log)
+        wait_until_listening(topology.director, VIP, PORT, log)
         return [process.pid]
 
 
@@ -157,8 +142,8 @@ NGINX = """
 daemon off;
 worker_processes 2;
 user root;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log error;
+pid {folder}/{pid}.pid;
+error_log {folder}/{pid}.log error;
 {modules}
 worker_rlimit_nofile 20000;
 events {{ worker_connections 8192; }}
@@ -177,34 +162,32 @@ stream {{
 }}
 """
 
-    def missing(self, build):
+    def missing(self):
         return None if self.MODULE.exists() else "libnginx-mod-stream is not installed"
 
     def start(self, topology, build):
         topology.add_vip()
         servers = " ".join(f"server {address}:{PORT};" for address in REAL_SERVERS)
-        text = NGINX.format(folder=topology.folder, modules=f"load_module {self.MODULE};")
+        module = f"load_module {self.MODULE};"
+        text = NGINX.format(folder=topology.folder, pid="stream", modules=module)
         text += self.STREAM.format(vip=VIP, port=PORT, servers=servers)
         file = topology.folder / "nginx-stream.conf"
         file.write_text(text)
         process = start_nginx(topology.director, file)
-        wait_until_listening(topology.director, VIP, PORT)
+        wait_until_listening(topology.director, VIP, PORT, log_of(file))
         return [process.pid, *children(process.pid)]
 
 
 def start_nginx(namespace, file):
-    return namespace.start("nginx", "-c", file, "-e", "stderr", log=file.with_suffix(".err"))
+    return namespace.start("nginx", "-c", file, "-e", "stderr", log=log_of(file))
+
+
+def log_of(file):
+    return file.with_suffix(".log")
 
 
 def children(pid):
     return [int(word) for word in run("ps", "-o", "pid=", "--ppid", pid, check=False).split()]
-
-
-def wait_until_listening(namespace, address, port):
-    def listens():
-        return namespace.run("ss", "-Hltn", f"src {address}:{port}").strip() != ""
-
-    wait_until(f"a daemon listening on {address}:{port}", listens)
 
 
 ALL = (Xvs(), XvsEngineOnly(), Nftables(), Routing(), Haproxy(), NginxStream())

@@ -21,10 +21,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sched.h>
-#include <time.h>
 
 #include "base/byte_order.h"
 #include "base/result.h"
@@ -32,12 +30,12 @@
 #include "lab/network_namespace.h"
 #include "net/address.h"
 #include "veth/control.h"
+#include "veth/cpu_clocks.h"
 #include "veth/flood.skel.h"
 
 namespace xvs::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 constexpr int kBatch = 64;  // packets between two runs of the receivers
@@ -58,7 +56,7 @@ struct Topology {
     int interface = 0;
     UniqueFd server_statistics;
     flood_control control{};
-    std::vector<clockid_t> clocks;
+    CpuClocks clocks;
 };
 
 struct Sample {
@@ -67,19 +65,6 @@ struct Sample {
     std::chrono::nanoseconds elapsed{};
     std::chrono::nanoseconds cpu{};
 };
-
-std::chrono::nanoseconds read_clock(clockid_t clock) {
-    timespec time{};
-    if (::clock_gettime(clock, &time) != 0) return {};
-    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-std::chrono::nanoseconds read_clocks(const Topology& topology) {
-    std::chrono::nanoseconds sum = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-    for (const clockid_t clock : topology.clocks)
-        sum += read_clock(clock);
-    return sum;
-}
 
 // InReceives of the second line that starts with "Ip:": packets that reached the IP layer.
 std::uint64_t read_delivered(const Topology& topology) {
@@ -150,10 +135,7 @@ Result<Topology> open_topology(const Json& plan, const Json& from) {
         return fail(system_error("looking for the interface " + interface, errno));
     if (auto set = set_packets(result.control, plan, from); !set) return fail(set.error());
     for (const pid_t pid : from.value("processes", std::vector<pid_t>{})) {
-        clockid_t clock{};
-        if (::clock_getcpuclockid(pid, &clock) != 0)
-            return fail(ErrorCode::NotFound, fmt::format("there is no process {}", pid));
-        result.clocks.push_back(clock);
+        if (auto added = result.clocks.add(pid); !added) return fail(added.error());
     }
     return result;
 }
@@ -253,12 +235,12 @@ Result<Sample> measure(Flood& flood,
         sample.sent = std::clamp(wanted, kFirstSlice, kLongestSlice);
     }
     const std::uint64_t delivered = read_delivered(topology);
-    const auto cpu = read_clocks(topology);
+    const auto cpu = topology.clocks.read();
     const auto elapsed = flood.send(topology, sample.sent);
     if (!elapsed) return fail(elapsed.error());
     std::this_thread::sleep_for(kDrain);
     sample.elapsed = std::max(*elapsed, std::chrono::nanoseconds(sample.sent));
-    sample.cpu = read_clocks(topology) - cpu;
+    sample.cpu = topology.clocks.read() - cpu;
     sample.delivered = read_delivered(topology) - delivered;
     return sample;
 }

@@ -1,7 +1,11 @@
 """The benchmarks through network namespaces: what is run, in which order, how long."""
 
+import subprocess
+
 from . import directors, figures
+from .connections import Connections
 from .packets import CASES, Packets
+from .streams import Streams
 from .topology import BenchError, Laboratory
 
 
@@ -9,7 +13,7 @@ def stand_up(build, laboratory, wanted):
     """Returns (members, what was not run): members are (director, topology, process ids)."""
     members, not_run = [], []
     for director in wanted:
-        why = director.missing(build)
+        why = director.missing()
         if why:
             not_run.append({"what": director.title, "why": why})
             continue
@@ -63,12 +67,44 @@ def check(build, say):
     return findings
 
 
-def run(build, quick, say):
+def measure_streams(build, quick, say):
+    with Laboratory() as laboratory:
+        members, not_run = stand_up(build, laboratory, directors.ALL)
+        streams = Streams(build, members)
+        rounds, slice_ms = (7, 150) if quick else (15, 250)
+        made = streams.bulk_rows(rounds, slice_ms, say)
+        made += streams.latency_rows(rounds, slice_ms, say)
+    return made, not_run, []
+
+
+def measure_connections(build, quick, say):
+    with Laboratory() as laboratory:
+        members, not_run = stand_up(build, laboratory, directors.ALL)
+        made = Connections(members).rows(4 if quick else 24, say)
+    return made, not_run, []
+
+
+MEASUREMENTS = {
+    "packets": measure_packets, "streams": measure_streams, "connections": measure_connections,
+}
+
+
+def run(build, quick, say, only=()):
     """Returns a part of the report, as bench/README.md has it."""
-    for program in ("bin/xvsd", "bin/xvsadm", "bench/xvs_bench_flood"):
+    for program in ("bin/xvsd", "bin/xvsadm", "bench/xvs_bench_flood", "bench/xvs_bench_streams"):
         if not (build / program).exists():
             raise BenchError(f"{build / program} was not built; type: make bench")
-    rows, not_run, notes = measure_packets(build, quick, say)
+    rows, not_run, notes = [], [], []
+    for name in only or MEASUREMENTS:
+        try:
+            found = MEASUREMENTS[name](build, quick, say)
+        except (BenchError, subprocess.TimeoutExpired) as error:
+            notes.append(f"the measurement of {name} failed: {error}")
+            say(notes[-1])
+            continue
+        rows += found[0]
+        not_run += [entry for entry in found[1] if entry not in not_run]
+        notes += found[2]
     not_run += [{"what": what, "why": why} for what, why in directors.NOT_RUN]
     not_run.append({
         "what": "haproxy and nginx stream, packets",

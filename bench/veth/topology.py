@@ -177,3 +177,15 @@ def wait_until(what, condition, seconds=10):
         if time.monotonic() > end:
             raise BenchError(f"{what} did not happen within {seconds} s")
         time.sleep(0.02)
+
+
+def wait_until_listening(namespace, address, port, log):
+    """Waits for a daemon; what it wrote to `log` explains why it does not come."""
+
+    def listens():
+        return namespace.run("ss", "-Hltn", f"src {address}:{port}").strip() != ""
+
+    try:
+        wait_until(f"a daemon listening on {address}:{port}", listens)
+    except BenchError as error:
+        raise BenchError(f"{error}; its log: {log.read_text().strip()}") from None
