@@ -17,11 +17,11 @@ XVS_SAME_IN_BPF(xvs_destination, 64);
 XVS_SAME_IN_BPF(xvs_service, 32);
 XVS_SAME_IN_BPF(xvs_counters, 32);
 XVS_SAME_IN_BPF(xvs_connection, 40);
-XVS_SAME_IN_BPF(xvs_destination_totals, 48);
+XVS_SAME_IN_BPF(xvs_destination_totals, 56);
 XVS_SAME_IN_BPF(xvs_service_totals, 80);
 XVS_SAME_IN_BPF(xvs_report, 16);
 XVS_SAME_IN_BPF(xvs_report_ring, 128);
-XVS_SAME_IN_BPF(xvs_table_header, 56);
+XVS_SAME_IN_BPF(xvs_table_header, 64);
 
 __u32 xvs_home4(const struct xvs_table_header* header, const struct xvs_flow4* flow) {
     __u32 ports = flow->source_port | (__u32)flow->destination_port << 16;

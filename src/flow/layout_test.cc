@@ -13,7 +13,7 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_flow6), 64u);
     EXPECT_EQ(sizeof(xvs_translation), 96u);
     EXPECT_EQ(sizeof(xvs_next_hop), 48u);
-    EXPECT_EQ(sizeof(xvs_destination), 56u);
+    EXPECT_EQ(sizeof(xvs_destination), 64u);
     EXPECT_EQ(sizeof(xvs_service), 32u);
     EXPECT_EQ(sizeof(xvs_counters), 32u);
     EXPECT_EQ(sizeof(xvs_connection), 40u);
