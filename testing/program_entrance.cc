@@ -32,6 +32,31 @@ std::uint16_t slot_of(Side side) {
     return side == Side::Client ? 3 : 4;
 }
 
+std::uint16_t vlan_of(Side side) {
+    return side == Side::Client ? 5 : 0;
+}
+
+constexpr std::size_t kTagAt = 2 * kMacSize;
+constexpr std::size_t kTagSize = 4;
+
+Bytes tagged(const Bytes& frame, std::uint16_t vlan) {
+    if (vlan == 0) return frame;
+    Bytes result = frame;
+    result.insert(result.begin() + kTagAt, kTagSize, std::byte{0});
+    store_be16(result.data() + kTagAt, 0x8100);
+    store_be16(result.data() + kTagAt + 2, vlan);
+    return result;
+}
+
+// Takes the tag off that frames to the client's side must have.
+Bytes untagged(Bytes frame) {
+    const bool has_tag = load_be16(frame.data() + kTagAt) == 0x8100;
+    if (!has_tag) return frame;
+    if (load_be16(frame.data() + kTagAt + 2) != vlan_of(Side::Client)) return {};
+    frame.erase(frame.begin() + kTagAt, frame.begin() + kTagAt + kTagSize);
+    return frame;
+}
+
 net::Prefix host_prefix(const net::IpAddress& address) {
     const bool is_v4 = address.family() == net::Family::Ipv4;
     return {address, static_cast<std::uint8_t>(is_v4 ? 32 : 128)};
@@ -93,11 +118,11 @@ Result<std::unique_ptr<ProgramEntrance>> TestedProgram::stand_before(Director& d
         program_ = std::move(*loaded);
         program_->control().near_ifindex = kLoopback;
     }
-    return std::make_unique<ProgramEntrance>(director, *program_);
+    return std::make_unique<ProgramEntrance>(director, *program_, options_.at_xdp);
 }
 
-ProgramEntrance::ProgramEntrance(Director& director, offload::SteeringProgram& program)
-    : director_(director), program_(program), maps_(program) {
+ProgramEntrance::ProgramEntrance(Director& director, offload::SteeringProgram& program, bool at_xdp)
+    : director_(director), program_(program), maps_(program), at_xdp_(at_xdp) {
     for (const Side side : kSides) {
         xvs_interface& interface = program_.interfaces()[slot_of(side)];
         interface.ifindex = interface_of(side);
@@ -128,13 +153,50 @@ ProgramEntrance::~ProgramEntrance() {
 }
 
 Passage ProgramEntrance::admit(const Bytes& frame, Side side) {
+    if (at_xdp_) {
+        if (auto passage = admit_at_xdp(frame, side)) return *passage;
+    }
     serve(side);
     // Addressed to the interface, as far as the kernel can see.
     Bytes arriving = frame;
     std::fill_n(arriving.begin(), kMacSize, std::byte{0});
     Outcome outcome = run(offload::SteeringPart::Ingress, arriving);
     if (outcome.action == TC_ACT_UNSPEC) store_mac(outcome.frame, 0, director_link(side).mac);
-    return judge(std::move(outcome), frame, side);
+    Passage passage = judge(std::move(outcome), frame, side);
+    if (at_xdp_ && passage.way == Passage::Way::Replayed) ++missed_at_xdp_;
+    return passage;
+}
+
+// Every next hop can be left by at XDP, the client's side with a tag.
+void ProgramEntrance::serve_at_xdp() {
+    for (const Side side : kSides) {
+        xvs_host_key key{};
+        key.ifindex = kLoopback;
+        key.vlan = vlan_of(side);
+        std::memcpy(key.mac, director_link(side).mac.bytes().data(), kMacSize);
+        const std::uint32_t present = 1;
+        if (::bpf_map_update_elem(
+                program_.map(offload::SteeringMap::Hosts), &key, &present, BPF_ANY) != 0)
+            throw std::runtime_error(system_error("serving an interface", errno).context);
+    }
+    flow::NextHopTable& hops = director_.tables->next_hops();
+    for (std::uint32_t index = 0; index < hops.capacity() && hops[index].generation != 0; ++index) {
+        xvs_next_hop& hop = hops[index];
+        const bool is_client = hop.interface == interface_of(Side::Client);
+        hop.lower = hop.interface;
+        hop.vlan = vlan_of(is_client ? Side::Client : Side::Real);
+        hop.flags |= XVS_HOP_XDP;
+    }
+}
+
+std::optional<Passage> ProgramEntrance::admit_at_xdp(const Bytes& frame, Side side) {
+    serve_at_xdp();
+    Outcome outcome = run(offload::SteeringPart::Xdp, tagged(frame, vlan_of(side)));
+    if (outcome.action == XDP_PASS) return std::nullopt;
+    if (outcome.action != XDP_TX && outcome.action != XDP_REDIRECT)
+        return Passage{.way = Passage::Way::Dropped, .frame = frame};
+    ++replays_;
+    return Passage{.way = Passage::Way::Replayed, .frame = untagged(std::move(outcome.frame))};
 }
 
 Passage ProgramEntrance::release(const Bytes& frame, Side side) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <sched.h>
@@ -44,7 +45,9 @@ private:
 class ProgramEntrance final : public Entrance {
 public:
     // Both must outlive it, and the program have been loaded for the director's tables.
-    ProgramEntrance(Director& director, offload::SteeringProgram& program);
+    // `at_xdp`: each frame meets the program at XDP first, those of the client's side with a VLAN
+    // tag, as on a trunk.
+    ProgramEntrance(Director& director, offload::SteeringProgram& program, bool at_xdp);
     ~ProgramEntrance() override;
 
     Passage admit(const Bytes& frame, Side side) override;
@@ -52,6 +55,9 @@ public:
 
     // How many packets left without the engine.
     [[nodiscard]] std::uint64_t replays() const noexcept { return replays_; }
+
+    // How many that arrived left at tc after XDP had passed them on.
+    [[nodiscard]] std::uint64_t missed_at_xdp() const noexcept { return missed_at_xdp_; }
 
 private:
     // What the program left of a frame.
@@ -61,6 +67,9 @@ private:
     };
 
     void serve(Side side);
+    void serve_at_xdp();
+    // Returns what left at XDP; nothing if the frame goes on to tc.
+    [[nodiscard]] std::optional<Passage> admit_at_xdp(const Bytes& frame, Side side);
     void set_clock() const;
     void pin() const;
     [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame) const;
@@ -69,8 +78,10 @@ private:
     Director& director_;
     offload::SteeringProgram& program_;
     offload::SteeringMaps maps_;
+    bool at_xdp_;
     cpu_set_t allowed_{};  // CPUs of this thread before
     std::uint64_t replays_ = 0;
+    std::uint64_t missed_at_xdp_ = 0;
 };
 
 // The steering program, loaded once, before one director after the other.
@@ -78,6 +89,7 @@ class TestedProgram {
 public:
     struct Options {
         bool replays = true;  // established packets, or only bring them to the engine
+        bool at_xdp = false;  // and meet them there first
     };
 
     explicit TestedProgram(const Options& options) : options_(options) {}

@@ -17,6 +17,7 @@
 #include "control/sync_daemons.h"
 #include "host/setup_warnings.h"
 #include "offload/bpf_storage.h"
+#include "offload/xdp_interfaces.h"
 #include "xvsd/host_events.h"
 #include "xvsd/instance.h"
 #include "xvsd/kept_state.h"
@@ -57,7 +58,7 @@ private:
           kept_(kept),
           instance_(std::move(instance)),
           storage_(kept.pins()),
-          events_(options.interfaces) {}
+          events_(options.interfaces, options.attach_at_xdp) {}
 
     [[nodiscard]] Status make_mirror();
     [[nodiscard]] Status make_tables();
@@ -120,6 +121,7 @@ private:
     std::optional<TapWatch> tap_watch_;
     std::optional<engine::Engine> engine_;
     std::optional<offload::ServedInterfaces> served_;
+    std::optional<offload::XdpInterfaces> xdp_;
     std::optional<Worker> worker_;
     std::optional<control::EngineServiceManager> services_;
     control::SyncDaemons daemons_;

@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "host/device_features.h"
+
 namespace xvs::xvsd {
 
 void HostEvents::attach(const Followers& followers, const host::Mirror& mirror) {
@@ -44,11 +46,50 @@ void HostEvents::serve(const host::Link& link) {
     }
     refused_.erase(link.ifindex);
     followers_.port->set_interface(link.ifindex, *slot, link.has_link_header());
-    if (is_new) spdlog::info("serving interface {}", link.name);
+    serve_at_xdp(link);
+    if (!is_new) return;
+    const bool is_at_xdp =
+        followers_.xdp != nullptr &&
+        followers_.xdp->is_attached(link.is_part_of_lower() ? link.lower : link.ifindex);
+    spdlog::info("serving interface {} at {}", link.name, is_at_xdp ? "XDP and tc" : "tc");
+}
+
+bool HostEvents::wants_xdp(const host::Link& link) const {
+    if (!link.has_link_header() || link.is_part_of_lower()) return false;
+    const auto chosen = attach_at_xdp_.find(link.name);
+    if (chosen != attach_at_xdp_.end()) return chosen->second;
+    return link.kind.empty() && host::is_physical(link.name);
+}
+
+void HostEvents::serve_at_xdp(const host::Link& link) {
+    if (followers_.xdp == nullptr) return;
+    const bool is_new = !followers_.xdp->is_attached(link.ifindex);
+    if (is_new && !without_xdp_.contains(link.ifindex) && wants_xdp(link)) {
+        if (const auto attached = followers_.xdp->attach(link.ifindex, link.name); attached) {
+            followers_.router->set_xdp(link.ifindex, true);
+        } else {
+            without_xdp_.insert(link.ifindex);
+            spdlog::warn("{}", attached.error().context);
+        }
+    }
+    followers_.xdp->serve({.ifindex = link.ifindex,
+                           .lower = link.is_part_of_lower() ? link.lower : link.ifindex,
+                           .vlan = link.vlan,
+                           .mac = link.mac});
+}
+
+void HostEvents::leave_xdp(std::uint32_t ifindex) {
+    if (followers_.xdp == nullptr) return;
+    without_xdp_.erase(ifindex);
+    followers_.xdp->release(ifindex);
+    if (!followers_.xdp->is_attached(ifindex)) return;
+    followers_.router->set_xdp(ifindex, false);
+    followers_.xdp->detach(ifindex);
 }
 
 // It has become the port of a bridge or bond, say, whose own interface is served instead.
 void HostEvents::release(const host::Link& link) {
+    leave_xdp(link.ifindex);
     followers_.served->release(link.ifindex);
     followers_.port->remove_interface(link.ifindex);
     spdlog::info("no longer serving interface {}", link.name);
@@ -59,6 +100,7 @@ void HostEvents::link_gone(const host::Link& link) {
     refused_.erase(link.ifindex);
     if (followers_.router == nullptr) return;
     followers_.router->link_gone(link);
+    leave_xdp(link.ifindex);
     followers_.port->remove_interface(link.ifindex);
     if (!followers_.served->is_served(link.ifindex)) return;
     followers_.served->forget(link.ifindex);

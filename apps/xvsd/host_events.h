@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "io/slow_path_port.h"
 #include "offload/served_interfaces.h"
 #include "offload/steering_maps.h"
+#include "offload/xdp_interfaces.h"
 
 namespace xvs::xvsd {
 
@@ -20,14 +22,17 @@ namespace xvs::xvsd {
 // Thread: the control thread under the worker's gate.
 class HostEvents final : public host::HostObserver {
 public:
-    // Serves the named interfaces alone, or all where there are no names.
-    explicit HostEvents(std::vector<std::string> interfaces) : interfaces_(std::move(interfaces)) {}
+    // Serves the named interfaces alone, or all where there are no names; `attach_at_xdp` says
+    // where they are met if that is not to be found out.
+    HostEvents(std::vector<std::string> interfaces, std::map<std::string, bool> attach_at_xdp)
+        : interfaces_(std::move(interfaces)), attach_at_xdp_(std::move(attach_at_xdp)) {}
 
     struct Followers {
         host::KernelRouter* router = nullptr;
         engine::Engine* engine = nullptr;
         io::SlowPathPort* port = nullptr;
         offload::ServedInterfaces* served = nullptr;
+        offload::XdpInterfaces* xdp = nullptr;  // nullptr: nothing is replayed
         offload::SteeringMaps* steering = nullptr;
         const host::PrivateLink* private_link = nullptr;
     };
@@ -55,10 +60,15 @@ private:
     [[nodiscard]] bool is_wanted(const host::Link& link) const;
     void serve(const host::Link& link);
     void release(const host::Link& link);
+    [[nodiscard]] bool wants_xdp(const host::Link& link) const;
+    void serve_at_xdp(const host::Link& link);
+    void leave_xdp(std::uint32_t ifindex);
 
     std::vector<std::string> interfaces_;
+    std::map<std::string, bool> attach_at_xdp_;
     Followers followers_;
-    std::set<std::uint32_t> refused_;  // interfaces that could not be served, and were logged
+    std::set<std::uint32_t> refused_;      // interfaces that could not be served, and were logged
+    std::set<std::uint32_t> without_xdp_;  // devices that refused the program, and were logged
     bool has_changed_ = false;
     bool may_need_repair_ = false;
 };

@@ -48,6 +48,16 @@ void describe_keeping(CLI::App& app, Options& options) {
                  "everything back to the host; of a dead one too");
 }
 
+void read_attach(const std::string& choice, Options& options) {
+    const std::size_t equals = choice.rfind('=');
+    const std::string point = equals == std::string::npos ? "" : choice.substr(equals + 1);
+    if (equals == 0 || (point != "xdp" && point != "tc")) {
+        throw CLI::ValidationError("--attach",
+                                   fmt::format("{}: write INTERFACE=xdp or INTERFACE=tc", choice));
+    }
+    options.attach_at_xdp[choice.substr(0, equals)] = point == "xdp";
+}
+
 void describe(CLI::App& app, Options& options, std::string& peer_redirect, double& wait) {
     app.add_option("--interface",
                    options.interfaces,
@@ -63,6 +73,17 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
                    "2 % of this machine's memory")
         ->type_name("N")
         ->check(CLI::Range(1u, flow::kMaxConnections));
+    app.add_option_function<std::vector<std::string>>(
+           "--attach",
+           [&options](const std::vector<std::string>& choices) {
+               for (const std::string& choice : choices)
+                   read_attach(choice, options);
+           },
+           "where packets of this interface are met: xdp (its driver must know XDP) or tc "
+           "(repeatable); default: xdp on physical interfaces that can, tc on all others")
+        ->type_name("IF=xdp|tc")
+        ->expected(1)
+        ->take_all();
     app.add_option("--redirect-peer",
                    peer_redirect,
                    "put packets straight into the other end of a veth in another network "

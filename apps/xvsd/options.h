@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct Options {
     bool is_takeover = false;                  // go on in the place of the daemon that runs here
     bool is_detach = false;                    // client: hand everything back to the host, then end
     std::optional<double> wait_s;              // client: wait until the daemon is ready, then end
+    // Interfaces whose attach point is set by hand: true for XDP, false for tc alone.
+    std::map<std::string, bool> attach_at_xdp;
     host::PeerRedirect peer_redirect = host::PeerRedirect::Auto;
     bool is_verbose = false;
 };

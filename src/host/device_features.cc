@@ -87,6 +87,14 @@ void turn_off_features(std::string_view interface,
     ethtool.call(request);
 }
 
+bool is_physical(std::string_view interface) noexcept {
+    Ethtool ethtool(interface);
+    ethtool_drvinfo info{};
+    info.cmd = ETHTOOL_GDRVINFO;
+    return ethtool.call(&info) && info.bus_info[0] != '\0' &&
+           std::string_view(info.bus_info) != "N/A";
+}
+
 bool has_udp_super_packets() noexcept {
     utsname names{};
     unsigned major = 0;

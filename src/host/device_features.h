@@ -10,6 +10,9 @@ namespace xvs::host {
 void turn_off_features(std::string_view interface,
                        std::initializer_list<std::string_view> names) noexcept;
 
+// Whether the interface is a device on a bus, rather than one that the kernel makes up.
+[[nodiscard]] bool is_physical(std::string_view interface) noexcept;
+
 // Whether packet sockets take and give UDP super-packets (Linux 6.2).
 [[nodiscard]] bool has_udp_super_packets() noexcept;
 

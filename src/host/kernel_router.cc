@@ -181,6 +181,7 @@ void KernelRouter::fill(std::uint32_t index,
     hop.family = static_cast<std::uint8_t>(gateway.family());
     std::memcpy(hop.gateway, gateway.bytes().data(), sizeof(hop.gateway));
     set_peer_flag(index, link);
+    set_xdp_way(index, link);
     if (!link.has_neighbours()) {
         // Where nobody asks for addresses, Linux sends to the interface's own.
         next_hops_.resolve(index, link.mac, link.mac);
@@ -203,10 +204,37 @@ void KernelRouter::set_peer_flag(std::uint32_t index, const Link& link) noexcept
     const bool is_seen = link.promiscuity > 0 || taps_.is_on(link.ifindex);
     const bool is_wanted =
         peer_redirect_ == PeerRedirect::On || (peer_redirect_ == PeerRedirect::Auto && !is_seen);
+    set_flag(index, XVS_HOP_PEER, is_wanted && link.has_peer_elsewhere());
+}
+
+void KernelRouter::set_xdp(std::uint32_t device, bool is_attached) {
+    if (is_attached) {
+        xdp_devices_.insert(device);
+    } else {
+        xdp_devices_.erase(device);
+    }
+    index_.for_each([this](std::uint32_t index) {
+        if (const Link* link = mirror_.find_link(index_.interface_of(index)))
+            set_xdp_way(index, *link);
+    });
+}
+
+// What a macvlan sends may be for another macvlan beside it, which the device under both never
+// sees.
+void KernelRouter::set_xdp_way(std::uint32_t index, const Link& link) noexcept {
     xvs_next_hop& hop = next_hops_[index];
-    const auto without = static_cast<__u8>(hop.flags & ~XVS_HOP_PEER);
-    const bool is_set = is_wanted && link.has_peer_elsewhere();
-    flow::store_release(hop.flags, static_cast<__u8>(without | (is_set ? XVS_HOP_PEER : 0)));
+    set_flag(index, XVS_HOP_XDP, false);
+    const std::uint32_t device = link.kind == "vlan" ? link.lower : link.ifindex;
+    if (!xdp_devices_.contains(device) || !link.has_link_header()) return;
+    flow::store_release(hop.vlan, link.vlan);
+    flow::store_release(hop.lower, device);
+    set_flag(index, XVS_HOP_XDP, true);
+}
+
+void KernelRouter::set_flag(std::uint32_t index, std::uint8_t flag, bool is_set) noexcept {
+    xvs_next_hop& hop = next_hops_[index];
+    const auto without = static_cast<__u8>(hop.flags & ~flag);
+    flow::store_release(hop.flags, static_cast<__u8>(without | (is_set ? flag : 0)));
 }
 
 void KernelRouter::take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -66,6 +67,9 @@ public:
     // By which next hops that are veths programs may use the other end; `taps` is who listens.
     void set_peer_redirect(PeerRedirect wanted, const Taps& taps) noexcept;
 
+    // Whether frames may leave by this device at XDP, where the program is attached.
+    void set_xdp(std::uint32_t device, bool is_attached);
+
     // How often Linux was asked for a way.
     [[nodiscard]] std::uint64_t questions() const noexcept { return questions_; }
 
@@ -102,6 +106,8 @@ private:
     [[nodiscard]] std::uint32_t intern(const Link& link, const net::IpAddress& gateway) noexcept;
     void fill(std::uint32_t index, const Link& link, const net::IpAddress& gateway) noexcept;
     void set_peer_flag(std::uint32_t index, const Link& link) noexcept;
+    void set_xdp_way(std::uint32_t index, const Link& link) noexcept;
+    void set_flag(std::uint32_t index, std::uint8_t flag, bool is_set) noexcept;
     void take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept;
     [[nodiscard]] bool is_concerned(std::uint32_t index,
                                     const RouteChanges& changes) const noexcept;
@@ -122,6 +128,7 @@ private:
     Nanoseconds freed_at_{};
     PeerRedirect peer_redirect_ = PeerRedirect::Off;
     Taps taps_;
+    std::set<std::uint32_t> xdp_devices_;
 };
 
 }  // namespace xvs::host

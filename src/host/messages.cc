@@ -81,9 +81,15 @@ net::IpAddress unspecified(std::uint8_t family) noexcept {
 }
 
 void read_link_info(std::span<const std::byte> info, Link& link) {
+    std::span<const std::byte> data;
     for_each_attribute(info, [&](std::uint16_t type, std::span<const std::byte> value) {
         if (type == IFLA_INFO_KIND) link.kind = text(value);
+        if (type == IFLA_INFO_DATA) data = value;
         if (type == IFLA_INFO_SLAVE_KIND) link.master_kind = text(value);
+    });
+    if (link.kind != "vlan") return;
+    for_each_attribute(data, [&](std::uint16_t type, std::span<const std::byte> value) {
+        if (type == IFLA_VLAN_ID) link.vlan = number<std::uint16_t>(value);
     });
 }
 
@@ -105,6 +111,10 @@ std::uint32_t mtu_of(std::span<const std::byte> metrics) noexcept {
 
 bool Link::has_link_header() const noexcept {
     return type == ARPHRD_ETHER;
+}
+
+bool Link::is_part_of_lower() const noexcept {
+    return !has_foreign_link && lower != 0 && (kind == "vlan" || kind == "macvlan");
 }
 
 bool Link::is_layer3() const noexcept {
@@ -175,6 +185,9 @@ std::optional<Link> parse_link(const nlmsghdr& message) {
                 break;
             case IFLA_PROMISCUITY:
                 link.promiscuity = number<std::uint32_t>(value);
+                break;
+            case IFLA_LINK:
+                link.lower = number<std::uint32_t>(value);
                 break;
             case IFLA_LINK_NETNSID:
                 link.has_foreign_link = true;

@@ -24,6 +24,8 @@ struct Link {
     std::uint32_t master = 0;       // the bridge, bond or VRF it belongs to
     std::string master_kind;        // "bridge", "bond", "vrf"
     std::uint32_t promiscuity = 0;  // how many want every frame of it: tcpdump, a bridge
+    std::uint32_t lower = 0;        // the device under it, if it is another
+    std::uint16_t vlan = 0;         // of a VLAN interface
     bool has_foreign_link = false;  // its lower device or other end is in another namespace
 
     // Whether its frames have an Ethernet header.
@@ -36,6 +38,10 @@ struct Link {
 
     // Whether its other end is in another network namespace, where frames may be put directly.
     [[nodiscard]] bool has_peer_elsewhere() const noexcept;
+
+    // Whether its frames can be told among those of a device under it: of a VLAN interface or a
+    // macvlan. Else the device is itself.
+    [[nodiscard]] bool is_part_of_lower() const noexcept;
 
     // Whether its neighbours have MAC addresses that must be asked for.
     [[nodiscard]] bool has_neighbours() const noexcept;

@@ -58,6 +58,12 @@ INLINE __u32 word_at(const void* bytes) {
     return *(const __u32*)bytes;
 }
 
+INLINE void copy_words(void* to, const void* from, __u32 words) {
+#pragma unroll
+    for (__u32 i = 0; i < words; ++i)
+        ((__u32*)to)[i] = ((const __u32*)from)[i];
+}
+
 /* Of the transport header; false when the packet is for the engine to look at. `room`: bytes of the
  * packet behind its IP header. */
 INLINE bool sight_transport(struct sighting* s, void* end, __u32 room) {

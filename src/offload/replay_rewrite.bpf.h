@@ -29,12 +29,6 @@ INLINE bool is_nat(const struct xvs_translation* t) {
     return t->rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION);
 }
 
-INLINE void copy_words(void* to, const void* from, __u32 words) {
-#pragma unroll
-    for (__u32 i = 0; i < words; ++i)
-        ((__u32*)to)[i] = ((const __u32*)from)[i];
-}
-
 /* Between the two places there is a branch, not a sum: the kernel's verifier follows the former. */
 INLINE void write_address(void* source,
                           void* destination,

@@ -157,36 +157,6 @@ INLINE bool pull_headers(struct __sk_buff* skb, __u32 size) {
     return bpf_skb_pull_data(skb, wanted) == 0;
 }
 
-INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
-    if (family == 4) {
-        const struct ipv4_header* ip = s->ip;
-        return find_flow4(word_at(ip->source), word_at(ip->destination), s->ports, s->protocol, f);
-    }
-    __u32 from[4], to[4];
-    const struct ipv6_header* ip = s->ip;
-    copy_words(from, ip->source, 4);
-    copy_words(to, ip->destination, 4);
-    return find_flow6(from, to, s->ports, s->protocol, f);
-}
-
-INLINE bool is_known4(const void* address) {
-    return is_known_hash(xvs_address_hash4(word_at(address)));
-}
-
-INLINE bool is_known6(const void* address) {
-    return is_known_hash(xvs_address_hash6(
-        word_at(address), word_at(address + 4), word_at(address + 8), word_at(address + 12)));
-}
-
-INLINE bool is_strange(const struct sighting* s, __u8 family) {
-    if (family == 4) {
-        const struct ipv4_header* ip = s->ip;
-        return !is_known4(ip->destination) && !is_known4(ip->source);
-    }
-    const struct ipv6_header* ip = s->ip;
-    return !is_known6(ip->destination) && !is_known6(ip->source);
-}
-
 /* Of a super-packet the longest segment, else all of it. */
 INLINE __u32 segment_length(const struct __sk_buff* skb, const struct sighting* s) {
     return skb->gso_size ? s->header_length + skb->gso_size : s->length;

@@ -6,6 +6,7 @@
 // - xvs_ingress*, at a real interface's ingress: packets of live flows are replayed
 // (replay_tc.bpf.h);
 //   what else is ours gets metadata and is redirected to the private link's near end.
+// - xvs_xdp, at XDP of a physical interface: replays what it can, passes everything else on.
 // - xvs_egress*, at its egress: the same for what the host itself sends as a real server.
 // - xvs_return, at the near end's ingress: what comes back from the engine.
 // - xvs_drop, at the far end's ingress: the engine's socket has read it, the stack must not.
@@ -19,6 +20,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "offload/replay_tc.bpf.h"
+#include "offload/replay_xdp.bpf.h"
 #include "offload/steer_return.bpf.h"
 
 /* A packet that came in. Returns an xvs_reason, or 0. */
@@ -201,6 +203,12 @@ SEC("tc") int xvs_egress(struct __sk_buff* skb) {
 
 SEC("tc") int xvs_egress_bare(struct __sk_buff* skb) {
     return steer_egress(skb, false);
+}
+
+SEC("xdp") int xvs_xdp(struct xdp_md* xdp) {
+    struct link_sight l;
+    if (!sight_link(xdp, &l)) return XDP_PASS;
+    return l.family == 4 ? replay_frame(xdp, &l, 4) : replay_frame(xdp, &l, 6);
 }
 
 SEC("tc") int xvs_return(struct __sk_buff* skb) {

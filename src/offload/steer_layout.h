@@ -40,6 +40,14 @@ struct xvs_interface {
     __u32 reserved;    /* an array's elements are a multiple of 8 bytes */
 };
 
+/* Names a layer-3 interface by what its frames look like at XDP: the device under it (or itself),
+ * VLAN tag or 0, and its MAC address. */
+struct xvs_host_key {
+    __u32 ifindex;
+    __u16 vlan;
+    __u8 mac[6];
+};
+
 /* In the place of a frame's destination MAC address, on the private link in either direction. A
  * frame without the magic is none of ours. What goes up names the CPU that sent it as well, in the
  * bits that are left: 4 of `kind`, 4 of `slot` and 2 of `position`. */

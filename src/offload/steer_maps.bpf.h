@@ -102,6 +102,10 @@ struct {
 } slots SEC(".maps"); /* by ifindex */
 
 struct {
+    HASH_OF(struct xvs_host_key, __u32, XVS_MAX_INTERFACES);
+} hosts SEC(".maps"); /* interfaces whose frames may be replayed at XDP */
+
+struct {
     ARRAY_OF(struct xvs_interface, XVS_MAX_INTERFACES);
 } interfaces SEC(".maps");
 

@@ -175,6 +175,10 @@ SteeringProgram::~SteeringProgram() {
     ::steer_bpf__destroy(skeleton_);
 }
 
+bool SteeringProgram::replays() const noexcept {
+    return skeleton_->rodata->constants.replays != 0;
+}
+
 xvs_steer_kinds& SteeringProgram::kinds() const noexcept {
     return skeleton_->bss->kinds;
 }
@@ -229,19 +233,25 @@ Status SteeringProgram::watch() {
 
 int SteeringProgram::program(SteeringPart part) const noexcept {
     const auto& programs = skeleton_->progs;
-    const std::array<const bpf_program*, 6> by_part = {programs.xvs_ingress,
+    const std::array<const bpf_program*, 7> by_part = {programs.xvs_ingress,
                                                        programs.xvs_ingress_bare,
                                                        programs.xvs_egress,
                                                        programs.xvs_egress_bare,
                                                        programs.xvs_return,
-                                                       programs.xvs_drop};
+                                                       programs.xvs_drop,
+                                                       programs.xvs_xdp};
     return ::bpf_program__fd(by_part[static_cast<std::size_t>(part)]);
 }
 
 int SteeringProgram::map(SteeringMap map) const noexcept {
     const auto& maps = skeleton_->maps;
-    const std::array<const bpf_map*, 6> by_name = {
-        maps.services, maps.nat_sources, maps.addresses, maps.local4, maps.local6, maps.slots};
+    const std::array<const bpf_map*, 7> by_name = {maps.services,
+                                                   maps.nat_sources,
+                                                   maps.addresses,
+                                                   maps.local4,
+                                                   maps.local6,
+                                                   maps.slots,
+                                                   maps.hosts};
     return ::bpf_map__fd(by_name[static_cast<std::size_t>(map)]);
 }
 

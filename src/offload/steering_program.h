@@ -23,6 +23,7 @@ enum class SteeringPart : std::uint8_t {
     EgressBare,
     Return,  // the private link's near end
     Drop,    // its far end
+    Xdp,     // of a physical interface
 };
 
 enum class SteeringMap : std::uint8_t {
@@ -32,6 +33,7 @@ enum class SteeringMap : std::uint8_t {
     Local4,
     Local6,
     Slots,
+    Hosts,
 };
 
 class SteeringProgram {
@@ -69,6 +71,9 @@ public:
 
     // Has packets from and to this address looked up. Never undone: a flow may outlive its service.
     void remember(const net::IpAddress& address) const noexcept;
+
+    // Whether the programs replay live flows.
+    [[nodiscard]] bool replays() const noexcept;
 
     // Which kinds of services the programs are to look for; shared with them.
     [[nodiscard]] xvs_steer_kinds& kinds() const noexcept;

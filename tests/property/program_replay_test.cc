@@ -23,7 +23,7 @@ protected:
     // Those that a conversation is met by.
     [[nodiscard]] static unsigned cpus() { return std::min(2U, TestedProgram::cpus()); }
 
-    static constexpr TestedProgram::Options kReplays{.replays = true};
+    static constexpr TestedProgram::Options kReplays{.replays = true, .at_xdp = false};
     static std::unique_ptr<TestedProgram> program_;
 };
 

@@ -1,8 +1,10 @@
 // Every scenario with the steering program in the kernel before the engine, over the tables that
-// the engine uses: once as with --no-fast-path, and once with established packets replayed by it.
+// the engine uses: once as with --no-fast-path, once with established packets replayed at tc, and
+// once with those replayed at XDP that can be.
 #include <gtest/gtest.h>
 
 #include "testing/engine_target.h"
+#include "testing/literals.h"
 #include "testing/program_entrance.h"
 #include "tests/scenario/scenario_cases.h"
 
@@ -26,6 +28,7 @@ std::uint64_t run(const std::string& path, TestedProgram& program) {
     const auto status = run_scenario(*scenario, target);
     EXPECT_TRUE(status) << status.error().context;
     EXPECT_EQ(target.director().inconsistencies(), "");
+    EXPECT_EQ((*entrance)->missed_at_xdp(), 0U);
     return (*entrance)->replays();
 }
 
@@ -39,7 +42,8 @@ protected:
 class WithoutFastPath : public ProgramScenarios {
 protected:
     static void SetUpTestSuite() {
-        program_ = std::make_unique<TestedProgram>(TestedProgram::Options{.replays = false});
+        program_ = std::make_unique<TestedProgram>(
+            TestedProgram::Options{.replays = false, .at_xdp = false});
     }
 
     static void TearDownTestSuite() { program_.reset(); }
@@ -56,7 +60,8 @@ TEST_P(WithoutFastPath, Runs) {
 class WithFastPath : public ProgramScenarios {
 protected:
     static void SetUpTestSuite() {
-        program_ = std::make_unique<TestedProgram>(TestedProgram::Options{.replays = true});
+        program_ = std::make_unique<TestedProgram>(
+            TestedProgram::Options{.replays = true, .at_xdp = false});
     }
 
     // Most scenarios are about what the engine decides; in some a connection goes on.
@@ -76,8 +81,43 @@ TEST_P(WithFastPath, Runs) {
     replays_ += run(GetParam(), *program_);
 }
 
+class AtXdp : public WithFastPath {
+protected:
+    static void SetUpTestSuite() {
+        program_ = std::make_unique<TestedProgram>(
+            TestedProgram::Options{.replays = true, .at_xdp = true});
+        replays_ = 0;
+    }
+};
+
+TEST_P(AtXdp, Runs) {
+    replays_ += run(GetParam(), *program_);
+}
+
+// A frame on the wire may be for somebody else, which the kernel sees to before tc.
+TEST(FrameAtXdp, IsLeftAloneIfItIsNotForTheInterface) {
+    if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
+    TestedProgram program({.replays = true, .at_xdp = true});
+    EngineTarget target({.storage = &program.storage(), .cpus = TestedProgram::cpus()});
+    const auto entrance = program.stand_before(target.director());
+    ASSERT_TRUE(entrance) << entrance.error().context;
+    target.enter_by(**entrance);
+    target.ipvsadm({"-A", "-u", "192.0.2.1:53", "-s", "rr"});
+    target.ipvsadm({"-a", "-u", "192.0.2.1:53", "-r", "10.0.0.11:53", "-m"});
+    const Packet query = Packet::udp("198.51.100.7:40001"_ep, "192.0.2.1:53"_ep);
+    target.send(topology::kHosts[0], query);
+    const net::MacAddress own = director_link(Side::Client).mac;
+    const net::MacAddress client = topology::kHosts[0].mac;
+    EXPECT_EQ((*entrance)->admit(query.frame(client, own), Side::Client).way,
+              Passage::Way::Replayed);
+    EXPECT_EQ((*entrance)->missed_at_xdp(), 0U);
+    (void)(*entrance)->admit(query.frame(client, client), Side::Client);
+    EXPECT_EQ((*entrance)->missed_at_xdp(), 1U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Program, WithoutFastPath, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, WithFastPath, all_scenarios(), scenario_name);
+INSTANTIATE_TEST_SUITE_P(Program, AtXdp, all_scenarios(), scenario_name);
 
 }  // namespace
 }  // namespace xvs::test
