@@ -208,12 +208,12 @@ Status Director::attach() {
                     .engine = &*engine_,
                     .port = port_.get(),
                     .served = &*served_,
-                    .xdp = xdp_ ? &*xdp_ : nullptr,
+                    .xdp = program_->replays() ? &*xdp_ : nullptr,
                     .steering = &*steering_,
                     .private_link = &*private_link_},
                    *mirror_);
     served_->release_others();
-    if (xdp_) xdp_->release_others();
+    xdp_->release_others();
     return {};
 }
 
@@ -254,7 +254,7 @@ Status Director::load_programs(const xvs_table_header& header) {
     program_ = std::move(*program);
     steering_.emplace(*program_);
     served_.emplace(*program_, how, kept_.pins());
-    if (program_->replays()) xdp_.emplace(*program_, kept_.pins());
+    xdp_.emplace(*program_, kept_.pins());
     return {};
 }
 
