@@ -114,6 +114,53 @@ TEST_P(PacketPath, ALocalRealServerOnAnotherPortAnswersAsTheVip) {
     expect_upload(*peer_, "http://192.0.2.10:8080/");
 }
 
+// At XDP as on physical interfaces: whoever is at the other end sends finished checksums and takes
+// frames from there.
+class XdpPath : public PacketPath {
+protected:
+    void SetUp() override {
+        PacketPath::SetUp();
+        auto made = NetworkNamespace::create(unique_name("real"));
+        ASSERT_TRUE(made) << made.error().context;
+        real_.emplace(std::move(*made));
+        in(*host_, "ip link add eth1 type veth peer name eth0 netns " + real_->name());
+        in(*host_, "ip link set eth1 up");
+        in(*host_, "ip addr add 10.0.0.1/24 dev eth1");
+        in(*host_, "ip addr add 192.0.2.1/32 dev eth0");
+        in(*real_, "ip link set eth0 up");
+        in(*real_, "ip addr add 10.0.0.11/24 dev eth0");
+        in(*real_, "ip route add default via 10.0.0.1");
+        for (const auto* end : {&*peer_, &*real_})
+            in(*end, "ethtool -K eth0 tx off gro on");
+    }
+
+    std::optional<NetworkNamespace> real_;
+};
+
+TEST_F(XdpPath, TwentyMegabytesPassWholeBeforeTheKernelSeesThem) {
+    serve(*real_);
+    start({"--attach", "eth0=xdp", "--attach", "eth1=xdp"});
+    EXPECT_TRUE(logs("serving interface eth0 at XDP and tc"));
+    add_service("192.0.2.1:80", "10.0.0.11:8080");
+    expect_upload(*peer_, "http://192.0.2.1/");
+    EXPECT_LT(counter("received"), 100U);
+    const auto redirected = [&](const std::string& interface) {
+        const std::string all = in(*host_, "ethtool -S " + interface);
+        const auto at = all.find("rx_queue_0_xdp_redirect: ");
+        return at == std::string::npos ? 0 : std::stoull(all.substr(at + 25));
+    };
+    EXPECT_GT(redirected("eth0"), kTransfer / 1448 - 100);
+    EXPECT_GT(redirected("eth1"), 100U);
+}
+
+TEST_F(XdpPath, AnInterfaceThatKnowsNoXdpIsServedAtTc) {
+    in(*host_, "ip link add br0 type bridge");
+    in(*host_, "ip link set br0 up");
+    start({"--attach", "br0=xdp"});
+    EXPECT_TRUE(logs("attaching to br0 at XDP"));
+    EXPECT_TRUE(logs("serving interface br0 at tc"));
+}
+
 // tcpdump sees what the real server gets: the kernel must have cut it on the way.
 class TunnelPath : public testing::TestWithParam<FastPath> {};
 
