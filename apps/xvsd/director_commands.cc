@@ -50,6 +50,7 @@ Status Director::hand_over() {
 Status Director::detach() {
     is_stopping_ = true;
     worker_->stop();
+    xdp_.reset();
     served_->release_all();
     return_hook_->detach();
     drop_hook_->detach();

@@ -100,7 +100,9 @@ INLINE const struct xvs_steer_control* find_daemon(void) {
     const struct xvs_steer_control* c = steer_control();
     if (!c || !daemon_is_alive()) return 0;
     const __u32 patience = c->orphan_ticks;
-    return patience && now_tick() - c->heartbeat > patience ? 0 : c;
+    /* The daemon's clock is finer than this one: its heartbeat may be a tick ahead. */
+    const __s32 silence = (__s32)(now_tick() - c->heartbeat);
+    return patience && silence > 0 && (__u32)silence > patience ? 0 : c;
 }
 
 /* How far this CPU's reports have come. */

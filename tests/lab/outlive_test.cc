@@ -1,0 +1,345 @@
+// What outlives the daemon: connections through its death, its restart and a takeover, and what is
+// left when all is handed back.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <thread>
+
+#include "lab/sha256.h"
+#include "tests/lab/numbered_datagrams.h"
+#include "tests/lab/xvsd_fixture.h"
+
+namespace xvs::lab {
+namespace {
+
+using model::ForwardingMethod;
+using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr std::uint16_t kPort = 7000;  // of the numbered datagrams
+constexpr std::size_t kTransfer = 24'000'000;
+constexpr const char* kRate = "8M";
+constexpr milliseconds kWhile{700};  // of traffic before, during and after
+
+enum class Event { KilledAndRestarted, StoppedAndRestarted, TakenOver };
+
+std::string name_of(Event event) {
+    switch (event) {
+        case Event::KilledAndRestarted:
+            return "killed_and_restarted";
+        case Event::StoppedAndRestarted:
+            return "stopped_and_restarted";
+        case Event::TakenOver:
+            return "taken_over";
+    }
+    return {};
+}
+
+std::string sum_of_pattern(std::size_t size) {
+    std::string bytes(size, '\0');
+    for (std::size_t at = 0; at < size; ++at)
+        bytes[at] = static_cast<char>(pattern(at));
+    Sha256 sha;
+    sha.update(std::as_bytes(std::span(bytes.data(), bytes.size())));
+    return sha.finish();
+}
+
+// The listing without what runs on: times that are left.
+std::string without_times(const std::string& listing) {
+    return std::regex_replace(listing, std::regex(" [0-9]+:[0-9]{2} "), " ");
+}
+
+class Outlives : public ::testing::TestWithParam<std::tuple<ForwardingMethod, Event>> {
+protected:
+    void SetUp() override {
+        auto built = build_bare(method(), 1);
+        ASSERT_TRUE(built) << built.error().context;
+        lab_.emplace(std::move(*built));
+        files_ = std::filesystem::temp_directory_path() / lab_->name();
+        std::filesystem::create_directories(files_);
+        start();
+        await_ready();
+        ASSERT_OK(lab_->configure(net::Family::Ipv4));
+        const std::string service = vip(kPort).to_string();
+        const std::string real = endpoint(real_address(), kPort).to_string();
+        ASSERT_OK(lab_->xvsadm("-A -u " + service + " -s rr"));
+        ASSERT_OK(lab_->xvsadm("-a -u " + service + " -r " + real + " " +
+                               std::string(method_option(method()))));
+    }
+
+    void TearDown() override {
+        if (!lab_) return;
+        daemon_.stop();
+        const auto detached = director().run({programs().xvsd, "--detach"});
+        EXPECT_TRUE(detached && detached->exit_code == 0);
+        EXPECT_THAT(director().run_checked(command("ip -brief link")).value_or(""),
+                    Not(HasSubstr("xvs")));
+        if (HasFailure()) std::cerr << log();
+        lab_.reset();
+        std::filesystem::remove_all(files_);
+    }
+
+    [[nodiscard]] static ForwardingMethod method() { return std::get<0>(GetParam()); }
+
+    [[nodiscard]] const NetworkNamespace& director() const { return lab_->node("director"); }
+
+    [[nodiscard]] const NetworkNamespace& client() const { return lab_->node("client"); }
+
+    [[nodiscard]] net::Endpoint vip(std::uint16_t port) const {
+        return endpoint(lab_->plan().vip.v4, port);
+    }
+
+    [[nodiscard]] const net::IpAddress& real_address() const {
+        return lab_->plan().real_servers.front().v4;
+    }
+
+    [[nodiscard]] std::string log() const {
+        std::ifstream file(files_ / "xvsd.log");
+        std::stringstream text;
+        text << file.rdbuf();
+        return text.str();
+    }
+
+    void start(const std::vector<std::string>& more = {}) {
+        Command words{programs().xvsd, "--state-dir", files_ / "state", "--connections", "4096"};
+        words.insert(words.end(), more.begin(), more.end());
+        auto started = director().start(words, files_ / "xvsd.log");
+        ASSERT_TRUE(started) << started.error().context;
+        former_ = std::move(daemon_);
+        daemon_ = std::move(*started);
+    }
+
+    void await_ready() { ASSERT_OK(director().run_checked({programs().xvsd, "--wait", "20"})); }
+
+    void happens(Event event) {
+        if (event == Event::TakenOver) {
+            start({"--takeover"});
+            ASSERT_TRUE(comes_true([&] { return !former_.is_running(); }));
+            ASSERT_TRUE(
+                comes_true([&] { return log().find("took over from") != std::string::npos; }));
+            return await_ready();
+        }
+        ASSERT_TRUE(daemon_.signal(event == Event::KilledAndRestarted ? SIGKILL : SIGTERM));
+        ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
+        std::this_thread::sleep_for(kWhile);
+        start();
+        await_ready();
+    }
+
+    [[nodiscard]] Process curl(const std::vector<std::string>& words) {
+        Command all{"curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "50"};
+        all.insert(all.end(), words.begin(), words.end());
+        auto started = client().start(all, files_ / "curl.log");
+        EXPECT_TRUE(started);
+        return started ? std::move(*started) : Process();
+    }
+
+    std::optional<Laboratory> lab_;
+    std::filesystem::path files_;
+    Process daemon_;
+    Process former_;
+};
+
+TEST_P(Outlives, EveryNumberedDatagramComesOnce) {
+    const bool is_nat = method() == ForwardingMethod::Masquerade;
+    const net::Endpoint own = is_nat ? endpoint(real_address(), kPort) : vip(kPort);
+    auto stream = NumberedDatagrams::start(client(), vip(kPort), lab_->node("rs1"), own);
+    ASSERT_TRUE(stream) << stream.error().context;
+    std::this_thread::sleep_for(kWhile);
+    happens(std::get<1>(GetParam()));
+    std::this_thread::sleep_for(kWhile);
+    EXPECT_EQ((*stream)->stop(), "");
+    EXPECT_GT((*stream)->sent(), 10'000U);
+    // Every one of them was counted too, once, and the greeting.
+    const auto listed = lab_->xvsadm("-L -n --stats --exact");
+    ASSERT_OK(listed);
+    EXPECT_THAT(*listed, HasSubstr(" " + std::to_string((*stream)->sent() + 1) + " ")) << *listed;
+}
+
+TEST_P(Outlives, TransfersArriveWhole) {
+    const std::string url = url_of(vip(kHttpPort));
+    std::ofstream(files_ / "up", std::ios::binary) << std::string(kTransfer, 'x');
+    Process upload = curl({"--limit-rate", kRate, "-T", files_ / "up", "-o", files_ / "said", url});
+    Process download = curl(
+        {"--limit-rate", kRate, "-o", files_ / "down", url + "bytes/" + std::to_string(kTransfer)});
+    std::this_thread::sleep_for(kWhile);
+    happens(std::get<1>(GetParam()));
+    ASSERT_TRUE(upload.is_running() && download.is_running()) << "they were over too early";
+    ASSERT_TRUE(comes_true([&] { return !upload.is_running() && !download.is_running(); }));
+    std::ifstream said(files_ / "said");
+    std::string line;
+    std::getline(said, line);
+    Sha256 sha;
+    const std::string sent(kTransfer, 'x');
+    sha.update(std::as_bytes(std::span(sent.data(), sent.size())));
+    EXPECT_THAT(line, HasSubstr(sha.finish()));
+    std::ifstream down(files_ / "down", std::ios::binary);
+    std::stringstream all;
+    all << down.rdbuf();
+    const std::string got = all.str();
+    Sha256 of_got;
+    of_got.update(std::as_bytes(std::span(got.data(), got.size())));
+    EXPECT_EQ(of_got.finish(), sum_of_pattern(kTransfer));
+}
+
+TEST_P(Outlives, ListingsAreTheSame) {
+    for (int i = 0; i < 5; ++i)
+        ASSERT_OK(ask_http(client(), vip(kHttpPort)));
+    const auto listings = [&] {
+        std::string all;
+        for (const char* what : {"-L -n", "-L -n --stats --exact", "-L -n -c"})
+            all += lab_->xvsadm(what).value_or("no listing");
+        return without_times(all);
+    };
+    // Closing connections still change their states.
+    std::this_thread::sleep_for(kWhile);
+    const std::string before = listings();
+    happens(std::get<1>(GetParam()));
+    EXPECT_EQ(listings(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every,
+                         Outlives,
+                         ::testing::Combine(::testing::ValuesIn(kMethods),
+                                            ::testing::Values(Event::KilledAndRestarted,
+                                                              Event::StoppedAndRestarted,
+                                                              Event::TakenOver)),
+                         [](const auto& parameters) {
+                             return std::string(method_word(std::get<0>(parameters.param))) + "_" +
+                                    name_of(std::get<1>(parameters.param));
+                         });
+
+// The daemon by itself, with its state kept.
+class Kept : public Xvsd {
+protected:
+    void TearDown() override {
+        static_cast<void>(host_->run({xvsd(), "--detach"}));
+        Xvsd::TearDown();
+        std::filesystem::remove_all(state());
+    }
+
+    [[nodiscard]] std::filesystem::path state() const { return log_.string() + ".state"; }
+
+    void start_kept(const std::vector<std::string>& more = {}, int connections = 1000) {
+        Command words{xvsd(), "--state-dir", state(), "--connections", std::to_string(connections)};
+        words.insert(words.end(), more.begin(), more.end());
+        auto started = host_->start(words, log_);
+        ASSERT_TRUE(started) << started.error().context;
+        daemon_ = std::move(*started);
+        in(*host_, xvsd() + " --wait 10");
+    }
+
+    // Adds one whose real server is not there, and waits until it is on disk.
+    void add_kept_service() {
+        in(*host_, "ip addr add 192.0.2.1/32 dev eth0");
+        add_service("192.0.2.1:80", "192.0.2.99:80");
+        ASSERT_TRUE(comes_true([&] {
+            std::ifstream file(state() / "services");
+            std::stringstream text;
+            text << file.rdbuf();
+            return text.str().find("192.0.2.99") != std::string::npos;
+        }));
+    }
+
+    void kill_daemon(int signal = SIGKILL) {
+        ASSERT_TRUE(daemon_.signal(signal));
+        ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
+    }
+
+    int ask() { return peer_->run({"curl", "-sS", "-m", "1", "http://192.0.2.1/"})->exit_code; }
+
+    std::string status() { return in(*host_, programs().xvs.string() + " status"); }
+};
+
+constexpr int kRefused = 7;  // curl's exit codes
+constexpr int kTimedOut = 28;
+
+TEST_F(Kept, NewConnectionsWaitForTheNextDaemonAndAreTheHostsAfterTheOrphanTimeout) {
+    start_kept({"--orphan-timeout", "4"});
+    add_kept_service();
+    kill_daemon();
+    EXPECT_EQ(ask(), kTimedOut);
+    EXPECT_TRUE(comes_true([&] { return ask() == kRefused; }));
+    start_kept({"--orphan-timeout", "4"});
+    EXPECT_EQ(ask(), kTimedOut) << "the service is not balanced any more";
+}
+
+TEST_F(Kept, DetachHandsEverythingBack) {
+    const std::string before = links();
+    start_kept();
+    add_kept_service();
+    in(*host_, xvsd() + " --detach");
+    EXPECT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
+    EXPECT_EQ(links(), before);
+    EXPECT_EQ(ask(), kRefused);
+}
+
+TEST_F(Kept, DetachHandsBackWhatADeadDaemonLeft) {
+    const std::string before = links();
+    start_kept();
+    add_kept_service();
+    kill_daemon();
+    EXPECT_NE(links(), before);
+    EXPECT_THAT(in(*host_, xvsd() + " --detach"), HasSubstr("removed what a dead xvsd had left"));
+    EXPECT_EQ(links(), before);
+    EXPECT_EQ(ask(), kRefused);
+    EXPECT_THAT(in(*host_, xvsd() + " --detach"), HasSubstr("there was nothing"));
+}
+
+TEST_F(Kept, AnEphemeralDaemonRemovesWhatAnEarlierOneLeft) {
+    start_kept();
+    add_kept_service();
+    kill_daemon(SIGTERM);
+    EXPECT_THAT(log(), HasSubstr("established connections go on in the kernel"));
+    start();
+    EXPECT_THAT(in(*host_, programs().xvsadm.string() + " -Ln"), Not(HasSubstr("192.0.2.1:80")));
+    EXPECT_THAT(status(), HasSubstr("end with the daemon: --ephemeral"));
+}
+
+TEST_F(Kept, ATakeoverThatIsRefusedLeavesTheOldDaemonAsItWas) {
+    start();
+    EXPECT_THAT(refused({xvsd(), "--state-dir", state(), "--takeover"}),
+                HasSubstr("nothing outlives it"));
+    EXPECT_TRUE(daemon_.is_running());
+    EXPECT_THAT(status(), HasSubstr("pid " + std::to_string(daemon_.pid())));
+}
+
+TEST_F(Kept, StatusSaysWhatWouldOutliveIt) {
+    start_kept();
+    EXPECT_THAT(status(),
+                AllOf(HasSubstr("fast path:   on"),
+                      HasSubstr("connections: 0, room for 1000"),
+                      HasSubstr("pinned in xvs/"),
+                      HasSubstr("eth0 (")));
+}
+
+TEST_F(Kept, KeepsTheSizeOfTablesThatAreThere) {
+    start_kept();
+    kill_daemon();
+    start_kept({}, 2000);
+    EXPECT_THAT(log(), HasSubstr("room for 1000 connections"));
+    EXPECT_THAT(log(), HasSubstr("xvsd --detach"));
+}
+
+TEST_F(Kept, TwoDaemonsNeverShareAStateDirectory) {
+    start_kept();
+    const auto other = peer_->run({xvsd(), "--state-dir", state(), "--connections", "1000"});
+    ASSERT_OK(other);
+    EXPECT_EQ(other->exit_code, 1);
+    EXPECT_THAT(other->err, HasSubstr("name another directory with --state-dir"));
+    static_cast<void>(peer_->run({xvsd(), "--detach"}));
+    EXPECT_THAT(in(*peer_, "ip -brief link"), Not(HasSubstr("xvs")));
+}
+
+TEST_F(Kept, SaysWhatIsNoBpfFileSystem) {
+    EXPECT_THAT(refused({xvsd(), "--bpffs", "/tmp", "--state-dir", state()}),
+                HasSubstr("/tmp is not a BPF file system"));
+}
+
+}  // namespace
+}  // namespace xvs::lab
