@@ -6,13 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -20,18 +18,18 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sched.h>
 
 #include "base/byte_order.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
 #include "lab/network_namespace.h"
 #include "net/address.h"
 #include "veth/control.h"
 #include "veth/cpu_clocks.h"
 #include "veth/flood.skel.h"
+#include "veth/receiver.h"
+#include "veth/receiver.skel.h"
 
 namespace xvs::bench {
 namespace {
@@ -45,16 +43,62 @@ constexpr auto kDrain = std::chrono::milliseconds(10);
 
 struct Destroy {
     void operator()(flood_bpf* program) const { flood_bpf__destroy(program); }
+
+    void operator()(receiver_bpf* program) const { receiver_bpf__destroy(program); }
+};
+
+// Counts and drops at tc ingress of an interface. Namespaces take the filter with them.
+class Receiver {
+public:
+    // REQUIRES: the caller is in the namespace of `interface`.
+    static Result<Receiver> attach(const std::string& interface,
+                                   net::Ipv4Address network,
+                                   int prefix_length,
+                                   std::uint16_t port) {
+        Receiver result;
+        result.program_.reset(receiver_bpf__open());
+        if (!result.program_) return fail(system_error("opening the receiver", errno));
+        auto& constants = *result.program_->rodata;
+        constants.network = to_wire32(network.value());
+        constants.network_mask = to_wire32(~0u << (32 - prefix_length));
+        constants.port = to_wire16(port);
+        if (receiver_bpf__load(result.program_.get()) != 0)
+            return fail(system_error("loading the receiver", errno));
+        LIBBPF_OPTS(bpf_tc_hook, hook);
+        hook.ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
+        hook.attach_point = BPF_TC_INGRESS;
+        LIBBPF_OPTS(bpf_tc_opts, options);
+        options.prog_fd = ::bpf_program__fd(result.program_->progs.receive);
+        options.handle = 1;
+        options.priority = 1;
+        options.flags = BPF_TC_F_REPLACE;
+        (void)::bpf_tc_hook_create(&hook);  // it may be there already
+        if (const int error = ::bpf_tc_attach(&hook, &options); error != 0)
+            return fail(system_error("attaching the receiver to " + interface, -error));
+        return result;
+    }
+
+    [[nodiscard]] std::uint64_t received() const {
+        std::uint64_t sum = 0;
+        for (const receiver_count& count : program_->bss->counts)
+            sum += *const_cast<const volatile __u64*>(&count.packets);
+        return sum;
+    }
+
+private:
+    std::unique_ptr<receiver_bpf, Destroy> program_;
 };
 
 struct Topology {
-    Topology(std::string its_name, lab::NetworkNamespace its_client)
-        : name(std::move(its_name)), client(std::move(its_client)) {}
+    Topology(std::string its_name, lab::NetworkNamespace its_client, Receiver its_receiver)
+        : name(std::move(its_name)),
+          client(std::move(its_client)),
+          receiver(std::move(its_receiver)) {}
 
     std::string name;
     lab::NetworkNamespace client;
+    Receiver receiver;
     int interface = 0;
-    UniqueFd server_statistics;
     flood_control control{};
     CpuClocks clocks;
 };
@@ -65,27 +109,6 @@ struct Sample {
     std::chrono::nanoseconds elapsed{};
     std::chrono::nanoseconds cpu{};
 };
-
-// InReceives of the second line that starts with "Ip:": packets that reached the IP layer.
-std::uint64_t read_delivered(const Topology& topology) {
-    char text[1024];
-    const ssize_t size = ::pread(topology.server_statistics.get(), text, sizeof text, 0);
-    if (size <= 0) return 0;
-    const std::string_view view(text, static_cast<std::size_t>(size));
-    constexpr std::string_view kStart = "\nIp: ";
-    std::size_t at = view.find(kStart);
-    if (at == std::string_view::npos) return 0;
-    at += kStart.size();
-    std::uint64_t value = 0;
-    // Forwarding and DefaultTTL come before InReceives.
-    for (int field = 0; field < 3 && at < view.size(); ++field) {
-        const std::size_t end = view.find_first_of(" \n", at);
-        if (end == std::string_view::npos) return 0;
-        (void)std::from_chars(view.data() + at, view.data() + end, value);
-        at = end + 1;
-    }
-    return value;
-}
 
 // Sets what is the same in all packets of a topology, sums of it included.
 Status set_packets(flood_control& control, const Json& plan, const Json& topology) {
@@ -114,20 +137,24 @@ Status set_packets(flood_control& control, const Json& plan, const Json& topolog
     return {};
 }
 
+Result<Receiver> attach_receiver(const Json& plan, const Json& from) {
+    auto server = lab::NetworkNamespace::open(from.value("server", ""));
+    if (!server) return fail(server.error());
+    const auto network = net::Ipv4Address::parse(plan.value("real_servers", ""));
+    if (!network) return fail(ErrorCode::InvalidArgument, "real_servers is an IPv4 network");
+    const lab::NetworkNamespace::Scope inside(*server);
+    return Receiver::attach(from.value("server_interface", ""),
+                            *network,
+                            plan.value("real_servers_prefix", 32),
+                            from.value<std::uint16_t>("port", 0));
+}
+
 Result<Topology> open_topology(const Json& plan, const Json& from) {
-    const std::string server_name = from.value("server", "");
     auto client = lab::NetworkNamespace::open(from.value("client", ""));
     if (!client) return fail(client.error());
-    auto server = lab::NetworkNamespace::open(server_name);
-    if (!server) return fail(server.error());
-    Topology result(from.value("name", ""), std::move(*client));
-    {
-        const lab::NetworkNamespace::Scope inside(*server);
-        result.server_statistics =
-            UniqueFd(::open("/proc/thread-self/net/snmp", O_RDONLY | O_CLOEXEC));
-        if (!result.server_statistics.is_open())
-            return fail(system_error("opening the counters of " + server_name, errno));
-    }
+    auto receiver = attach_receiver(plan, from);
+    if (!receiver) return fail(receiver.error());
+    Topology result(from.value("name", ""), std::move(*client), std::move(*receiver));
     const std::string interface = from.value("interface", "");
     const lab::NetworkNamespace::Scope inside(result.client);
     result.interface = static_cast<int>(::if_nametoindex(interface.c_str()));
@@ -207,13 +234,13 @@ Result<std::uint64_t> establish(Flood& flood, const Topology& topology, const Li
     std::uint64_t arrived = 0;
     for (int pass = 0; pass < kPasses; ++pass) {
         flood.start_at_first_flow(false);
-        const std::uint64_t before = read_delivered(topology);
+        const std::uint64_t before = topology.receiver.received();
         for (int sent = 0; sent < limits.flows; sent += kAtOnce) {
             const auto count = static_cast<std::uint64_t>(std::min(kAtOnce, limits.flows - sent));
             if (auto done = flood.send(topology, count); !done) return fail(done.error());
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        arrived = read_delivered(topology) - before;
+        arrived = topology.receiver.received() - before;
         // The first pass makes the flows, the second shows that they stand.
         if (pass > 0 && arrived >= static_cast<std::uint64_t>(limits.flows)) break;
     }
@@ -234,14 +261,14 @@ Result<Sample> measure(Flood& flood,
         const auto wanted = static_cast<std::uint64_t>(static_cast<double>(last.sent) * share);
         sample.sent = std::clamp(wanted, kFirstSlice, kLongestSlice);
     }
-    const std::uint64_t delivered = read_delivered(topology);
+    const std::uint64_t delivered = topology.receiver.received();
     const auto cpu = topology.clocks.read();
     const auto elapsed = flood.send(topology, sample.sent);
     if (!elapsed) return fail(elapsed.error());
     std::this_thread::sleep_for(kDrain);
     sample.elapsed = std::max(*elapsed, std::chrono::nanoseconds(sample.sent));
     sample.cpu = topology.clocks.read() - cpu;
-    sample.delivered = read_delivered(topology) - delivered;
+    sample.delivered = topology.receiver.received() - delivered;
     return sample;
 }
 

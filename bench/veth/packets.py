@@ -1,8 +1,8 @@
 """Established packets: CPU time and rate of 60-byte UDP packets through each director.
 
 xvs_bench_flood makes the packets in the client's namespace and sends them out of its interface;
-they cross both links and end in the server's IP layer, at the first hook, where a rule counts and
-drops them. All of that runs on one CPU, and its time is that of the processes involved: the source,
+they cross both links and end where the server's stack first meets them, as a packet in its
+namespace at ingress of its interface, where a program counts and drops them. All of that runs on one CPU, and its time is that of the processes involved: the source,
 the kernel's softirq threads, and the director's own.
 """
 
@@ -11,16 +11,7 @@ import pathlib
 import subprocess
 
 from . import figures
-from .topology import FIRST_FLOOD_CLIENT, PORT, REAL_SERVERS, BenchError
-
-SINK = """
-table ip sink {{
-    chain raw {{
-        type filter hook prerouting priority raw; policy accept;
-        ip daddr {{ {addresses} }} udp dport {port} counter drop
-    }}
-}}
-"""
+from .topology import FIRST_FLOOD_CLIENT, PORT, REAL_SERVER_NET, REAL_SERVERS, BenchError
 
 CASES = (
     # flows, in random order, title, limits of XVS
@@ -54,17 +45,17 @@ class Packets:
         self.targets = []
         threads = softirq_threads()
         for director, topology, processes in members:
-            self._add(director.name, topology, topology.server, REAL_SERVERS, director.target,
+            self._add(director.name, topology, topology.server, "s0", director.target,
                       threads + processes)
         alone = laboratory.topology(SOURCE)
-        self._add(SOURCE, alone, alone.director, REAL_SERVERS, REAL_SERVERS[0], threads)
+        self._add(SOURCE, alone, alone.director, "d0", REAL_SERVERS[0], threads)
 
-    def _add(self, name, topology, receiver, addresses, target, processes):
-        receiver.run("nft", "-f", "-", stdin=SINK.format(addresses=", ".join(addresses), port=PORT))
+    def _add(self, name, topology, receiver, interface, target, processes):
         # Frames from the source enter through NAPI, which the interface has with GRO.
         topology.director.run("ethtool", "-K", "d0", "gro", "on")
         self.targets.append({
             "name": name, "client": topology.client.name, "server": receiver.name,
+            "server_interface": interface,
             "interface": "c0", "client_mac": topology.client.mac("c0"),
             "director_mac": topology.director.mac("d0"), "destination": target, "port": PORT,
             "processes": processes,
@@ -72,7 +63,9 @@ class Packets:
 
     def measure(self, flows, random, rounds, slice_ms):
         """Returns by director what bench/veth/flood.cc says of it."""
+        network, prefix = REAL_SERVER_NET.split("/")
         plan = {
+            "real_servers": network, "real_servers_prefix": int(prefix),
             "first_client": FIRST_FLOOD_CLIENT, "flows": flows, "random": random,
             "rounds": rounds, "slice_ms": slice_ms, "cpu": 0, "topologies": self.targets,
         }

@@ -18,6 +18,7 @@ CLIENT = "10.1.255.2"
 DIRECTOR_FOR_CLIENTS = "10.1.255.1"
 DIRECTOR_FOR_SERVERS = "10.2.0.1"
 REAL_SERVERS = ("10.2.0.11", "10.2.0.12")
+REAL_SERVER_NET = "10.2.0.8/29"  # holds both
 VIP = "10.9.0.1"
 FIRST_FLOOD_CLIENT = "10.1.0.0"  # of the 10.1.0.0/16 that lies behind c0
 PORT = 8080  # of the VIP and of the real servers
