@@ -1,9 +1,10 @@
 """Established packets: CPU time and rate of 60-byte UDP packets through each director.
 
-xvs_bench_flood makes the packets in the client's namespace and sends them out of its interface;
-they cross both links and end where the server's stack first meets them, as a packet in its
-namespace at ingress of its interface, where a program counts and drops them. All of that runs on one CPU, and its time is that of the processes involved: the source,
-the kernel's softirq threads, and the director's own.
+xvs_bench_flood makes the packets in the client's namespace and sends them out of its interface.
+They cross both links and end where the server's stack first meets them, as a packet in its
+namespace at ingress of its interface, where a program counts and drops them. All of that runs on
+one CPU, and its time is that of the processes involved: the source, the kernel's softirq threads,
+and the director's own.
 """
 
 import json
