@@ -58,7 +58,7 @@ def bars(rows, number):
     for i, row in enumerate(rows):
         y = 6 + i * BAR_STEP
         middle = y + BAR_HEIGHT / 2
-        kind = "ours" if row["name"].startswith("XVS") else "bar"
+        kind = {"XVS": "ours", "XVS, engine only": "ours slower"}.get(row["name"], "bar")
         parts.append(text(left - 8, middle + 4.5, row["name"], "end"))
         parts.append(f'<rect x="{left:.1f}" y="{y}" width="{max(1, at(row["value"]) - left):.1f}" '
                      f'height="{BAR_HEIGHT}" rx="2" class="{kind}"/>')

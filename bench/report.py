@@ -164,6 +164,20 @@ def table_to_html(rows):
     return "\n".join([*lines, "</table>"])
 
 
+def figures_to_reach(content):
+    lines = ["<section><h2>Figures to reach</h2><table>"]
+    for row in content["rows"]:
+        for sentence, reached in verdicts(row):
+            kind, mark = ("good", "✓") if reached else ("bad", "✗")
+            measured = [with_unit(row["value"], row["unit"]), *list(facts(row))[:2]]
+            lines.append(
+                f"<tr><td>{html.escape(row['group'])}</td><td>{html.escape(row['name'])}</td>"
+                f"<td>{html.escape('; '.join(measured))}</td>"
+                f'<td><span class="{kind}">{html.escape(sentence)} {mark}</span></td></tr>'
+            )
+    return "\n".join([*lines, "</table></section>"]) if len(lines) > 1 else ""
+
+
 def to_html(content):
     style = (pathlib.Path(__file__).parent / "report.css").read_text()
     parts = [
@@ -171,8 +185,10 @@ def to_html(content):
         '<meta name=viewport content="width=device-width, initial-scale=1">',
         f"<title>XVS: benchmarks</title><style>{style}</style></head><body>",
         "<h1>XVS: benchmarks</h1>", f"<p>{html.escape(machine_text(content))}</p>",
-        f"<p>{html.escape(summary(content))}</p>",
+        f"<p>{html.escape(summary(content))} Bars and lines are medians; the thin lines over them "
+        "are ranges of single slices. docs/performance.md says how all of it is measured.</p>",
     ]
+    parts.append(figures_to_reach(content))
     for group, rows in groups(content).items():
         parts.append(f"<section><h2>{html.escape(group)}</h2>")
         parts += [plot.draw(rows, number), table_to_html(rows), "</section>"]

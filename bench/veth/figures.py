@@ -2,6 +2,8 @@
 
 import statistics
 
+OURS = ("xvs", "engine")
+
 
 def row(group, name, unit, better, samples, **more):
     """The row of one name; `samples` are in the order of the rounds."""
@@ -28,12 +30,19 @@ def ratios(samples, others, better):
 
 
 def rows(group, unit, better, samples, titles, references=(), limits=None, texts=None):
-    """Rows of one measurement: `samples` holds a list for each director's name."""
+    """Rows of one measurement: `samples` holds a list for each director's name.
+
+    They come in the order of `titles`; ours are compared with the `references`.
+    """
     made = []
-    for name, values in samples.items():
-        others = {titles[other]: samples[other] for other in references
-                  if other != name and other in samples}
-        more = {"ratios": ratios(values, others, better)}
+    for name in titles:
+        if name not in samples:
+            continue
+        values = samples[name]
+        more = {}
+        if name in OURS:
+            others = {titles[other]: samples[other] for other in references if other in samples}
+            more["ratios"] = ratios(values, others, better)
         wanted = {titles[other]: limit for other, limit in (limits or {}).get(name, {}).items()
                   if other in samples}
         if wanted:

@@ -4,6 +4,7 @@ import subprocess
 
 from . import directors, figures
 from .connections import Connections
+from .control import Control
 from .packets import CASES, Packets
 from .streams import Streams
 from .topology import BenchError, Laboratory
@@ -87,8 +88,14 @@ def measure_connections(build, quick, say):
     return made, not_run, []
 
 
+def measure_control(build, quick, say):
+    with Laboratory() as laboratory:
+        return Control(build, laboratory.topology("control")).rows(2 if quick else 5, say), [], []
+
+
 MEASUREMENTS = {
     "packets": measure_packets, "streams": measure_streams, "connections": measure_connections,
+    "control": measure_control,
 }
 
 
