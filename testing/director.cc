@@ -185,6 +185,8 @@ std::vector<Sent> Director::advance(Nanoseconds by) {
         clock.advance(step);
         by -= step;
         engine.run_timers();
+        while (engine.has_work_left())
+            engine.process_burst();
     }
     collect();
     return std::exchange(sent_, {});

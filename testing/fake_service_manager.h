@@ -141,6 +141,25 @@ public:
         return found->second.destinations;
     }
 
+    [[nodiscard]] std::vector<model::VirtualService> configured_services() const override {
+        std::vector<model::VirtualService> result;
+        for (const auto& [key, entry] : services_)
+            result.push_back(entry.status.service);
+        return result;
+    }
+
+    // Its places are how many real servers were listed.
+    bool for_each_destination(
+        const model::ServiceKey& key,
+        model::DestinationPlace& place,
+        std::size_t limit,
+        const std::function<void(const model::Destination&)>& visit) const override {
+        const auto all = destinations(key);
+        for (; place.number < all.size() && limit > 0; ++place.number, --limit)
+            visit(all[place.number].destination);
+        return place.number < all.size();
+    }
+
     std::uint64_t for_each_connection(
         std::uint64_t cursor,
         std::size_t limit,

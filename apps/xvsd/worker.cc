@@ -45,7 +45,7 @@ void Worker::run() {
             }
             if (received == 0) break;
         }
-        if (received == 0) wait(timers_at);
+        if (received == 0 && !engine_.has_work_left()) wait(timers_at);
     }
 }
 

@@ -15,13 +15,21 @@ Status EngineServiceManager::edit_service(const model::VirtualService& service) 
 }
 
 Status EngineServiceManager::remove_service(const model::ServiceKey& key) {
+    while (remove_some(key)) {
+    }
     const std::scoped_lock lock(gate_);
     return engine_.services().remove_service(key);
 }
 
-void EngineServiceManager::flush() {
+// Real servers first, a few at a time: new connections go to those that are left meanwhile.
+bool EngineServiceManager::remove_some(const model::ServiceKey& key) {
     const std::scoped_lock lock(gate_);
-    engine_.services().flush();
+    return engine_.services().remove_destinations(key, kRemovalsAtOnce);
+}
+
+void EngineServiceManager::flush() {
+    for (const model::VirtualService& service : configured_services())
+        static_cast<void>(remove_service(service.key));
 }
 
 Status EngineServiceManager::add_destination(const model::ServiceKey& key,
@@ -51,34 +59,73 @@ Result<ServiceStatus> EngineServiceManager::get_service(const model::ServiceKey&
 }
 
 std::vector<ServiceStatus> EngineServiceManager::services() const {
-    const std::scoped_lock lock(gate_);
-    const engine::Services& services = engine_.services();
     std::vector<ServiceStatus> all;
-    all.reserve(services.in_order().size());
-    for (const engine::ServiceState* service : services.in_order()) {
-        all.push_back({.service = service->config, .statistics = services.statistics(*service)});
+    engine::ServiceListing listing;
+    bool has_more = true;
+    while (has_more) {
+        const std::scoped_lock lock(gate_);
+        has_more = engine_.services().for_each_service(
+            listing,
+            [&all](const engine::ServiceState& service, const model::Statistics& statistics) {
+                all.push_back({.service = service.config, .statistics = statistics});
+            });
     }
     return all;
 }
 
+std::vector<model::VirtualService> EngineServiceManager::configured_services() const {
+    std::vector<model::VirtualService> all;
+    const std::scoped_lock lock(gate_);
+    const auto& services = engine_.services().in_order();
+    all.reserve(services.size());
+    for (const engine::ServiceState* service : services)
+        all.push_back(service->config);
+    return all;
+}
+
+bool EngineServiceManager::for_each_destination(
+    const model::ServiceKey& key,
+    model::DestinationPlace& place,
+    std::size_t limit,
+    const std::function<void(const model::Destination&)>& visit) const {
+    const std::scoped_lock lock(gate_);
+    const engine::ServiceState* service = engine_.services().find(model::canonical(key));
+    if (service == nullptr) return false;
+    return engine_.services().for_each_destination(
+        *service, place, limit, [&visit](const engine::DestinationState& destination) {
+            visit(destination.config);
+        });
+}
+
 std::vector<DestinationStatus> EngineServiceManager::destinations(
     const model::ServiceKey& key) const {
+    std::vector<DestinationStatus> all;
+    model::DestinationPlace place;
+    while (list_some(key, place, all)) {
+    }
+    return all;
+}
+
+bool EngineServiceManager::list_some(const model::ServiceKey& key,
+                                     model::DestinationPlace& place,
+                                     std::vector<DestinationStatus>& all) const {
     const std::scoped_lock lock(gate_);
     engine_.catch_up();
     const engine::Services& services = engine_.services();
-    std::vector<DestinationStatus> all;
     const engine::ServiceState* service = services.find(model::canonical(key));
-    if (service == nullptr) return all;
-    all.reserve(service->destinations.size());
-    for (const engine::DestinationState* each = service->destinations.first(); each != nullptr;
-         each = each->next) {
-        all.push_back({.destination = each->config,
-                       .active_connections = each->active_connections,
-                       .inactive_connections = each->inactive_connections(),
-                       .persistent_connections = each->persistent_connections,
-                       .statistics = services.statistics(*each)});
-    }
-    return all;
+    if (service == nullptr) return false;
+    if (all.empty()) all.reserve(service->destinations.size());
+    return services.for_each_destination(
+        *service,
+        place,
+        services.destinations_at_once(),
+        [&](const engine::DestinationState& each) {
+            all.push_back({.destination = each.config,
+                           .active_connections = each.active_connections,
+                           .inactive_connections = each.inactive_connections(),
+                           .persistent_connections = each.persistent_connections,
+                           .statistics = services.statistics(each)});
+        });
 }
 
 std::uint64_t EngineServiceManager::for_each_connection(

@@ -10,8 +10,8 @@
 
 namespace xvs::control {
 
-// Thread: the control thread. Each call takes the gate for itself, so a listing of connections
-// keeps the worker waiting for one portion at most.
+// Thread: the control thread. Each call takes the gate for itself, and one whose work grows with
+// what there is takes it for one portion after the other, so that the worker never waits long.
 class EngineServiceManager final : public ServiceManager {
 public:
     // `gate` is what the worker holds during a burst.
@@ -28,6 +28,12 @@ public:
     Status remove_destination(const model::ServiceKey& key, const net::Endpoint& real) override;
     [[nodiscard]] Result<ServiceStatus> get_service(const model::ServiceKey& key) const override;
     [[nodiscard]] std::vector<ServiceStatus> services() const override;
+    [[nodiscard]] std::vector<model::VirtualService> configured_services() const override;
+    bool for_each_destination(
+        const model::ServiceKey& key,
+        model::DestinationPlace& place,
+        std::size_t limit,
+        const std::function<void(const model::Destination&)>& visit) const override;
     [[nodiscard]] std::vector<DestinationStatus> destinations(
         const model::ServiceKey& key) const override;
     std::uint64_t for_each_connection(
@@ -42,6 +48,13 @@ public:
     [[nodiscard]] std::uint32_t connection_capacity() const override;
 
 private:
+    static constexpr std::size_t kRemovalsAtOnce = 64;  // some system calls each
+
+    bool remove_some(const model::ServiceKey& key);
+    bool list_some(const model::ServiceKey& key,
+                   model::DestinationPlace& place,
+                   std::vector<DestinationStatus>& all) const;
+
     engine::Engine& engine_;
     Gate& gate_;
 };

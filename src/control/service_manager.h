@@ -59,6 +59,15 @@ public:
     // list's head).
     [[nodiscard]] virtual std::vector<DestinationStatus> destinations(
         const model::ServiceKey& key) const = 0;
+    // The same without statistics and counts: what was asked for. Cheap where they are not.
+    [[nodiscard]] virtual std::vector<model::VirtualService> configured_services() const = 0;
+    // Calls `visit` for at most `limit` real servers of the service behind `place`, which moves on,
+    // newest first; returns whether there are more.
+    virtual bool for_each_destination(
+        const model::ServiceKey& key,
+        model::DestinationPlace& place,
+        std::size_t limit,
+        const std::function<void(const model::Destination&)>& visit) const = 0;
     // Calls `visit` for connections from `cursor` on, at most `limit` of them; returns the cursor
     // to go on from, or 0 at the end. Start with 0.
     virtual std::uint64_t for_each_connection(

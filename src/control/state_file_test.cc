@@ -15,6 +15,14 @@
 namespace xvs::control {
 namespace {
 
+std::string service_text(const model::VirtualService& service,
+                         const std::vector<DestinationStatus>& newest_first) {
+    std::string text = to_text(service);
+    for (auto each = newest_first.rbegin(); each != newest_first.rend(); ++each)
+        text += to_text(service.key, each->destination);
+    return text;
+}
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -50,7 +58,7 @@ protected:
         for (const auto& daemon : daemons.running())
             text += to_text(daemon);
         for (const auto& status : services.services())
-            text += to_text(status.service, services.destinations(status.service.key));
+            text += service_text(status.service, services.destinations(status.service.key));
         return text.append(kStateLastLine);
     }
 
@@ -202,7 +210,7 @@ TEST_F(StateFileTest, RestoresTenThousandServicesQuickly) {
         std::vector<DestinationStatus> reals(10);
         for (unsigned j = 0; j < reals.size(); ++j)
             reals[j].destination = destination(fmt::format("10.200.{}.{}:80", j, i % 250 + 1));
-        text += to_text(vip, reals);
+        text += service_text(vip, reals);
     }
     text += kStateLastLine;
     ASSERT_TRUE(file_.write(text));
@@ -265,6 +273,22 @@ TEST_F(StateSaverTest, WritesAgainWhatWasEditedInTheMiddle) {
     saver_.edited();
     settle();
     EXPECT_EQ(contents(), text_of(services_, daemons_));
+}
+
+// Many times what is put into words at once, and the portions end anywhere.
+TEST_F(StateSaverTest, WritesAServiceWithManyRealServersInTheirOrder) {
+    for (const char* vip : {"192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"}) {
+        ASSERT_TRUE(services_.add_service(service(vip)));
+        for (unsigned i = 1; i <= 2500; ++i) {
+            ASSERT_TRUE(services_.add_destination(service(vip).key,
+                                                  destination(fmt::format("10.0.0.1:{}", i))));
+        }
+    }
+    ASSERT_TRUE(services_.add_service(service("192.0.2.4:80")));
+    saver_.edited();
+    settle();
+    EXPECT_EQ(contents(), text_of(services_, daemons_));
+    EXPECT_TRUE(parse_state(contents()));
 }
 
 TEST_F(StateSaverTest, WritesAtTheEndWhatIsNotOnDiskYet) {

@@ -18,7 +18,7 @@ StateSaver::~StateSaver() {
 }
 
 void StateSaver::edited() {
-    if (!due_) due_ = clock_.now() + kDelay;
+    if (!due_) due_ = clock_.now() + delay_;
 }
 
 std::optional<Nanoseconds> StateSaver::next_deadline() const noexcept {
@@ -36,7 +36,7 @@ void StateSaver::on_timer() {
         if (!due_ || clock_.now() < *due_) return;
         start_collecting();
     }
-    collect(kServicesAtOnce);
+    collect(kServersAtOnce);
     if (!is_collected()) return;
     collecting_ = false;
     wake_at_ = clock_.now() + kLookAgain;
@@ -49,8 +49,12 @@ void StateSaver::start_collecting() {
     due_.reset();
     collecting_ = true;
     wake_at_ = clock_.now();
-    listed_ = services_.services();
+    started_at_ = clock_.now();
+    listed_ = services_.configured_services();
     next_service_ = 0;
+    gathered_.clear();
+    place_ = {};
+    is_gathered_ = false;
     text_ = kStateFirstLine;
     text_ += to_text(services_.timeouts());
     for (const auto& daemon : daemons_.running())
@@ -58,16 +62,40 @@ void StateSaver::start_collecting() {
 }
 
 void StateSaver::collect(std::size_t limit) {
-    const std::size_t end = std::min(listed_.size(), next_service_ + limit);
-    for (; next_service_ < end; ++next_service_) {
-        const auto& service = listed_[next_service_].service;
-        text_ += to_text(service, services_.destinations(service.key));
+    while (limit > 0 && !is_collected()) {
+        if (!gather(limit) || !write_gathered(limit)) continue;
+        is_gathered_ = false;
+        place_ = {};
+        ++next_service_;
     }
     if (is_collected()) text_ += kStateLastLine;
 }
 
+bool StateSaver::gather(std::size_t& limit) {
+    if (is_gathered_) return true;
+    const model::VirtualService& service = listed_[next_service_];
+    const std::size_t before = gathered_.size();
+    is_gathered_ = !services_.for_each_destination(
+        service.key, place_, limit, [this](const model::Destination& destination) {
+            gathered_.push_back(destination);
+        });
+    limit -= std::min(limit, gathered_.size() - before + 1);
+    if (is_gathered_) text_ += to_text(service);
+    return is_gathered_;
+}
+
+// The oldest first.
+bool StateSaver::write_gathered(std::size_t& limit) {
+    for (; limit > 0 && !gathered_.empty(); --limit) {
+        text_ += to_text(listed_[next_service_].key, gathered_.back());
+        gathered_.pop_back();
+    }
+    return gathered_.empty();
+}
+
 void StateSaver::take_result() {
     const Status status = writing_.get();
+    delay_ = std::clamp(kRest * (clock_.now() - started_at_), kDelay, kMaxDelay);
     if (status) return;
     on_failure_(status.error());
     due_ = clock_.now() + kRetry;
@@ -80,7 +108,9 @@ Status StateSaver::save_now() {
     }
     if (!due_ && !collecting_) return {};
     start_collecting();
-    collect(listed_.size());
+    while (!is_collected())
+        collect(kServersAtOnce);
+    if (listed_.empty()) text_ += kStateLastLine;
     collecting_ = false;
     return file_.write(text_);
 }

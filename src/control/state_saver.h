@@ -17,8 +17,12 @@ namespace xvs::control {
 class StateSaver {
 public:
     static constexpr Nanoseconds kDelay = std::chrono::milliseconds(100);
-    // How many services are put into words between two looks at the event loop.
-    static constexpr std::size_t kServicesAtOnce = 256;
+    // After a save that took long, an edit waits so many times as long, so that a stream of them
+    // leaves the thread to others; at most kMaxDelay.
+    static constexpr int kRest = 5;
+    static constexpr Nanoseconds kMaxDelay = std::chrono::seconds(5);
+    // How many real servers are put into words between two looks at the event loop, some 1 ms.
+    static constexpr std::size_t kServersAtOnce = 1024;
 
     // `on_failure` is called, on the control thread, with why a write failed; it is tried again
     // after kRetry.
@@ -39,7 +43,7 @@ public:
     StateSaver& operator=(const StateSaver&) = delete;
     ~StateSaver();
 
-    // Something was edited: it is on disk kDelay later, or a little more under a stream of edits.
+    // Something was edited: it is on disk kDelay later, or kRest times what the last save took.
     void edited();
 
     // Returns when on_timer() is due; nullopt if there is nothing to do.
@@ -53,6 +57,9 @@ public:
 private:
     void start_collecting();
     void collect(std::size_t limit);
+    // Each takes off `limit` what it has done; false: there is more of this service.
+    bool gather(std::size_t& limit);
+    bool write_gathered(std::size_t& limit);
     void take_result();
 
     [[nodiscard]] bool is_collected() const noexcept { return next_service_ == listed_.size(); }
@@ -65,8 +72,14 @@ private:
     std::optional<Nanoseconds> due_;  // of the next save
     Nanoseconds wake_at_{};           // of the one that is going on
     bool collecting_ = false;
-    std::vector<ServiceStatus> listed_;
+    Nanoseconds started_at_{};
+    Nanoseconds delay_ = kDelay;
+    std::vector<model::VirtualService> listed_;
     std::size_t next_service_ = 0;
+    // Of that one: its real servers so far, newest first.
+    std::vector<model::Destination> gathered_;
+    model::DestinationPlace place_;
+    bool is_gathered_ = false;
     std::string text_;
     std::future<Status> writing_;
 };

@@ -348,8 +348,7 @@ std::string to_text(const model::SyncDaemon& daemon) {
         daemon.ttl);
 }
 
-std::string to_text(const model::VirtualService& service,
-                    const std::vector<DestinationStatus>& destinations) {
+std::string to_text(const model::VirtualService& service) {
     const std::string key = key_text(service.key);
     std::string text =
         fmt::format("-A {} -s {}{}", key, service.scheduler, persistence_text(service));
@@ -363,10 +362,11 @@ std::string to_text(const model::VirtualService& service,
         text.append(separator).append(name);
         separator = ",";
     }
-    text += '\n';
-    for (auto entry = destinations.rbegin(); entry != destinations.rend(); ++entry)
-        text += destination_text(key, entry->destination);
-    return text;
+    return text + '\n';
+}
+
+std::string to_text(const model::ServiceKey& service, const model::Destination& destination) {
+    return destination_text(key_text(service), destination);
 }
 
 Result<SavedState> parse_state(std::string_view text) {

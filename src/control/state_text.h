@@ -29,9 +29,10 @@ inline constexpr std::string_view kStateLastLine = "# end\n";
 // Each returns whole lines.
 [[nodiscard]] std::string to_text(const model::Timeouts& timeouts);
 [[nodiscard]] std::string to_text(const model::SyncDaemon& daemon);
-// `destinations` as they are listed, newest first; the text names the oldest first.
-[[nodiscard]] std::string to_text(const model::VirtualService& service,
-                                  const std::vector<DestinationStatus>& destinations);
+// A service; its real servers follow it, the oldest first.
+[[nodiscard]] std::string to_text(const model::VirtualService& service);
+[[nodiscard]] std::string to_text(const model::ServiceKey& service,
+                                  const model::Destination& destination);
 
 // Of a whole file, first and last line included. InvalidArgument names the line.
 [[nodiscard]] Result<SavedState> parse_state(std::string_view text);

@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <algorithm>
 #include <array>
 
 #include "net/ethernet.h"
@@ -88,7 +89,13 @@ std::size_t Engine::process_burst() noexcept {
     ipv6_.process(std::span(ipv6).first(ipv6_count));
     port_.flush();
     catch_up();
-    if (has_overdue_) expire_connections(kTimerLimitOfBurst);
+    if (has_overdue_) {
+        expire_connections(kTimerLimitOfBurst);
+    } else if (is_estimating_) {
+        estimate_rates();
+    } else if (is_emptying_trash_) {
+        empty_trash();
+    }
     tables_.reclaim();
     return count;
 }
@@ -104,15 +111,27 @@ void Engine::run_timers() noexcept {
     expire_connections(kTimerLimit);
     transmitter_.retry();
     tables_.reclaim();
+    estimate_rates();
+    if (!is_emptying_trash_ && clock_.now() - trash_emptied_at_ >= kTrashInterval) {
+        trash_emptied_at_ = clock_.now();
+        empty_trash();
+    }
+}
+
+void Engine::estimate_rates() noexcept {
     const Nanoseconds now = clock_.now();
-    while (now - estimated_at_ >= kEstimatePeriod) {
-        services_.estimate_rates();
-        estimated_at_ += kEstimatePeriod;
+    const Nanoseconds elapsed = std::min<Nanoseconds>(now - estimated_at_, kEstimatePeriod);
+    is_estimating_ = !services_.estimate_rates(elapsed);
+    if (is_estimating_ || elapsed < kEstimatePeriod) return;
+    estimated_at_ += kEstimatePeriod;
+    // Periods in which nothing ran are not made up for.
+    if (now - estimated_at_ >= kEstimatePeriod) {
+        estimated_at_ = now - (now - estimated_at_) % kEstimatePeriod;
     }
-    if (now - trash_emptied_at_ >= kTrashInterval) {
-        services_.empty_trash();
-        trash_emptied_at_ = now;
-    }
+}
+
+void Engine::empty_trash() noexcept {
+    is_emptying_trash_ = services_.empty_trash();
 }
 
 std::uint64_t Engine::for_each_connection(

@@ -24,7 +24,7 @@ class Engine {
 public:
     // How often run_timers() wants to be called, and how many connections one call ends at most.
     static constexpr std::chrono::milliseconds kTimerInterval{100};
-    static constexpr std::size_t kTimerLimit = 4096;
+    static constexpr std::size_t kTimerLimit = 1024;
     // How many a burst ends when the timers had to leave some: more than it can begin.
     static constexpr std::size_t kTimerLimitOfBurst = 4 * kMaxBurst;
 
@@ -48,6 +48,11 @@ public:
     // Follows what programs in the kernel have replayed up to now; for whoever looks at connections
     // or counts.
     void catch_up() noexcept { reports_.follow_all(); }
+
+    // Returns whether timers have left some of their work to the next bursts, be they empty.
+    [[nodiscard]] bool has_work_left() const noexcept {
+        return has_overdue_ || is_estimating_ || is_emptying_trash_;
+    }
 
     // Sends what waited for a neighbour, as soon as one was resolved.
     void neighbour_resolved() noexcept { transmitter_.retry(); }
@@ -77,6 +82,8 @@ public:
 
 private:
     void expire_connections(std::size_t limit) noexcept;
+    void estimate_rates() noexcept;
+    void empty_trash() noexcept;
 
     flow::Tables& tables_;
     PacketPort& port_;
@@ -94,6 +101,8 @@ private:
     Nanoseconds estimated_at_;
     Nanoseconds trash_emptied_at_;
     bool has_overdue_ = false;
+    bool is_estimating_ = false;
+    bool is_emptying_trash_ = false;
     bool is_adopting_ = false;
 };
 

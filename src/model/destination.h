@@ -29,6 +29,13 @@ struct TunnelOptions {
     bool operator==(const TunnelOptions&) const = default;
 };
 
+// How far a listing of a service's real servers has come: behind the one that was listed last. The
+// default is its beginning.
+struct DestinationPlace {
+    std::uint64_t number = 0;
+    std::uint32_t index = 0;
+};
+
 struct Destination {
     net::Endpoint real;  // RIP and port; the key within its service
     ForwardingMethod method = ForwardingMethod::DirectRoute;

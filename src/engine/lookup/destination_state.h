@@ -30,6 +30,7 @@ struct DestinationState {
 
     model::Counters estimated_from;   // counters at the last estimate
     model::Rates scaled_rates;        // fixed point, see estimator.h
+    std::uint64_t number = 0;         // in the order they were added; never used twice
     ServiceState* service = nullptr;  // nullptr: removed
     model::ServiceKey service_key;    // also of the service it was removed from
     bool is_adopted = false;  // configured when an earlier daemon ended, not yet by this one

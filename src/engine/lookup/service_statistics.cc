@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/lookup/services.h"
 
 namespace xvs::engine {
@@ -89,8 +91,12 @@ model::Counters Services::raw(const DestinationState& destination) const noexcep
     return sum;
 }
 
+model::Counters Services::absorbed(const ServiceState& service) const noexcept {
+    return load(tables_.service_totals(service.index).absorbed);
+}
+
 model::Counters Services::raw(const ServiceState& service) const noexcept {
-    model::Counters sum = load(tables_.service_totals(service.index).absorbed);
+    model::Counters sum = absorbed(service);
     for (const DestinationState* each = service.destinations.first(); each; each = each->next) {
         sum += raw(*each);
     }
@@ -103,6 +109,109 @@ model::Counters Services::raw_total() const noexcept {
         if (each.index != XVS_NONE) sum += raw(each);
     }
     return sum;
+}
+
+void Services::sample(DestinationState& destination) noexcept {
+    const model::Counters now = raw(destination);
+    model::Counters since = now;
+    since -= destination.estimated_from;
+    if (destination.service != nullptr) destination.service->sampled += since;
+    sampled_ += since;
+    destination.estimated_from = now;
+}
+
+bool Services::estimate_rates(Nanoseconds elapsed) noexcept {
+    const bool is_at_end = elapsed >= kEstimatePeriod;
+    const std::size_t all = destinations_.size();
+    const std::size_t due =
+        is_at_end ? all
+                  : all * static_cast<std::size_t>(elapsed.count()) /
+                        static_cast<std::size_t>(Nanoseconds(kEstimatePeriod).count());
+    std::size_t left = destinations_at_once();
+    while (estimated_destinations_ < due) {
+        if (left-- == 0) return false;
+        DestinationState& destination = destinations_[estimated_destinations_++];
+        if (destination.service == nullptr) continue;
+        model::Counters from = destination.estimated_from;
+        sample(destination);
+        estimate(destination.estimated_from, from, destination.scaled_rates);
+    }
+    if (!is_at_end) return true;
+    while (estimated_services_ < order_.size()) {
+        if (left-- == 0) return false;
+        ServiceState& service = *order_[estimated_services_++];
+        estimate(service.sampled, service.estimated_from, service.scaled_rates);
+    }
+    estimate(sampled_, estimated_from_, scaled_rates_);
+    estimated_destinations_ = 0;
+    estimated_services_ = 0;
+    return true;
+}
+
+std::size_t Services::destinations_at_once() const noexcept {
+    return std::max<std::size_t>(kCountersAtOnce / tables_.header().counter_rows, 1);
+}
+
+bool Services::for_each_destination(
+    const ServiceState& service,
+    model::DestinationPlace& place,
+    std::size_t limit,
+    const std::function<void(const DestinationState&)>& visit) const {
+    const DestinationState* next = service.destinations.first();
+    const DestinationState* const last =
+        place.index < destinations_.size() ? &destinations_[place.index] : nullptr;
+    const bool is_there_still = last != nullptr && place.number != 0 &&
+                                last->number == place.number && last->service == &service;
+    if (is_there_still) {
+        next = last->next;
+    } else if (place.number != 0) {
+        // It was removed. What stood before it, or was added since then, has a greater number.
+        while (next != nullptr && next->number > place.number)
+            next = next->next;
+    }
+    for (; next != nullptr && limit > 0; next = next->next, --limit) {
+        visit(*next);
+        place = {.number = next->number, .index = next->index};
+    }
+    return next != nullptr;
+}
+
+bool Services::sum_up(const ServiceState& service, ServiceListing& listing) const {
+    const std::uint32_t epoch = tables_.services()[service.index].epoch;
+    const bool is_new = listing.summed != service.number;
+    if (is_new) listing.restarts = 0;
+    if (is_new || (listing.epoch != epoch && listing.restarts++ < kMaxRestarts)) {
+        listing.summed = service.number;
+        listing.epoch = epoch;
+        listing.place = {};
+        listing.sum = absorbed(service);
+    }
+    return !for_each_destination(
+        service, listing.place, destinations_at_once(), [&](const DestinationState& destination) {
+            listing.sum += raw(destination);
+        });
+}
+
+bool Services::for_each_service(ServiceListing& listing, const VisitService& visit) const {
+    std::size_t left = destinations_at_once();
+    while (left > 0) {
+        const auto next = std::upper_bound(order_.begin(),
+                                           order_.end(),
+                                           listing.listed,
+                                           [](std::uint64_t number, const ServiceState* service) {
+                                               return number < service->number;
+                                           });
+        if (next == order_.end()) return false;
+        const ServiceState& service = **next;
+        if (!sum_up(service, listing)) return true;
+        visit(service,
+              read(listing.sum,
+                   load(tables_.service_totals(service.index).zeroed),
+                   service.scaled_rates));
+        listing.listed = service.number;
+        left -= std::min(left, service.destinations.size() + 1);
+    }
+    return true;
 }
 
 }  // namespace xvs::engine

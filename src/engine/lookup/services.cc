@@ -64,6 +64,7 @@ Status Services::add_service(const model::VirtualService& asked) {
         steering_.add_service(wanted.key);
         steering_.add_address(wanted.key.address);
     }
+    service->number = ++last_number_;
     order_.push_back(service.get());
     services_.emplace(wanted.key, std::move(service));
     return {};
@@ -124,7 +125,11 @@ Status Services::remove_service(const model::ServiceKey& asked) {
         steering_.remove_address(key.address);
     }
     tables_.services().free(service.index);
-    order_.erase(std::find(order_.begin(), order_.end(), &service));
+    const auto place = std::find(order_.begin(), order_.end(), &service);
+    if (static_cast<std::size_t>(place - order_.begin()) < estimated_services_) {
+        --estimated_services_;
+    }
+    order_.erase(place);
     services_.erase(found);
     return {};
 }
@@ -175,6 +180,8 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
     const bool was_absorbed = is_new || !destination->is_adopted;
     destination->is_adopted = false;
     if (was_absorbed) give_back(tables_.service_totals(service->index).absorbed, *destination);
+    destination->estimated_from = raw(*destination);
+    destination->number = ++last_number_;
     service->destinations.push_front(*destination);
     service->by_endpoint.emplace(wanted.real, destination);
     if (service->scheduler) service->scheduler->destination_added(service->destinations);
@@ -227,6 +234,14 @@ Status Services::remove_destination(const model::ServiceKey& asked, const net::E
     return {};
 }
 
+bool Services::remove_destinations(const model::ServiceKey& key, std::size_t limit) {
+    ServiceState* service = find(model::canonical(key));
+    if (service == nullptr) return false;
+    for (std::size_t removed = 0; removed < limit && !service->destinations.is_empty(); ++removed)
+        unlink(*service, *service->destinations.first());
+    return !service->destinations.is_empty();
+}
+
 ServiceState* Services::find_for_packet(model::Protocol protocol,
                                         const net::IpAddress& vip,
                                         net::Port port) noexcept {
@@ -275,29 +290,34 @@ void Services::unbind_template(DestinationState& destination) noexcept {
     destination.idle_since_tick = to_tick(clock_.now());
 }
 
-void Services::empty_trash() {
-    const std::uint32_t now = to_tick(clock_.now());
-    for (auto each = trash_.begin(); each != trash_.end();) {
-        DestinationState& destination = destinations_[each->second];
-        const bool is_idle =
-            destination.total_connections == 0 && destination.persistent_connections == 0;
-        if (is_idle && now - destination.idle_since_tick >= to_ticks(kTrashPeriod)) {
-            each = trash_.erase(each);
-            free_destination(destination);
-        } else {
-            ++each;
-        }
+bool Services::empty_trash() {
+    std::size_t freed = 0;
+    std::size_t looked_at = 0;
+    while (!trash_.empty() && trash_position_ < destinations_.size()) {
+        if (freed == kFreedAtOnce || looked_at++ == kCountersAtOnce) return true;
+        DestinationState& destination = destinations_[trash_position_++];
+        if (!is_due_for_freeing(destination)) continue;
+        remove_from_trash(destination);
+        free_destination(destination);
+        ++freed;
     }
+    trash_position_ = 0;
+    return false;
 }
 
-void Services::estimate_rates() noexcept {
-    for (ServiceState* service : order_) {
-        for (DestinationState* each = service->destinations.first(); each; each = each->next) {
-            estimate(raw(*each), each->estimated_from, each->scaled_rates);
-        }
-        estimate(raw(*service), service->estimated_from, service->scaled_rates);
-    }
-    estimate(raw_total(), estimated_from_, scaled_rates_);
+bool Services::is_due_for_freeing(const DestinationState& destination) const noexcept {
+    const bool is_in_trash = destination.index != XVS_NONE && destination.service == nullptr;
+    const bool is_idle =
+        destination.total_connections == 0 && destination.persistent_connections == 0;
+    return is_in_trash && is_idle &&
+           to_tick(clock_.now()) - destination.idle_since_tick >= to_ticks(kTrashPeriod);
+}
+
+void Services::remove_from_trash(const DestinationState& destination) {
+    const auto [first, last] = trash_.equal_range(destination.config.real);
+    const auto found = std::find_if(
+        first, last, [&](const auto& entry) { return entry.second == destination.index; });
+    if (found != last) trash_.erase(found);
 }
 
 DestinationState* Services::find_destination(const ServiceState& service,
@@ -307,10 +327,10 @@ DestinationState* Services::find_destination(const ServiceState& service,
 }
 
 DestinationState* Services::revive(const model::ServiceKey& key, const net::Endpoint& real) {
-    const auto [first, last] = trash_.equal_range(real.address);
+    const auto [first, last] = trash_.equal_range(real);
     for (auto each = first; each != last; ++each) {
         DestinationState& destination = destinations_[each->second];
-        if (destination.config.real == real && destination.service_key == key) {
+        if (destination.service_key == key) {
             trash_.erase(each);
             return &destination;
         }
@@ -366,6 +386,7 @@ void Services::set_overloaded(DestinationState& destination, bool is_overloaded)
 void Services::unlink(ServiceState& service, DestinationState& destination) {
     if (service.scheduler)
         service.scheduler->destination_will_go(service.destinations, destination);
+    sample(destination);
     service.destinations.remove(destination);
     service.by_endpoint.erase(destination.config.real);
     absorb(tables_.service_totals(service.index).absorbed, destination);
@@ -375,7 +396,7 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
     destination.is_available = false;
     destination.service = nullptr;
     destination.idle_since_tick = to_tick(clock_.now());
-    trash_.emplace(destination.config.real.address, destination.index);
+    trash_.emplace(destination.config.real, destination.index);
 }
 
 void Services::make_unavailable(const DestinationState& destination) noexcept {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -36,8 +37,20 @@ struct ServiceState {
     DestinationList destinations;
     std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
     std::unordered_map<net::Endpoint, DestinationState*, EndpointHash> by_endpoint;
-    model::Counters estimated_from;
+    std::uint64_t number = 0;        // in the order they were added; never used twice
+    model::Counters sampled;         // what its real servers have counted until they were looked at
+    model::Counters estimated_from;  // `sampled` at the last estimate
     model::Rates scaled_rates;
+};
+
+// How far a listing of services has come, and what is known of the one that is being summed up.
+struct ServiceListing {
+    std::uint64_t listed = 0;  // ServiceState::number of the last one
+    std::uint64_t summed = 0;  // of the one in hand
+    std::uint32_t epoch = 0;   // of its record when that was begun
+    unsigned restarts = 0;
+    model::DestinationPlace place;
+    model::Counters sum;
 };
 
 struct ServiceKeyHash {
@@ -100,10 +113,34 @@ public:
     // A persistence template goes.
     void unbind_template(DestinationState& destination) noexcept;
 
-    // Frees real servers that were removed kTrashPeriod ago and have no connection left.
-    void empty_trash();
-    // Moves all rates; to be called every kEstimatePeriod.
-    void estimate_rates() noexcept;
+    // Removes real servers of a service, at most `limit`; returns whether some are left.
+    bool remove_destinations(const model::ServiceKey& key, std::size_t limit);
+
+    // Frees real servers that were removed kTrashPeriod ago and have no connection left. Goes on
+    // from where the last call left off; returns false when it has been through all.
+    bool empty_trash();
+
+    // Moves the rates whose turn has come by `elapsed`, which goes from 0 to kEstimatePeriod and
+    // then begins anew; each real server's turn is at the same moment of every period, and those of
+    // services at its end. Returns false where so much is due that it must be called again for the
+    // same `elapsed`; the period is over when it returns true at its end.
+    bool estimate_rates(Nanoseconds elapsed) noexcept;
+
+    // Calls `visit` for at most `limit` real servers of a service behind `place`, which moves on,
+    // newest first. Returns whether there are more.
+    bool for_each_destination(const ServiceState& service,
+                              model::DestinationPlace& place,
+                              std::size_t limit,
+                              const std::function<void(const DestinationState&)>& visit) const;
+
+    // Calls `visit` for services and their statistics, in the order they were added, from `listing`
+    // on, which moves on; to be called again as long as it returns true, and holds up others for
+    // some kCountersAtOnce only. Statistics of a service that is edited meanwhile are begun anew.
+    using VisitService = std::function<void(const ServiceState&, const model::Statistics&)>;
+    bool for_each_service(ServiceListing& listing, const VisitService& visit) const;
+
+    // Returns how many real servers may be looked at in one go.
+    [[nodiscard]] std::size_t destinations_at_once() const noexcept;
 
     [[nodiscard]] model::Statistics statistics(const ServiceState& service) const noexcept;
     [[nodiscard]] model::Statistics statistics(const DestinationState& destination) const noexcept;
@@ -115,6 +152,17 @@ public:
     [[nodiscard]] const std::vector<ServiceState*>& in_order() const noexcept { return order_; }
 
 private:
+    // How many counters (a real server has one for each writer) are read in one go, some 100 us.
+    static constexpr std::size_t kCountersAtOnce = 4096;
+    static constexpr std::size_t kFreedAtOnce = 64;  // system calls, 1 us each
+    static constexpr unsigned kMaxRestarts = 3;
+
+    // Goes on with the sum in hand; returns whether it is whole.
+    [[nodiscard]] bool sum_up(const ServiceState& service, ServiceListing& listing) const;
+    void sample(DestinationState& destination) noexcept;
+    [[nodiscard]] bool is_due_for_freeing(const DestinationState& destination) const noexcept;
+    void remove_from_trash(const DestinationState& destination);
+    [[nodiscard]] model::Counters absorbed(const ServiceState& service) const noexcept;
     [[nodiscard]] model::Counters raw(const DestinationState& destination) const noexcept;
     [[nodiscard]] model::Counters raw(const ServiceState& service) const noexcept;
     [[nodiscard]] model::Counters raw_total() const noexcept;
@@ -150,11 +198,16 @@ private:
     std::vector<ServiceState*> order_;
     std::deque<DestinationState> destinations_;  // by record index
     // Removed real servers that wait for their connections and their period, by RIP and port.
-    std::unordered_multimap<net::IpAddress, std::uint32_t> trash_;
+    std::unordered_multimap<net::Endpoint, std::uint32_t, EndpointHash> trash_;
     unsigned any_port_services_ = 0;
     unsigned ftp_services_ = 0;
     // Records of an earlier daemon's services that are not added again yet.
     std::unordered_map<model::ServiceKey, std::uint32_t, ServiceKeyHash> adopted_;
+    std::uint64_t last_number_ = 0;
+    std::uint32_t trash_position_ = 0;          // the record that is looked at next
+    std::uint32_t estimated_destinations_ = 0;  // in this period, by record
+    std::size_t estimated_services_ = 0;
+    model::Counters sampled_;
     model::Counters estimated_from_;
     model::Rates scaled_rates_;
 };

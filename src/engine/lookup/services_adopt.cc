@@ -40,7 +40,6 @@ void Services::adopt() {
     for (std::uint32_t index = 0; index < tables_.destinations().used(); ++index) {
         if (tables_.destinations().is_used(index)) adopt_destination(index);
     }
-    estimated_from_ = raw_total();
 }
 
 void Services::adopt_destination(std::uint32_t index) {
@@ -62,7 +61,7 @@ void Services::adopt_destination(std::uint32_t index) {
     destination.estimated_from = raw(destination);
     steering_.add_address(destination.config.real.address);
     if (destination.service_key.fwmark == 0) steering_.add_address(destination.service_key.address);
-    trash_.emplace(destination.config.real.address, index);
+    trash_.emplace(destination.config.real, index);
 }
 
 void Services::adopt_connection(DestinationState& destination, bool is_active, bool has_replies) {
@@ -89,9 +88,6 @@ void Services::finish_adoption() {
     for (const auto& [key, index] : adopted_)
         tables_.services().free(index);
     adopted_.clear();
-    // Rates begin anew.
-    for (ServiceState* service : order_)
-        service->estimated_from = raw(*service);
 }
 
 }  // namespace xvs::engine

@@ -1,5 +1,10 @@
 #include "engine/lookup/services.h"
 
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <gmock/gmock.h>
 
 #include "testing/director.h"
@@ -319,6 +324,142 @@ TEST(Services, RunOutOfRoomForServersInWords) {
     ASSERT_TRUE(director.ipvsadm("-C"));
     director.advance(3min + 1s);
     EXPECT_EQ(director.leftovers(), "");
+}
+
+class Estimator : public ::testing::Test {
+protected:
+    // So many real servers, each of which gets so many datagrams of 100 bytes a second.
+    void serve(unsigned servers, unsigned datagrams) {
+        ASSERT_TRUE(director.ipvsadm("-A -u 192.0.2.1:53 -s rr"));
+        for (unsigned i = 1; i <= servers; ++i)
+            ASSERT_TRUE(director.ipvsadm("-a -u 192.0.2.1:53 -m -r " + server(i)));
+        a_second_ = servers * datagrams;
+    }
+
+    static std::string server(unsigned number) { return "10.0.0.11:" + std::to_string(number); }
+
+    void run_for(int seconds) {
+        for (int second = 0; second < seconds; ++second) {
+            for (unsigned i = 0; i < a_second_; ++i)
+                director.receives(Packet::udp(client(2000 + i), kDns).length(72));
+            director.advance(1s);
+        }
+    }
+
+    model::Rates rates() { return director.statistics("-u 192.0.2.1:53").rates; }
+
+    static constexpr auto kDns = "192.0.2.1:53"_ep;
+    Director director;
+
+private:
+    unsigned a_second_ = 0;
+};
+
+TEST_F(Estimator, MovesAQuarterTowardsWhatCameASecondEveryTwoSeconds) {
+    serve(1, 400);
+    run_for(2);
+    EXPECT_EQ(rates().packets_in, 100U);
+    run_for(2);
+    EXPECT_EQ(rates().packets_in, 175U);
+    EXPECT_EQ(rates().bytes_in, 17500U);
+    EXPECT_EQ(director.statistics("-u 192.0.2.1:53", server(1)).rates, rates());
+    EXPECT_EQ(director.engine.services().total().rates, rates());
+    director.advance(2s);
+    EXPECT_EQ(rates().packets_in, 131U) << "it forgets as fast";
+    director.advance(5min);
+    EXPECT_EQ(rates(), model::Rates{});
+}
+
+TEST_F(Estimator, LooksAtEveryRealServerAtAMomentOfItsOwnOnceAPeriod) {
+    serve(100, 1);
+    run_for(60);
+    for (unsigned i = 1; i <= 100; ++i) {
+        const auto of_server = director.statistics("-u 192.0.2.1:53", server(i)).rates;
+        ASSERT_EQ(of_server.packets_in, 1U) << i;
+        ASSERT_EQ(of_server.bytes_in, 100U) << i;
+    }
+    EXPECT_NEAR(static_cast<double>(rates().packets_in), 100, 1);
+    EXPECT_NEAR(static_cast<double>(director.engine.services().total().rates.bytes_in), 10000, 50);
+}
+
+TEST_F(Estimator, IsNotMisledByRealServersThatComeAndGo) {
+    serve(2, 100);
+    run_for(60);
+    for (int i = 0; i < 4; ++i) {
+        ASSERT_TRUE(director.ipvsadm("-d -u 192.0.2.1:53 -r " + server(1)));
+        ASSERT_TRUE(director.ipvsadm("-a -u 192.0.2.1:53 -m -r " + server(1)));
+        run_for(2);
+        EXPECT_NEAR(static_cast<double>(rates().packets_in), 200, 2);
+    }
+}
+
+// A listing in portions, with edits in between.
+class Listing : public ::testing::Test {
+protected:
+    // Ports in the order they are listed, by portions of three; `between` after each.
+    std::string list(const std::function<void()>& between) {
+        const engine::ServiceState* service =
+            director.engine.services().find(*parse_service_key("-t 192.0.2.1:80"));
+        std::string ports;
+        model::DestinationPlace place;
+        bool has_more = true;
+        while (has_more) {
+            has_more = director.engine.services().for_each_destination(
+                *service, place, 3, [&](const engine::DestinationState& each) {
+                    ports += std::to_string(net::number(each.config.real.port)) + ' ';
+                });
+            between();
+        }
+        return ports;
+    }
+
+    void run(const char* line) { ASSERT_TRUE(director.ipvsadm(line)); }
+
+    Director director{
+        "-A -t 192.0.2.1:80 -s rr\n"
+        "-a -t 192.0.2.1:80 -m -r 10.0.0.11:1\n-a -t 192.0.2.1:80 -m -r 10.0.0.11:2\n"
+        "-a -t 192.0.2.1:80 -m -r 10.0.0.11:3\n-a -t 192.0.2.1:80 -m -r 10.0.0.11:4\n"
+        "-a -t 192.0.2.1:80 -m -r 10.0.0.11:5\n-a -t 192.0.2.1:80 -m -r 10.0.0.11:6\n"
+        "-a -t 192.0.2.1:80 -m -r 10.0.0.11:7\n"};
+};
+
+TEST_F(Listing, IsWholeInPortions) {
+    EXPECT_EQ(list([] {}), "7 6 5 4 3 2 1 ");
+}
+
+TEST_F(Listing, GoesOnWhereTheLastOneWasRemoved) {
+    bool is_first = true;
+    EXPECT_EQ(list([&] {
+                  if (std::exchange(is_first, false)) run("-d -t 192.0.2.1:80 -r 10.0.0.11:5");
+              }),
+              "7 6 5 4 3 2 1 ");
+}
+
+TEST_F(Listing, ListsNobodyTwiceWhoIsAddedAgain) {
+    bool is_first = true;
+    EXPECT_EQ(list([&] {
+                  if (!std::exchange(is_first, false)) return;
+                  run("-d -t 192.0.2.1:80 -r 10.0.0.11:5");
+                  run("-a -t 192.0.2.1:80 -m -r 10.0.0.11:5");
+                  run("-d -t 192.0.2.1:80 -r 10.0.0.11:4");
+              }),
+              "7 6 5 3 2 1 ");
+}
+
+TEST_F(Listing, OfServicesSumsUpWhatItsServersHaveCounted) {
+    for (unsigned i = 0; i < 70; ++i) {
+        director.receives(Packet::tcp(client(2000U + i), kVip).flags("S"));
+    }
+    run("-d -t 192.0.2.1:80 -r 10.0.0.11:4");
+    run("-A -t 192.0.2.2:80 -s rr");
+    engine::ServiceListing listing;
+    std::vector<std::uint64_t> connections;
+    while (director.engine.services().for_each_service(
+        listing, [&](const engine::ServiceState&, const model::Statistics& statistics) {
+            connections.push_back(statistics.counters.connections);
+        })) {
+    }
+    EXPECT_EQ(connections, (std::vector<std::uint64_t>{70, 0}));
 }
 
 }  // namespace
