@@ -300,11 +300,14 @@ Status Director::check_interfaces() const {
 Status Director::make_control() {
     auto has_route = host::ask_linux_for_routes();
     if (!has_route) return fail(has_route.error());
-    warnings_.emplace(std::move(*has_route));
     services_.emplace(*engine_, gate_);
     if (auto status = restore_services(); !status) return status;
     engine_->finish_adoption();
     if (auto status = attach(); !status) return status;
+    const auto is_local = [this](const net::IpAddress& address) {
+        return mirror_->is_local(address);
+    };
+    setup_watch_.emplace(host::SetupWarnings(std::move(*has_route), is_local), *services_, clock_);
     handler_.emplace(*services_, daemons_, [this] { services_changed(); });
     if (auto status = worker_->start(); !status) return status;
     auto server = control::netlink::Server::open(*handler_, clock_);
@@ -347,13 +350,12 @@ Status Director::restore_services() {
 }
 
 void Director::services_changed() {
-    warn_at_ = clock_.now() + kWarningDelay;
+    setup_watch_->edited();
     if (state_saver_) state_saver_->edited();
 }
 
 Status Director::run() {
     repair_at_ = clock_.now() + kRepairInterval;
-    warn_at_ = clock_.now() + kWarningDelay;
     instance_->announce_ready();
     log_start();
     while (!is_stopping_) {
@@ -426,8 +428,9 @@ void Director::run_timers() {
     if (const auto due = server_->next_deadline(); due && *due <= now) server_->on_timer();
     if (const auto due = tap_watch_->next_deadline(); due && *due <= now) tap_watch_->on_timer();
     if (heartbeat_at_ <= now) tell_alive();
-    if (events_.take_has_changed() && !warn_at_) warn_at_ = now + kWarningDelay;
-    if (warn_at_ && *warn_at_ <= now) warn();
+    if (events_.take_has_changed()) setup_watch_->host_changed();
+    if (const auto due = setup_watch_->next_deadline(); due && *due <= now)
+        setup_watch_->on_timer();
     if (events_.take_may_need_repair() || repair_at_ <= now) {
         repair_at_ = now + kRepairInterval;
         const std::lock_guard lock(gate_);
@@ -437,7 +440,7 @@ void Director::run_timers() {
 
 int Director::timeout_ms() const {
     Nanoseconds next = std::min(repair_at_, heartbeat_at_);
-    if (warn_at_) next = std::min(next, *warn_at_);
+    if (const auto due = setup_watch_->next_deadline()) next = std::min(next, *due);
     if (const auto due = server_->next_deadline()) next = std::min(next, *due);
     if (const auto due = tap_watch_->next_deadline()) next = std::min(next, *due);
     if (state_saver_) {
@@ -445,19 +448,6 @@ int Director::timeout_ms() const {
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - clock_.now());
     return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
-}
-
-void Director::warn() {
-    warn_at_.reset();
-    std::vector<host::WantedService> wanted;
-    for (const control::ServiceStatus& status : services_->services()) {
-        host::WantedService service{.key = status.service.key, .destinations = {}};
-        for (const auto& destination : services_->destinations(status.service.key))
-            service.destinations.push_back(destination.destination);
-        wanted.push_back(std::move(service));
-    }
-    for (const std::string& sentence : warnings_->check(wanted, mirror_->local_prefixes()))
-        spdlog::warn("{}", sentence);
 }
 
 }  // namespace xvs::xvsd

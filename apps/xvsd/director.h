@@ -15,13 +15,13 @@
 #include "control/state_file.h"
 #include "control/state_saver.h"
 #include "control/sync_daemons.h"
-#include "host/setup_warnings.h"
 #include "offload/bpf_storage.h"
 #include "offload/xdp_interfaces.h"
 #include "xvsd/host_events.h"
 #include "xvsd/instance.h"
 #include "xvsd/kept_state.h"
 #include "xvsd/options.h"
+#include "xvsd/setup_watch.h"
 #include "xvsd/tap_watch.h"
 #include "xvsd/worker.h"
 
@@ -45,9 +45,6 @@ public:
     [[nodiscard]] Status run();
 
 private:
-    // How soon after a change of services, addresses or routes warnings are looked for, so that a
-    // thousand edits are looked at once.
-    static constexpr Nanoseconds kWarningDelay = std::chrono::milliseconds(500);
     // How often a removed program is looked for where no event tells of it (TCX).
     static constexpr Nanoseconds kRepairInterval = std::chrono::seconds(5);
     // How often the programs in the kernel are told that this daemon lives.
@@ -89,7 +86,6 @@ private:
     void handle(int fd);
     void run_timers();
     [[nodiscard]] int timeout_ms() const;
-    void warn();
 
     const Options& options_;
     KeptState& kept_;
@@ -104,7 +100,6 @@ private:
     UniqueFd state_lock_;
     Nanoseconds repair_at_{};
     Nanoseconds heartbeat_at_{};
-    std::optional<Nanoseconds> warn_at_;
 
     // In the order in which one needs the other; they go in the reverse of it.
     offload::BpfStorage storage_;
@@ -127,7 +122,7 @@ private:
     control::SyncDaemons daemons_;
     std::optional<control::netlink::RequestHandler> handler_;
     std::unique_ptr<control::netlink::Server> server_;
-    std::optional<host::SetupWarnings> warnings_;
+    std::optional<SetupWatch> setup_watch_;
     std::optional<control::StateFile> state_file_;  // neither where nothing is kept
     std::optional<control::StateSaver> state_saver_;
 };

@@ -10,16 +10,10 @@
 #include <fmt/format.h>
 
 #include "host/messages.h"
+#include "net/prefix.h"
 
 namespace xvs::host {
 namespace {
-
-bool is_local(const std::set<net::Prefix>& local, const net::IpAddress& address) {
-    if (local.contains(net::Prefix::of(address))) return true;
-    return std::any_of(local.begin(), local.end(), [&](const net::Prefix& prefix) {
-        return prefix.contains(address);
-    });
-}
 
 std::string vip_warning(const model::ServiceKey& key) {
     return fmt::format(
@@ -35,34 +29,61 @@ std::string route_warning(const model::ServiceKey& key, const net::Endpoint& rea
                        real.to_string());
 }
 
-}  // namespace
-
-std::vector<std::string> SetupWarnings::check(const std::vector<WantedService>& services,
-                                              const std::set<net::Prefix>& local) {
-    std::set<std::string> wrong;
-    std::map<net::IpAddress, bool> routes;  // thousands of services may share real servers
-    for (const WantedService& service : services) {
-        if (service.key.fwmark == 0 && !is_local(local, service.key.address))
-            wrong.insert(vip_warning(service.key));
-        for (const model::Destination& destination : service.destinations) {
-            if (destination.method != model::ForwardingMethod::Masquerade) continue;
-            const auto [known, is_new] = routes.try_emplace(destination.real.address, false);
-            if (is_new) known->second = has_route_(destination.real.address);
-            if (!known->second) wrong.insert(route_warning(service.key, destination.real));
-        }
+// Calls `name` for the first of those that are in `found` and not in `said`; returns how many more
+// there are.
+template <class Wrong, class Name>
+std::size_t name_some(const Wrong& found, const Wrong& said, const Name& name) {
+    std::size_t fresh = 0;
+    for (const auto& each : found) {
+        if (said.contains(each)) continue;
+        if (fresh++ < SetupWarnings::kNamed) name(each);
     }
-    std::vector<std::string> fresh;
-    std::set_difference(
-        wrong.begin(), wrong.end(), said_.begin(), said_.end(), std::back_inserter(fresh));
-    said_ = std::move(wrong);
-    return fresh;
+    return fresh - std::min(fresh, SetupWarnings::kNamed);
 }
 
-Result<HasRoute> ask_linux_for_routes() {
+}  // namespace
+
+void SetupWarnings::begin() {
+    found_ = {};
+}
+
+void SetupWarnings::look_at(const model::ServiceKey& service) {
+    if (service.fwmark == 0 && !is_local_(service.address)) found_.vips.insert({service, {}});
+}
+
+void SetupWarnings::look_at(const model::ServiceKey& service,
+                            const model::Destination& destination) {
+    if (destination.method != model::ForwardingMethod::Masquerade) return;
+    const auto [known, is_new] = routes_.try_emplace(destination.real.address, false);
+    if (is_new) known->second = has_route_(destination.real.address);
+    if (!known->second) found_.reals.insert({service, destination.real});
+}
+
+std::vector<std::string> SetupWarnings::end() {
+    std::vector<std::string> sentences;
+    const std::size_t more_vips = name_some(found_.vips, said_.vips, [&](const auto& each) {
+        sentences.push_back(vip_warning(each.first));
+    });
+    if (more_vips > 0) {
+        sentences.push_back(fmt::format(
+            "the VIPs of {} more services are not addresses of this host either", more_vips));
+    }
+    const std::size_t more_reals = name_some(found_.reals, said_.reals, [&](const auto& each) {
+        sentences.push_back(route_warning(each.first, each.second));
+    });
+    if (more_reals > 0) {
+        sentences.push_back(
+            fmt::format("there is no route to {} more real servers either", more_reals));
+    }
+    said_ = std::exchange(found_, {});
+    return sentences;
+}
+
+Result<AskOfAddress> ask_linux_for_routes() {
     auto opened = NetlinkSocket::open();
     if (!opened) return fail(opened.error());
     auto socket = std::make_shared<NetlinkSocket>(std::move(*opened));
-    return HasRoute([socket](const net::IpAddress& address) {
+    return AskOfAddress([socket](const net::IpAddress& address) {
         NetlinkRequest request(RTM_GETROUTE, 0);
         auto& header = request.add_header<rtmsg>();
         header.rtm_family = address.family() == net::Family::Ipv4 ? AF_INET : AF_INET6;
