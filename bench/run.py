@@ -40,7 +40,19 @@ def run_veth(arguments):
         arguments.build, arguments.quick, say, arguments.measure))
 
 
-PARTS = {"memory": run_memory, "veth": run_veth}
+def run_scale(arguments):
+    file = arguments.output / "scale.json"
+    command = [arguments.build / "bench/xvs_scale_bench", "--json", file,
+               "--programs", arguments.build / "bin"]
+    if arguments.quick:
+        command.append("--quick")
+    say("the control plane at scale")
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"xvs_scale_bench ended with exit code {done.returncode}")
+
+
+PARTS = {"memory": run_memory, "scale": run_scale, "veth": run_veth}
 
 
 def write(file, content):

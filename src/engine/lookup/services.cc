@@ -41,6 +41,9 @@ Services::Services(flow::Tables& tables, Steering& steering, Router& router, con
     surroundings_.is_broadcast = [this](const net::IpAddress& address) {
         return router_.is_broadcast(address);
     };
+    // So that no edit has to move all that is there to a larger table.
+    services_.reserve(tables_.services().capacity());
+    trash_.reserve(tables_.destinations().capacity());
     if (tables_.adoption() != nullptr) adopt();
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -36,7 +37,7 @@ struct ServiceState {
     std::uint32_t index = XVS_NONE;  // of its record in the shared tables
     DestinationList destinations;
     std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
-    std::unordered_map<net::Endpoint, DestinationState*, EndpointHash> by_endpoint;
+    std::map<net::Endpoint, DestinationState*> by_endpoint;  // a hash table would grow in leaps
     std::uint64_t number = 0;        // in the order they were added; never used twice
     model::Counters sampled;         // what its real servers have counted until they were looked at
     model::Counters estimated_from;  // `sampled` at the last estimate
