@@ -98,6 +98,8 @@ class Control:
                 restored.append(self.xvsadm("-R", stdin=text)[0])
         finally:
             self.stop()
+            # What it left for the next daemon outlives the namespace otherwise.
+            self.topology.director.run(self.build / "bin/xvsd", "--detach", check=False)
         return self._rows(restored, again, listed, edited, empty, started, memory)
 
     @staticmethod

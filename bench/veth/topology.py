@@ -8,12 +8,14 @@ removed when the Laboratory is closed, also after an error or a signal.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 
+PREFIX = "xvsbench"  # of namespaces' names, and then the process that made them
 CLIENT = "10.1.255.2"
 DIRECTOR_FOR_CLIENTS = "10.1.255.1"
 DIRECTOR_FOR_SERVERS = "10.2.0.1"
@@ -47,7 +49,9 @@ class Namespace:
     def __init__(self, name):
         self.name = name
         self.processes = []
-        run("ip", "netns", "add", name)
+
+    def create(self):
+        run("ip", "netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
 
     def ip(self, *words):
@@ -138,8 +142,9 @@ class Laboratory:
     """Owns namespaces of one prefix and a folder for logs and configurations."""
 
     def __init__(self):
-        self.prefix = f"xvsbench{os.getpid()}"
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xvs-bench-"))
+        remove_abandoned()
+        self.prefix = f"{PREFIX}{os.getpid()}"
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
         self.namespaces = []
 
     def __enter__(self):
@@ -150,7 +155,8 @@ class Laboratory:
 
     def namespace(self, name):
         namespace = Namespace(f"{self.prefix}-{name}")
-        self.namespaces.append(namespace)
+        self.namespaces.append(namespace)  # first, for a signal may come at any time
+        namespace.create()
         return namespace
 
     def topology(self, name):
@@ -160,6 +166,25 @@ class Laboratory:
         while self.namespaces:
             self.namespaces.pop().close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remove_abandoned():
+    """Removes what runs have left that were killed before they could do so."""
+    for line in run("ip", "netns", "list").splitlines():
+        name = line.split()[0]
+        made_by = re.match(rf"{PREFIX}(\d+)-", name)
+        if not made_by or pathlib.Path("/proc", made_by[1]).exists():
+            continue
+        for pid in run("ip", "netns", "pids", name, check=False).split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        run("ip", "netns", "delete", name, check=False)
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        made_by = re.match(rf"{PREFIX}(\d+)-", folder.name)
+        if made_by and not pathlib.Path("/proc", made_by[1]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def end_on_signals():
