@@ -42,23 +42,6 @@ constexpr Operation kOperations[] = {
     {Command::GetConnection, kCanDump},
 };
 
-// An error quotes the request; of a long one only its header, so that any client can read it.
-Buffer status_datagram(const MessageView& request, std::uint32_t client, int error_number) {
-    const bool whole = error_number != 0 && request.whole.size() <= kMaxDatagramSize / 2;
-    Buffer datagram;
-    MessageWriter writer(datagram);
-    writer.begin({.length = 0,
-                  .type = message::kError,
-                  .flags = whole ? std::uint16_t{0} : message::kFlagCapped,
-                  .sequence = request.header.sequence,
-                  .port = client});
-    const std::int32_t error = -error_number;
-    writer.put_raw(std::as_bytes(std::span(&error, 1)));
-    writer.put_raw(whole ? request.whole : request.whole.first(MessageHeader::kSize));
-    writer.end();
-    return datagram;
-}
-
 void write_family(MessageWriter& writer) {
     using namespace controller;  // NOLINT(google-build-using-namespace): numbers only
     writer.put_generic_header(kNewFamily, kVersion);
@@ -79,6 +62,22 @@ void write_family(MessageWriter& writer) {
 }
 
 }  // namespace
+
+Buffer error_datagram(const MessageView& request, std::uint32_t client, int error_number) {
+    const bool whole = error_number != 0 && request.whole.size() <= kMaxDatagramSize / 2;
+    Buffer datagram;
+    MessageWriter writer(datagram);
+    writer.begin({.length = 0,
+                  .type = message::kError,
+                  .flags = whole ? std::uint16_t{0} : message::kFlagCapped,
+                  .sequence = request.header.sequence,
+                  .port = client});
+    const std::int32_t error = -error_number;
+    writer.put_raw(std::as_bytes(std::span(&error, 1)));
+    writer.put_raw(whole ? request.whole : request.whole.first(MessageHeader::kSize));
+    writer.end();
+    return datagram;
+}
 
 struct RequestHandler::Request {
     MessageHeader header;
@@ -143,7 +142,7 @@ Answer RequestHandler::handle(const MessageView& message, std::uint32_t client) 
     }
     // A dump ends with DONE and has no acknowledgement besides.
     if (error_number != 0 || (message.header.has(message::kFlagAck) && !answer.dump)) {
-        answer.datagrams.push_back(status_datagram(message, client, error_number));
+        answer.datagrams.push_back(error_datagram(message, client, error_number));
     }
     return answer;
 }

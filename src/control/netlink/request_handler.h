@@ -47,4 +47,10 @@ private:
     std::function<void()> after_edit_;
 };
 
+// The answer that ends a request: an errno, or 0 for success. An error quotes the request; of a
+// long one only its header, so that any client can read it.
+[[nodiscard]] Buffer error_datagram(const MessageView& request,
+                                    std::uint32_t client,
+                                    int error_number);
+
 }  // namespace xvs::control::netlink

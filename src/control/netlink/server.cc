@@ -25,6 +25,7 @@ void Server::on_readable() {
     for (int i = 0; i < kRequestsAtOnce; ++i) {
         const auto received = socket_.receive(storage_);
         // ENOBUFS: the kernel lost requests to us, whose senders will time out; go on.
+        if (received.error == EMSGSIZE) refuse(received);
         if (received.error == EMSGSIZE || received.error == ENOBUFS || received.error == EINTR) {
             continue;
         }
@@ -34,6 +35,15 @@ void Server::on_readable() {
         while (const auto message = MessageView::take(rest))
             answer(*message, received.sender.port);
     }
+}
+
+void Server::refuse(const Socket::Received& received) const {
+    const auto header = MessageHeader::load(received.datagram);
+    if (!header || received.sender.port == 0) return;
+    const MessageView request{.header = *header, .whole = received.datagram, .body = {}};
+    // Who does not listen loses it, as the kernel's answers are lost.
+    static_cast<void>(socket_.send(received.sender.port,
+                                   error_datagram(request, received.sender.port, EMSGSIZE)));
 }
 
 void Server::on_timer() {

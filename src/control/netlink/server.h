@@ -62,6 +62,8 @@ private:
         : handler_(handler), clock_(clock), socket_(std::move(socket)) {}
 
     void answer(const MessageView& message, std::uint32_t port);
+    // Says so to the sender of a datagram that was too long to be read.
+    void refuse(const Socket::Received& received) const;
     [[nodiscard]] Progress send_waiting(Client& client, std::uint32_t port) const;
     void settle(std::uint32_t port, Client& client);
 

@@ -1,6 +1,8 @@
 #include "control/netlink/server.h"
 
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -142,6 +144,28 @@ TEST_F(ServerTest, ListsConnectionsAsTheyAre) {
         EXPECT_EQ(listed.persistence_data, "call-id");
     }));
     EXPECT_EQ(count, 1000U);
+}
+
+TEST_F(ServerTest, TellsAClientWhoseRequestIsTooLong) {
+    run();
+    Buffer long_request = request(Command::NewService, 1);
+    MessageWriter writer(long_request);
+    writer.begin({.length = 0, .type = kFamilyId, .flags = 1, .sequence = 7, .port = 0});
+    writer.put_raw(Buffer(Socket::kMaxReceived));
+    writer.end();
+    ASSERT_EQ(socket_->send(port_, long_request), 0);
+    pollfd answered{.fd = socket_->fd(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&answered, 1, 5000), 1);
+    Buffer storage;
+    Bytes rest = socket_->receive(storage).datagram;
+    const auto answer = MessageView::take(rest);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->header.type, message::kError);
+    EXPECT_EQ(answer->header.sequence, 1U);
+    std::int32_t error = 0;
+    std::memcpy(&error, answer->body.data(), sizeof error);
+    EXPECT_EQ(error, -EMSGSIZE);
+    EXPECT_TRUE(services_.configured_services().empty());
 }
 
 TEST_F(ServerTest, NamesTheProcessThatHasThePort) {

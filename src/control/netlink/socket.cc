@@ -113,11 +113,11 @@ Socket::Received Socket::receive(Buffer& storage) const {
     message.msg_controllen = control.size();
     const ssize_t size = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT);
     Received received;
-    if (size < 0)
+    if (size < 0) {
         received.error = errno;
-    else if ((message.msg_flags & MSG_TRUNC) != 0)
-        received.error = EMSGSIZE;
-    if (received.error != 0) return received;
+        return received;
+    }
+    if ((message.msg_flags & MSG_TRUNC) != 0) received.error = EMSGSIZE;
     received.datagram = Bytes(storage).first(static_cast<std::size_t>(size));
     received.sender = {.port = address.nl_pid, .process = 0, .user = static_cast<uid_t>(-1)};
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;

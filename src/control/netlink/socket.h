@@ -33,12 +33,13 @@ public:
     [[nodiscard]] int send(std::uint32_t to, Bytes datagram) const noexcept;
 
     struct Received {
-        int error = 0;   // an errno: EAGAIN where there is no datagram, EMSGSIZE for a lost one
+        int error = 0;   // an errno: EAGAIN where there is no datagram, EMSGSIZE for one cut short
         Bytes datagram;  // valid until the storage is used again
         Sender sender;
     };
 
-    // Takes the next datagram; one that is longer than kMaxReceived is lost. Does not block.
+    // Takes the next datagram; of one that is longer than kMaxReceived the beginning, with
+    // EMSGSIZE. Does not block.
     [[nodiscard]] Received receive(Buffer& storage) const;
 
     static constexpr std::size_t kMaxReceived = 64 * 1024;
