@@ -1,5 +1,6 @@
-// One thread installs and retires flows, as the worker does; another looks them up and replays
-// them, as a program in the kernel does. Built with the thread sanitizer.
+// One thread installs and retires flows, as the worker does; two others look them up and replay
+// them, as a program in the kernel does on two CPUs. Built with the thread sanitizer.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -15,6 +16,7 @@ namespace xvs::flow {
 namespace {
 
 constexpr std::uint32_t kSeed[2] = {1, 2};
+constexpr std::size_t kReaders = 2;
 constexpr std::uint32_t kSlots = 256;
 constexpr std::uint32_t kFlows = 400;  // more than have room: slots change hands all the time
 
@@ -74,12 +76,16 @@ class FlowTableStress : public testing::Test {
 protected:
     static constexpr std::uint64_t kRounds = 30000;
     static constexpr std::uint64_t kReads = 3000;
+    static constexpr std::uint64_t kRetired = 1000;
 
-    // Whether to go on: for kRounds, and until the reader, which may run on the same CPU, has had
-    // its share; but not forever.
-    bool goes_on(std::uint64_t round, const std::atomic<std::uint64_t>& reads) {
+    // Whether to go on: for kRounds, and until readers, which may run on the same CPU, and the
+    // worker have had their share; but not forever.
+    bool goes_on(std::uint64_t round,
+                 const std::atomic<std::uint64_t>& reads,
+                 std::uint64_t retired = kRetired + 1) {
         if (round < kRounds) return true;
-        if (reads >= kReads || std::chrono::steady_clock::now() > end) return false;
+        const bool is_enough = reads >= kReads && retired > kRetired;
+        if (is_enough || std::chrono::steady_clock::now() > end) return false;
         std::this_thread::yield();
         return true;
     }
@@ -98,8 +104,8 @@ TYPED_TEST(FlowTableStress, NeverShowsAReaderATornEntryThoughSlotsAreReusedAtOnc
     FlowTable<TypeParam> table(this->entries, this->owners, kSeed, at_once);
     std::atomic<bool> stop = false;
     std::atomic<std::uint64_t> seen = 0;
-    std::uint64_t torn = 0;
-    std::thread reader([&] {
+    std::atomic<std::uint64_t> torn = 0;
+    const auto read = [&] {
         typename TypeParam::Flow copy{};
         for (std::uint32_t number = 0; !stop; number = (number + 1) % kFlows) {
             const auto key = key_of<TypeParam>(number);
@@ -110,7 +116,10 @@ TYPED_TEST(FlowTableStress, NeverShowsAReaderATornEntryThoughSlotsAreReusedAtOnc
             torn += !belongs_to(copy, copy.translation) ||
                     FlowKey<TypeParam>::load(copy) != key_of<TypeParam>(copy.translation);
         }
-    });
+    };
+    std::array<std::thread, kReaders> readers;
+    for (std::thread& reader : readers)
+        reader = std::thread(read);
 
     Random random(3);
     for (std::uint64_t round = 0; this->goes_on(round, seen); ++round) {
@@ -120,18 +129,22 @@ TYPED_TEST(FlowTableStress, NeverShowsAReaderATornEntryThoughSlotsAreReusedAtOnc
         if (result.outcome == InsertOutcome::Exists) table.retire(result.slot);
     }
     stop = true;
-    reader.join();
+    for (std::thread& reader : readers)
+        reader.join();
     EXPECT_GE(seen, this->kReads);
     EXPECT_EQ(torn, 0u) << "of " << seen;
 }
 
 TYPED_TEST(FlowTableStress, NeverLetsALateReplayTouchTheNextFlowInTheSlot) {
-    Reader section;
-    GracePeriod grace([&section] { section.wait(); });
+    std::array<Reader, kReaders> sections;
+    GracePeriod grace([&sections] {
+        for (const Reader& section : sections)
+            section.wait();
+    });
     FlowTable<TypeParam> table(this->entries, this->owners, kSeed, grace);
     std::atomic<bool> stop = false;
     std::atomic<std::uint64_t> replayed = 0;
-    std::thread reader([&] {
+    const auto replay = [&](Reader& section) {
         for (std::uint32_t number = 0; !stop; number = (number + 1) % kFlows) {
             const auto key = key_of<TypeParam>(number);
             section.enter();
@@ -143,12 +156,15 @@ TYPED_TEST(FlowTableStress, NeverLetsALateReplayTouchTheNextFlowInTheSlot) {
             }
             section.leave();
         }
-    });
+    };
+    std::array<std::thread, kReaders> readers;
+    for (std::size_t i = 0; i < kReaders; ++i)
+        readers[i] = std::thread([&replay, &section = sections[i]] { replay(section); });
 
     Random random(4);
     std::uint64_t retired = 0;
     std::uint64_t touched = 0;
-    for (std::uint64_t round = 0; this->goes_on(round, replayed); ++round) {
+    for (std::uint64_t round = 0; this->goes_on(round, replayed, retired); ++round) {
         table.reclaim(8);
         const std::uint32_t number = random.below(kFlows);
         const auto key = key_of<TypeParam>(number);
@@ -159,9 +175,10 @@ TYPED_TEST(FlowTableStress, NeverLetsALateReplayTouchTheNextFlowInTheSlot) {
         ++retired;
     }
     stop = true;
-    reader.join();
+    for (std::thread& reader : readers)
+        reader.join();
     EXPECT_GE(replayed, this->kReads);
-    EXPECT_GT(retired, 1000u);
+    EXPECT_GT(retired, this->kRetired);
     EXPECT_EQ(touched, 0u) << "of " << retired;
     while (table.retired() > 0)
         table.reclaim(kSlots);

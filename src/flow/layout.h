@@ -132,6 +132,8 @@ struct xvs_translation {
 #define XVS_HOP_LINK_HEADER 0x02u /* frames on this interface have an Ethernet header */
 #define XVS_HOP_PEER 0x04u        /* a veth whose other end is in another network namespace */
 #define XVS_HOP_XDP 0x08u         /* frames may leave by `lower` at XDP */
+#define XVS_HOP_CHANGES 0xf0u     /* counts changes of the MAC addresses, without end */
+#define XVS_HOP_CHANGE 0x10u      /* one of them */
 
 /* Where a packet leaves: rewritten in place when a neighbour's MAC changes, given a new generation
  * when it no longer is the way for those who name it. `generation` 0: unused. */

@@ -14,8 +14,8 @@ class NextHopTable final : public RecordTable<xvs_next_hop> {
 public:
     using RecordTable::RecordTable;
 
-    // The neighbour's MAC and the interface's own. The record is unresolved while they change: a
-    // reader that copies them looks at the flag before and after.
+    // The neighbour's MAC and the interface's own. The record is unresolved while they change, and
+    // counts the change: a reader that copies them looks at the flags before and after.
     void resolve(std::uint32_t index,
                  const net::MacAddress& neighbour,
                  const net::MacAddress& own) noexcept {
@@ -23,7 +23,9 @@ public:
         unresolve(index);
         copy(hop.mac_destination, neighbour);
         copy(hop.mac_source, own);
-        store_release(hop.flags, static_cast<__u8>(hop.flags | XVS_HOP_RESOLVED));
+        const unsigned changes = (hop.flags + XVS_HOP_CHANGE) & XVS_HOP_CHANGES;
+        const unsigned others = hop.flags & ~XVS_HOP_CHANGES;
+        store_release(hop.flags, static_cast<__u8>(others | changes | XVS_HOP_RESOLVED));
     }
 
     void unresolve(std::uint32_t index) noexcept {

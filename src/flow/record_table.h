@@ -1,6 +1,7 @@
 // RecordTable: records that others name by index and generation: destinations, services, next hops.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -34,7 +35,7 @@ public:
         } else {
             return XVS_NONE;
         }
-        records_[index] = {};
+        clear(records_[index]);
         renew(index);
         ++size_;
         return index;
@@ -93,6 +94,15 @@ public:
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
 
 private:
+    // Word by word, each of them after the generation that free() took away: whoever still reads
+    // the former record, and finds its generation in place afterwards, has read nothing of this.
+    static void clear(Record& record) noexcept {
+        static_assert(sizeof(Record) % sizeof(std::uint32_t) == 0);
+        auto* const bytes = reinterpret_cast<std::byte*>(&record);
+        for (std::size_t at = 0; at < sizeof(Record); at += sizeof(std::uint32_t))
+            store_word32(bytes + at, 0);
+    }
+
     // Generations are counted over the whole table; 0 says unused.
     void renew(std::uint32_t index) noexcept {
         if (++generation_ == 0) ++generation_;

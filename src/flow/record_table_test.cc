@@ -79,11 +79,23 @@ TEST(NextHopTable, ChangesAddressesInPlaceForThoseWhoNameIt) {
                   *net::MacAddress::parse("02:00:00:00:00:02"));
 
     EXPECT_TRUE(table.is_current(index, generation));
-    EXPECT_EQ(table[index].flags, XVS_HOP_LINK_HEADER | XVS_HOP_RESOLVED);
+    const unsigned once = XVS_HOP_CHANGE;
+    EXPECT_EQ(table[index].flags, XVS_HOP_LINK_HEADER | XVS_HOP_RESOLVED | once);
     EXPECT_THAT(table[index].mac_destination, ElementsAreArray({2, 0, 0, 0, 0, 1}));
     EXPECT_THAT(table[index].mac_source, ElementsAreArray({2, 0, 0, 0, 0, 2}));
     table.unresolve(index);
-    EXPECT_EQ(table[index].flags, XVS_HOP_LINK_HEADER);
+    EXPECT_EQ(table[index].flags, XVS_HOP_LINK_HEADER | once);
+}
+
+TEST(NextHopTable, CountsChangesOfAddressesSoThatTwoOfThemAreNotTakenForNone) {
+    std::vector<xvs_next_hop> records(1);
+    NextHopTable table(records);
+    const std::uint32_t index = table.allocate();
+    table[index].flags = XVS_HOP_PEER;
+    for (unsigned change = 1; change <= 20; ++change) {
+        table.resolve(index, net::MacAddress(), net::MacAddress());
+        EXPECT_EQ(table[index].flags, XVS_HOP_PEER | XVS_HOP_RESOLVED | (change % 16) << 4);
+    }
 }
 
 }  // namespace

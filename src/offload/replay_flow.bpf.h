@@ -116,12 +116,16 @@ INLINE bool is_strange(const struct sighting* s, __u8 family) {
     return !is_known6(ip->destination) && !is_known6(ip->source);
 }
 
-/* What is to be done with a packet of a live flow. `hop` is null for the host's own stack, and for
- * what the host itself sends, which has its way already. */
+/* What is to be done with a packet of a live flow, and what its next hop said at one moment.
+ * `interface` is 0 for the host's own stack, and for what the host itself sends, which has its way
+ * already. */
 struct plan {
     const struct xvs_translation* translation;
-    const struct xvs_next_hop* hop;
+    __u32 interface;
+    __u32 lower;
     __u32 macs[3]; /* of the frame: destination, source */
+    __u16 vlan;
+    __u8 hop_flags;
 };
 
 /* A packet that the host sends itself as a real server needs no next hop. */
@@ -134,27 +138,29 @@ INLINE bool has_server(const struct xvs_translation* t) {
            (d->flags & XVS_DESTINATION_AVAILABLE);
 }
 
-/* Index and generation are read as one word, as they are written. */
-INLINE const struct xvs_next_hop* find_next_hop(const struct xvs_translation* t) {
+/* Copies the next hop; false when that is not a way for `length` bytes, or was changed meanwhile.
+ * Index and generation are read as one word, as they are written; the record was the one they name
+ * all the while if it is so in the end, and its addresses were whole if its flags, which count
+ * their changes, are as they were. */
+INLINE bool copy_next_hop(const struct xvs_translation* t, __u32 length, struct plan* plan) {
     const __u64 both = *(const volatile __u64*)&t->next_hop;
     const __u32 index = (__u32)both;
+    const __u32 generation = (__u32)(both >> 32);
     const struct xvs_next_hop* hop = bpf_map_lookup_elem(&next_hops, &index);
-    if (!hop || *(const volatile __u32*)&hop->generation != (__u32)(both >> 32)) return 0;
-    return hop;
-}
-
-INLINE bool is_resolved(const struct xvs_next_hop* hop) {
-    return *(const volatile __u8*)&hop->flags & XVS_HOP_RESOLVED;
-}
-
-/* The flag says whether the addresses were whole all the while. */
-INLINE bool copy_macs(const struct xvs_next_hop* hop, __u32* macs) {
-    if (!is_resolved(hop)) return false;
+    if (!hop) return false;
+    const __u8 flags = *(const volatile __u8*)&hop->flags;
+    if (!(flags & XVS_HOP_RESOLVED) || length > hop->mtu) return false;
+    asm volatile("" ::: "memory");
+    plan->interface = hop->interface;
+    plan->lower = hop->lower;
+    plan->vlan = hop->vlan;
+    plan->hop_flags = flags;
 #pragma unroll
     for (int i = 0; i < 3; ++i)
-        __builtin_memcpy(&macs[i], hop->mac_destination + 4 * i, sizeof(macs[i]));
+        __builtin_memcpy(&plan->macs[i], hop->mac_destination + 4 * i, sizeof(plan->macs[i]));
     asm volatile("" ::: "memory");
-    return is_resolved(hop);
+    return *(const volatile __u8*)&hop->flags == flags &&
+           *(const volatile __u32*)&hop->generation == generation;
 }
 
 /* False: the packet is for the engine. `segment`: bytes of the longest piece that will be on the
@@ -169,13 +175,11 @@ INLINE bool make_plan(const struct found* f,
     const struct xvs_translation* t = bpf_map_lookup_elem(&translations, &index);
     if (!t || !has_server(t)) return false;
     plan->translation = t;
-    plan->hop = 0;
+    plan->interface = 0;
     if (t->rewrite & XVS_TO_HOST) return direction == ARRIVING;
     if (t->next_hop == XVS_NONE) return direction == LEAVING;
     if (direction == LEAVING || s->ttl <= 1) return false;
-    plan->hop = find_next_hop(t);
-    return plan->hop && segment + t->overhead <= plan->hop->mtu &&
-           s->length + t->overhead <= 0xffff && copy_macs(plan->hop, plan->macs);
+    return s->length + t->overhead <= 0xffff && copy_next_hop(t, segment + t->overhead, plan);
 }
 
 INLINE __u32 now_tick(void) {

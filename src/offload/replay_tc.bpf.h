@@ -94,10 +94,10 @@ INLINE bool rewrite(struct __sk_buff* skb,
     return rewrite_checksum_by_kernel(skb, t, transport, s->protocol == IPPROTO_UDP);
 }
 
-INLINE int leave(struct __sk_buff* skb, const struct xvs_next_hop* hop) {
-    if (hop->flags & XVS_HOP_PEER) return (int)bpf_redirect_peer(hop->interface, 0);
+INLINE int leave(struct __sk_buff* skb, const struct plan* plan) {
+    if (plan->hop_flags & XVS_HOP_PEER) return (int)bpf_redirect_peer(plan->interface, 0);
     skb->mark = XVS_MARK_TO_WIRE;
-    return (int)bpf_redirect(hop->interface, 0);
+    return (int)bpf_redirect(plan->interface, 0);
 }
 
 INLINE int leave_encapsulated(struct __sk_buff* skb,
@@ -124,7 +124,7 @@ INLINE int leave_encapsulated(struct __sk_buff* skb,
             bpf_skb_store_bytes(skb, 0, outer.macs, ETH_HLEN + sizeof(outer.ip6), 0))
             return TC_ACT_SHOT;
     }
-    return leave(skb, plan->hop);
+    return leave(skb, plan);
 }
 
 /* A frame that came without a link header gets one, which is taken off again where it leaves so. */
@@ -134,11 +134,11 @@ INLINE int leave_with_new_header(struct __sk_buff* skb, const struct plan* plan,
         __u16 type;
     } __attribute__((packed)) header = {.type = bpf_htons(family == 4 ? ETH_P_IP : ETH_P_IPV6)};
 
-    if (!(plan->hop->flags & XVS_HOP_LINK_HEADER)) return leave(skb, plan->hop);
+    if (!(plan->hop_flags & XVS_HOP_LINK_HEADER)) return leave(skb, plan);
     copy_words(&header, plan->macs, 3);
     if (bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_SHOT;
     if (bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0)) return TC_ACT_SHOT;
-    return leave(skb, plan->hop);
+    return leave(skb, plan);
 }
 
 INLINE bool sight(struct __sk_buff* skb, __u8 family, __u32 offset, struct sighting* s) {
@@ -175,7 +175,7 @@ INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum dir
     if (skb->vlan_present || !make_plan(&f, &s, segment_length(skb, &s), direction, &plan) ||
         !note_replay(&f, &s, &plan))
         return REPLAY_PUNTED;
-    if (!plan.hop) {
+    if (!plan.interface) {
         return rewrite(skb, &s, plan.translation, offset, 0, family) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
     }
     const bool is_bare = !link_header;
@@ -183,7 +183,7 @@ INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum dir
     if (!is_bare && !encapsulates) copy_words(s.frame, plan.macs, 3);
     if (!rewrite(skb, &s, plan.translation, offset, 1, family)) return TC_ACT_SHOT;
     if (encapsulates) return leave_encapsulated(skb, &s, &plan, link_header);
-    return is_bare ? leave_with_new_header(skb, &plan, family) : leave(skb, plan.hop);
+    return is_bare ? leave_with_new_header(skb, &plan, family) : leave(skb, &plan);
 }
 
 NOINLINE int replay4(struct __sk_buff* skb, __u32 link_header, __u32 direction) {

@@ -64,13 +64,13 @@ INLINE void* write_link(void* at, void* end, const struct plan* plan, __u16 type
     if (at + ETH_HLEN > end) return 0;
     copy_words(at, plan->macs, 3);
     __u16* words = at + 2 * ETH_ALEN;
-    if (!plan->hop->vlan) {
+    if (!plan->vlan) {
         words[0] = type;
         return at + ETH_HLEN;
     }
     if (at + ETH_HLEN + VLAN_TAG_SIZE > end) return 0;
     words[0] = bpf_htons(ETH_P_8021Q);
-    words[1] = bpf_htons(plan->hop->vlan);
+    words[1] = bpf_htons(plan->vlan);
     words[2] = type;
     return at + ETH_HLEN + VLAN_TAG_SIZE;
 }
@@ -108,7 +108,7 @@ INLINE int leave_at_xdp(struct xdp_md* xdp,
                         const struct plan* plan) {
     const struct xvs_translation* t = plan->translation;
     const bool encapsulates = t->rewrite & XVS_ENCAPSULATE;
-    const int link_size = plan->hop->vlan ? ETH_HLEN + VLAN_TAG_SIZE : ETH_HLEN;
+    const int link_size = plan->vlan ? ETH_HLEN + VLAN_TAG_SIZE : ETH_HLEN;
     const int outer_size = !encapsulates          ? 0
                            : t->outer_family == 4 ? (int)sizeof(struct ipv4_header)
                                                   : (int)sizeof(struct ipv6_header);
@@ -119,7 +119,7 @@ INLINE int leave_at_xdp(struct xdp_md* xdp,
     void* behind = write_link(data, end, plan, packet_type(t, l->family));
     if (!behind) return XDP_DROP;
     if (encapsulates && !write_outer(behind, end, plan, s)) return XDP_DROP;
-    const __u32 interface = plan->hop->lower;
+    const __u32 interface = plan->lower;
     return interface == xdp->ingress_ifindex ? XDP_TX : (int)bpf_redirect(interface, 0);
 }
 
@@ -135,7 +135,7 @@ INLINE int replay_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     if (is_strange(&s, family) || !find_flow(&s, family, &f)) return XDP_PASS;
     if (!bpf_map_lookup_elem(&hosts, &l->host)) return XDP_PASS;
     if (!make_plan(&f, &s, s.length, ARRIVING, &plan)) return XDP_PASS;
-    if (!plan.hop || !(plan.hop->flags & XVS_HOP_XDP)) return XDP_PASS;
+    if (!plan.interface || !(plan.hop_flags & XVS_HOP_XDP)) return XDP_PASS;
     if (!note_replay(&f, &s, &plan)) return XDP_PASS;
     rewrite_frame(&s, plan.translation, family);
     return leave_at_xdp(xdp, l, &s, &plan);
