@@ -82,7 +82,10 @@ Result<std::unique_ptr<Director>> Director::create(const Options& options,
                                &Director::make_packet_path,
                                &Director::make_control};
     for (const Step step : kSteps) {
-        if (auto status = ((*director).*step)(); !status) return fail(status.error());
+        if (auto status = ((*director).*step)(); !status) {
+            director->undo();
+            return fail(status.error());
+        }
     }
     return director;
 }
@@ -119,6 +122,7 @@ Status Director::make_tables() {
         storage_, flow::sizes_for(connections, offload::possible_cpus()), *seed);
     if (!tables) return fail(tables.error());
     tables_ = std::move(*tables);
+    has_made_tables_ = true;
     spdlog::info("room for {} connections of IPv4 and as many of IPv6", connections);
     return {};
 }
@@ -145,7 +149,6 @@ Status Director::make_program() {
     auto link = is_kept ? host::PrivateLink::find_or_create() : host::PrivateLink::create();
     if (!link) return fail(link.error());
     private_link_.emplace(std::move(*link));
-    private_link_->keep(is_kept);
     // What a killed daemon left of its link is gone only now.
     if (auto status = mirror_->synchronize(); !status) return status;
     const auto header = tables_ ? Result<const xvs_table_header*>(&tables_->header())
@@ -202,6 +205,7 @@ Status Director::attach() {
     tell_alive();
     program_->control().orphan_ticks =
         kept_.pins() != nullptr ? engine::to_ticks(options_.orphan_timeout) : 0;
+    private_link_->keep(kept_.pins() != nullptr);
     if (auto status = attach_private_link(served_->how()); !status) return status;
     const std::lock_guard lock(gate_);
     events_.attach({.router = router_.get(),

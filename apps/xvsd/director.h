@@ -82,6 +82,8 @@ private:
     [[nodiscard]] Status detach();
     [[nodiscard]] std::string status_text();
     void tell_alive();
+    void hand_back();
+    void undo();
 
     void handle(int fd);
     void run_timers();
@@ -95,6 +97,7 @@ private:
     UniqueFd signals_;
     bool is_stopping_ = false;
     bool is_handed_over_ = false;
+    bool has_made_tables_ = false;
     std::string no_fast_path_;  // why
     int taken_socket_ = -1;     // of the daemon whose place this one takes
     UniqueFd state_lock_;

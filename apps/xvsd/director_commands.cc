@@ -47,13 +47,26 @@ Status Director::hand_over() {
     return {};
 }
 
+// All that it has attached.
+void Director::hand_back() {
+    if (worker_) worker_->stop();
+    xdp_.reset();
+    if (served_) served_->release_all();
+    if (return_hook_) return_hook_->detach();
+    if (drop_hook_) drop_hook_->detach();
+}
+
+// A start that failed leaves nothing, unless there was something: that is for a later daemon.
+void Director::undo() {
+    if (!has_made_tables_ || kept_.pins() == nullptr) return;
+    hand_back();
+    if (private_link_ && !private_link_->was_found()) private_link_->keep(false);
+    kept_.pins()->remove();
+}
+
 Status Director::detach() {
     is_stopping_ = true;
-    worker_->stop();
-    xdp_.reset();
-    served_->release_all();
-    return_hook_->detach();
-    drop_hook_->detach();
+    hand_back();
     private_link_->keep(false);
     const auto removed = kept_.remove_leftover();
     return removed ? Status{} : Status(fail(removed.error()));

@@ -16,20 +16,35 @@ namespace {
 
 constexpr std::size_t kReadSize = 1 << 20;
 
-Status write_all(int fd, std::string_view text, const std::filesystem::path& path) {
+Status write_all(int fd, std::string_view text, const std::filesystem::path& path, bool is_synced) {
     while (!text.empty()) {
         const ssize_t written = ::write(fd, text.data(), text.size());
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) return fail(system_error("write " + path.string(), errno));
         text.remove_prefix(static_cast<std::size_t>(written));
     }
-    if (::fsync(fd) != 0) return fail(system_error("write " + path.string() + " to disk", errno));
+    if (is_synced && ::fsync(fd) != 0)
+        return fail(system_error("write " + path.string() + " to disk", errno));
     return {};
 }
 
 }  // namespace
 
 Status StateFile::write(const std::string& text) const {
+    return replace(text, true);
+}
+
+Status StateFile::write_soon(const std::string& text) const {
+    return replace(text, false);
+}
+
+std::size_t StateFile::size() const {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(path(), error);
+    return error ? 0 : static_cast<std::size_t>(size);
+}
+
+Status StateFile::replace(const std::string& text, bool is_synced) const {
     std::error_code error;
     std::filesystem::create_directories(directory_, error);
     if (error) return fail(system_error("make " + directory_.string(), error.value()));
@@ -38,11 +53,12 @@ Status StateFile::write(const std::string& text) const {
         const UniqueFd file(
             ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
         if (!file.is_open()) return fail(system_error("open " + beside.string(), errno));
-        if (auto written = write_all(file.get(), text, beside); !written) return written;
+        if (auto written = write_all(file.get(), text, beside, is_synced); !written) return written;
     }
     if (::rename(beside.c_str(), path().c_str()) != 0) {
         return fail(system_error("rename " + beside.string(), errno));
     }
+    if (!is_synced) return {};
     const UniqueFd folder(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder.is_open() || ::fsync(folder.get()) != 0) {
         return fail(system_error("write " + directory_.string() + " to disk", errno));

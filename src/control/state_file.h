@@ -29,11 +29,19 @@ public:
     // Makes the directory if it is not there. Thread: any, one at a time.
     [[nodiscard]] Status write(const std::string& text) const;
 
+    // The same without waiting for the disk: whoever reads the file finds it, but a machine that
+    // loses its power may not.
+    [[nodiscard]] Status write_soon(const std::string& text) const;
+
+    // Returns how large the file is; 0 if there is none.
+    [[nodiscard]] std::size_t size() const;
+
     // Adds what the file holds to `services`; no file is no services. A file that cannot be
     // understood is moved aside, nothing of it is taken, and the Error says where it is.
     [[nodiscard]] Result<Restored> restore(ServiceManager& services, SyncDaemons& daemons) const;
 
 private:
+    [[nodiscard]] Status replace(const std::string& text, bool is_synced) const;
     // Returns nullopt if there is no file.
     [[nodiscard]] Result<std::optional<std::string>> read() const;
     // Returns the name under which the present file is kept.

@@ -247,11 +247,30 @@ protected:
                       }};
 };
 
+// So that whoever comes after a kill finds it.
+TEST_F(StateSaverTest, WritesASmallFileBeforeTheEditIsAnswered) {
+    ASSERT_TRUE(services_.add_service(service("192.0.2.1:80")));
+    saver_.edited();
+    EXPECT_EQ(contents(), text_of(services_, daemons_));
+    EXPECT_TRUE(saver_.next_deadline()) << "it is not on disk for certain";
+    settle();
+    ASSERT_TRUE(services_.add_service(service("192.0.2.2:80")));
+    saver_.edited();
+    EXPECT_EQ(contents(), text_of(services_, daemons_));
+}
+
 TEST_F(StateSaverTest, WritesManyEditsOnceAWhileLater) {
+    for (unsigned i = 1; i <= 3000; ++i)
+        ASSERT_TRUE(services_.add_service(service(fmt::format("192.0.2.3:{}", i))));
+    saver_.edited();
+    settle();
+    ASSERT_GT(contents().size(), StateSaver::kWrittenAtOnce);
+    std::filesystem::remove(file_.path());
     ASSERT_TRUE(services_.add_service(service("192.0.2.1:80")));
     saver_.edited();
     const auto due = saver_.next_deadline();
-    EXPECT_EQ(due, clock_.now() + StateSaver::kDelay);
+    ASSERT_TRUE(due);
+    EXPECT_GE(*due, clock_.now() + StateSaver::kDelay);
     clock_.advance(StateSaver::kDelay / 2);
     ASSERT_TRUE(services_.add_service(service("192.0.2.2:80")));
     saver_.edited();

@@ -18,7 +18,18 @@ StateSaver::~StateSaver() {
 }
 
 void StateSaver::edited() {
+    if (!collecting_ && last_size_ <= kWrittenAtOnce) write_at_once();
     if (!due_) due_ = clock_.now() + delay_;
+}
+
+// A failure is that of the save that follows as well, which reports it.
+void StateSaver::write_at_once() {
+    // The file that it writes is the same.
+    if (writing_.valid()) writing_.wait();
+    const std::optional<Nanoseconds> due = due_;
+    collect_all();
+    due_ = due;
+    static_cast<void>(file_.write_soon(text_));
 }
 
 std::optional<Nanoseconds> StateSaver::next_deadline() const noexcept {
@@ -68,7 +79,17 @@ void StateSaver::collect(std::size_t limit) {
         place_ = {};
         ++next_service_;
     }
-    if (is_collected()) text_ += kStateLastLine;
+    if (!is_collected()) return;
+    text_ += kStateLastLine;
+    last_size_ = text_.size();
+}
+
+void StateSaver::collect_all() {
+    start_collecting();
+    do {
+        collect(kServersAtOnce);
+    } while (!is_collected());
+    collecting_ = false;
 }
 
 bool StateSaver::gather(std::size_t& limit) {
@@ -107,11 +128,7 @@ Status StateSaver::save_now() {
         if (!status) edited();
     }
     if (!due_ && !collecting_) return {};
-    start_collecting();
-    while (!is_collected())
-        collect(kServersAtOnce);
-    if (listed_.empty()) text_ += kStateLastLine;
-    collecting_ = false;
+    collect_all();
     return file_.write(text_);
 }
 

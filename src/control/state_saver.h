@@ -21,6 +21,9 @@ public:
     // leaves the thread to others; at most kMaxDelay.
     static constexpr int kRest = 5;
     static constexpr Nanoseconds kMaxDelay = std::chrono::seconds(5);
+    // What is no longer than this is written at once as well, before the edit is answered, though
+    // without waiting for the disk: whoever comes after a daemon that was killed finds the edit.
+    static constexpr std::size_t kWrittenAtOnce = std::size_t{64} << 10;
     // How many real servers are put into words between two looks at the event loop, some 1 ms.
     static constexpr std::size_t kServersAtOnce = 1024;
 
@@ -37,13 +40,15 @@ public:
           services_(services),
           daemons_(daemons),
           clock_(clock),
-          on_failure_(std::move(on_failure)) {}
+          on_failure_(std::move(on_failure)),
+          last_size_(file.size()) {}
 
     StateSaver(const StateSaver&) = delete;
     StateSaver& operator=(const StateSaver&) = delete;
     ~StateSaver();
 
-    // Something was edited: it is on disk kDelay later, or kRest times what the last save took.
+    // Something was edited: it is on disk kDelay later, or kRest times what the last save took; in
+    // the file at once where that is small.
     void edited();
 
     // Returns when on_timer() is due; nullopt if there is nothing to do.
@@ -55,7 +60,9 @@ public:
     [[nodiscard]] Status save_now();
 
 private:
+    void write_at_once();
     void start_collecting();
+    void collect_all();
     void collect(std::size_t limit);
     // Each takes off `limit` what it has done; false: there is more of this service.
     bool gather(std::size_t& limit);
@@ -81,6 +88,7 @@ private:
     model::DestinationPlace place_;
     bool is_gathered_ = false;
     std::string text_;
+    std::size_t last_size_;  // of what was written
     std::future<Status> writing_;
 };
 

@@ -147,7 +147,10 @@ Result<PrivateLink> PrivateLink::find_or_create() {
     for (const auto& end : {*near, *far}) {
         if (const int error = bring_up(*socket, end.ifindex)) return fail(creation_error(error));
     }
-    return PrivateLink(near->ifindex, far->ifindex);
+    PrivateLink link(near->ifindex, far->ifindex);
+    link.was_found_ = true;
+    link.is_kept_ = true;
+    return link;
 }
 
 Status PrivateLink::remove_leftover() {
@@ -183,7 +186,8 @@ Result<PrivateLink> PrivateLink::create() {
 PrivateLink::PrivateLink(PrivateLink&& other) noexcept
     : near_(std::exchange(other.near_, 0)),
       far_(std::exchange(other.far_, 0)),
-      is_kept_(other.is_kept_) {}
+      is_kept_(other.is_kept_),
+      was_found_(other.was_found_) {}
 
 PrivateLink::~PrivateLink() {
     if (near_ == 0 || is_kept_) return;

@@ -25,7 +25,11 @@ public:
     // Removes what a daemon left behind.
     [[nodiscard]] static Status remove_leftover();
 
-    // It stays when its owner goes, or goes with it.
+    // Whether an earlier daemon had made it.
+    [[nodiscard]] bool was_found() const noexcept { return was_found_; }
+
+    // It stays when its owner goes, or goes with it; one that was found stays unless told
+    // otherwise.
     void keep(bool is_kept) noexcept { is_kept_ = is_kept; }
 
     PrivateLink(PrivateLink&& other) noexcept;
@@ -50,6 +54,7 @@ private:
     std::uint32_t near_ = 0;
     std::uint32_t far_ = 0;
     bool is_kept_ = false;
+    bool was_found_ = false;
 };
 
 }  // namespace xvs::host

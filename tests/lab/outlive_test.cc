@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -22,7 +23,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr std::uint16_t kPort = 7000;  // of the numbered datagrams
-constexpr std::size_t kTransfer = 24'000'000;
+constexpr std::size_t kTransfer = 40'000'000;
 constexpr const char* kRate = "8M";
 constexpr milliseconds kWhile{700};  // of traffic before, during and after
 
@@ -79,7 +80,7 @@ protected:
         EXPECT_TRUE(detached && detached->exit_code == 0);
         EXPECT_THAT(director().run_checked(command("ip -brief link")).value_or(""),
                     Not(HasSubstr("xvs")));
-        if (HasFailure()) std::cerr << log();
+        if (HasFailure()) std::cerr << log() << text_of("curl.log");
         lab_.reset();
         std::filesystem::remove_all(files_);
     }
@@ -98,12 +99,14 @@ protected:
         return lab_->plan().real_servers.front().v4;
     }
 
-    [[nodiscard]] std::string log() const {
-        std::ifstream file(files_ / "xvsd.log");
+    [[nodiscard]] std::string text_of(const char* name) const {
+        std::ifstream file(files_ / name, std::ios::binary);
         std::stringstream text;
         text << file.rdbuf();
         return text.str();
     }
+
+    [[nodiscard]] std::string log() const { return text_of("xvsd.log"); }
 
     void start(const std::vector<std::string>& more = {}) {
         Command words{programs().xvsd, "--state-dir", files_ / "state", "--connections", "4096"};
@@ -171,17 +174,11 @@ TEST_P(Outlives, TransfersArriveWhole) {
     happens(std::get<1>(GetParam()));
     ASSERT_TRUE(upload.is_running() && download.is_running()) << "they were over too early";
     ASSERT_TRUE(comes_true([&] { return !upload.is_running() && !download.is_running(); }));
-    std::ifstream said(files_ / "said");
-    std::string line;
-    std::getline(said, line);
     Sha256 sha;
     const std::string sent(kTransfer, 'x');
     sha.update(std::as_bytes(std::span(sent.data(), sent.size())));
-    EXPECT_THAT(line, HasSubstr(sha.finish()));
-    std::ifstream down(files_ / "down", std::ios::binary);
-    std::stringstream all;
-    all << down.rdbuf();
-    const std::string got = all.str();
+    EXPECT_THAT(text_of("said"), HasSubstr(sha.finish()));
+    const std::string got = text_of("down");
     Sha256 of_got;
     of_got.update(std::as_bytes(std::span(got.data(), got.size())));
     EXPECT_EQ(of_got.finish(), sum_of_pattern(kTransfer));
@@ -307,6 +304,16 @@ TEST_F(Kept, ATakeoverThatIsRefusedLeavesTheOldDaemonAsItWas) {
                 HasSubstr("nothing outlives it"));
     EXPECT_TRUE(daemon_.is_running());
     EXPECT_THAT(status(), HasSubstr("pid " + std::to_string(daemon_.pid())));
+    EXPECT_THAT(links(), HasSubstr("xvs0"));
+}
+
+TEST_F(Kept, AStartThatFailsLeavesNothing) {
+    const std::string before = links();
+    std::ofstream(state()) << "in the way of the directory";
+    EXPECT_THAT(refused({xvsd(), "--state-dir", state(), "--connections", "1000"}),
+                HasSubstr("services cannot be kept"));
+    EXPECT_EQ(links(), before);
+    EXPECT_THAT(in(*host_, xvsd() + " --detach"), HasSubstr("there was nothing"));
 }
 
 TEST_F(Kept, StatusSaysWhatWouldOutliveIt) {
@@ -334,6 +341,55 @@ TEST_F(Kept, TwoDaemonsNeverShareAStateDirectory) {
     EXPECT_THAT(other->err, HasSubstr("name another directory with --state-dir"));
     static_cast<void>(peer_->run({xvsd(), "--detach"}));
     EXPECT_THAT(in(*peer_, "ip -brief link"), Not(HasSubstr("xvs")));
+}
+
+TEST_F(Kept, AnEditThatWasAnsweredOutlivesAKill) {
+    start_kept();
+    for (int i = 1; i <= 5; ++i) {
+        add_service("192.0.2.1:" + std::to_string(i), "192.0.2.99:80");
+        kill_daemon();
+        start_kept();
+        EXPECT_THAT(
+            in(*host_, programs().xvsadm.string() + " -Ln"),
+            AllOf(HasSubstr("192.0.2.1:" + std::to_string(i) + " "), HasSubstr("192.0.2.99:80")));
+    }
+}
+
+TEST_F(Kept, WhatANetworkNamespaceThatIsGoneHadPinnedIsRemoved) {
+    const auto directories = [] {
+        std::set<std::string> names;
+        std::error_code error;
+        for (const auto& each : std::filesystem::directory_iterator("/sys/fs/bpf/xvs", error))
+            names.insert(each.path().filename());
+        return names;
+    };
+    const auto other = state().string() + ".gone";
+    auto gone = NetworkNamespace::create(unique_name("gone"));
+    ASSERT_TRUE(gone) << gone.error().context;
+    in(*gone, "ip link add eth0 type veth peer name eth1");
+    in(*gone, "ip link set eth0 up");
+    const std::set<std::string> before = directories();
+    {
+        auto daemon = gone->start({xvsd(), "--state-dir", other, "--connections", "1000"}, log_);
+        ASSERT_TRUE(daemon) << daemon.error().context;
+        in(*gone, xvsd() + " --wait 10");
+        daemon->stop();
+    }
+    std::set<std::string> left = directories();
+    for (const std::string& each : before)
+        left.erase(each);
+    ASSERT_FALSE(left.empty());
+    {
+        const NetworkNamespace going = std::move(*gone);  // it goes with its owner
+    }
+    // Another test may run meanwhile, whose directory is none of ours.
+    const std::string pinned = *left.begin();
+    EXPECT_TRUE(comes_true([&] {
+        start_kept();
+        kill_daemon();
+        return !directories().contains(pinned);
+    }));
+    std::filesystem::remove_all(other);
 }
 
 TEST_F(Kept, SaysWhatIsNoBpfFileSystem) {
