@@ -49,7 +49,8 @@ bench:  ## Measure XVS and what else could stand there (as root; BENCH=quick: sh
 	@[ "$$(id -u)" = 0 ] || \
 	    { echo "make bench: network namespaces need root; type: sudo make bench" >&2; exit 1; }
 	@$(MAKE) --no-print-directory build
-	@tools/build.sh release xvs_memory_bench xvs_bench_flood xvs_bench_streams
+	@tools/build.sh release xvs_memory_bench xvs_scale_bench xvs_bench_flood \
+	    xvs_bench_streams
 	@bench/run.py $(if $(filter quick,$(BENCH)),--quick)
 
 differential: bootstrap  ## Compare the scenarios with kernel IPVS (in XVS_IPVS_KERNEL)
