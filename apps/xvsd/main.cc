@@ -2,6 +2,7 @@
 #include <chrono>
 #include <csignal>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -83,14 +84,28 @@ Status serve(const xvsd::Options& options) {
     return (*director)->run();
 }
 
+// Once a daemon that is stopping has stopped.
+Result<xvsd::Instance> claim_soon() {
+    constexpr std::chrono::seconds kLongestStop{5};
+    const auto until = std::chrono::steady_clock::now() + kLongestStop;
+    while (true) {
+        auto instance = xvsd::Instance::claim();
+        if (instance || instance.error().code != ErrorCode::InUse) return instance;
+        if (std::chrono::steady_clock::now() >= until) return instance;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
 // Has the daemon that runs here hand everything back, or does it for one that is dead.
 Status detach(const xvsd::Options& options) {
     if (Status status = xvsd::check_privileges(); !status) return status;
     if (control::is_daemon_ready()) {
         const auto answer = control::ask_daemon("detach", kPatience);
-        return answer ? Status{} : Status(fail(answer.error()));
+        if (answer) return {};
+        // One that was stopping at this moment does not answer any more.
+        if (control::is_daemon_ready()) return fail(answer.error());
     }
-    auto instance = xvsd::Instance::claim();
+    auto instance = claim_soon();
     if (!instance) return fail(instance.error());
     auto kept = become_daemon(options);
     if (!kept) return fail(kept.error());

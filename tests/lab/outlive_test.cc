@@ -288,6 +288,18 @@ TEST_F(Kept, DetachHandsBackWhatADeadDaemonLeft) {
     EXPECT_THAT(in(*host_, xvsd() + " --detach"), HasSubstr("there was nothing"));
 }
 
+TEST_F(Kept, DetachWaitsForADaemonThatIsStopping) {
+    const std::string before = links();
+    start_kept();
+    for (int i = 0; i < 5; ++i) {
+        ASSERT_TRUE(daemon_.signal(SIGTERM));
+        in(*host_, xvsd() + " --detach");
+        EXPECT_EQ(links(), before);
+        ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
+        start_kept();
+    }
+}
+
 TEST_F(Kept, AnEphemeralDaemonRemovesWhatAnEarlierOneLeft) {
     start_kept();
     add_kept_service();
