@@ -63,23 +63,22 @@ Engine::Engine(
 }
 
 std::size_t Engine::process_burst() noexcept {
-    std::array<Frame, kMaxBurst> frames;
-    std::array<Frame, kMaxBurst> ipv4;
-    std::array<Frame, kMaxBurst> ipv6;
+    std::array<const Frame*, kMaxBurst> ipv4;
+    std::array<const Frame*, kMaxBurst> ipv6;
     std::size_t ipv4_count = 0;
     std::size_t ipv6_count = 0;
-    const std::size_t count = port_.receive(frames);
+    const std::size_t count = port_.receive(frames_);
     for (std::size_t i = 0; i < count; ++i) {
-        const Frame& frame = frames[i];
+        const Frame& frame = frames_[i];
         ++totals_.received;
         if (frame.offload.segmentation != Segmentation::None) ++totals_.super_packets;
         const auto link = net::EthernetView::parse(frame.bytes());
         if (!link) {
             drops_.count(DropReason::TruncatedHeader);
         } else if (link->type() == net::EtherType::Ipv4) {
-            ipv4[ipv4_count++] = frame;
+            ipv4[ipv4_count++] = &frame;
         } else if (link->type() == net::EtherType::Ipv6) {
-            ipv6[ipv6_count++] = frame;
+            ipv6[ipv6_count++] = &frame;
         } else {
             ++totals_.to_host;
             port_.give_to_host(frame);

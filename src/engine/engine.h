@@ -1,6 +1,7 @@
 // Engine: services, connections and the packet path as one, driven by whoever owns the thread.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -98,6 +99,7 @@ private:
     IcmpRateLimit icmp_limit_;
     Pipeline<flow::Ipv4> ipv4_;
     Pipeline<flow::Ipv6> ipv6_;
+    std::array<Frame, kMaxBurst> frames_;
     Nanoseconds estimated_at_;
     Nanoseconds trash_emptied_at_;
     bool has_overdue_ = false;

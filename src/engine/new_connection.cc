@@ -198,11 +198,30 @@ DropReason Pipeline<Ip>::why_no_translation(const DestinationState& destination)
                                                 : DropReason::TranslationTableFull;
 }
 
+// Whether the translation at hand serves the packet, and nothing says that another way is better
+// now. A route that changes voids the next hop; the rest is asked for each second.
+template <class Ip>
+bool Pipeline<Ip>::has_fresh_translation(const DestinationState& destination,
+                                         const flow::FlowKey<Ip>& inbound) noexcept {
+    constexpr Tick kFresh = to_ticks(std::chrono::seconds(1));
+    const bool is_to_service = destination.service_key.fwmark == 0 &&
+                               inbound.destination_port_number() == destination.service_key.port;
+    if (!is_to_service || destination.translation == XVS_NONE) return false;
+    if (now_ - destination.way_asked_at_tick >= kFresh) return false;
+    const xvs_translation& last = parts_.tables.translations()[destination.translation];
+    return parts_.tables.next_hops().is_current(last.next_hop, last.next_hop_generation);
+}
+
 // Returns a translation with a reference for a new connection, or XVS_NONE without one. The last
 // one is kept at hand, since it is nearly always the same.
 template <class Ip>
 std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
                                             const flow::FlowKey<Ip>& inbound) noexcept {
+    if (has_fresh_translation(destination, inbound)) {
+        parts_.tables.translations().add_reference(destination.translation);
+        return destination.translation;
+    }
+    destination.way_asked_at_tick = now_;
     const Route route = parts_.router.find_route(destination.config.real.address, {});
     if (route.kind == RouteKind::Unreachable) return XVS_NONE;
     flow::TranslationTable& table = parts_.tables.translations();

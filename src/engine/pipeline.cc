@@ -32,37 +32,51 @@ Pipeline<Ip>::Pipeline(const PipelineParts& parts)
       icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identification) {}
 
 template <class Ip>
-void Pipeline<Ip>::process(std::span<const Frame> frames) noexcept {
-    std::array<Packet<Ip>, kMaxBurst> packets;
-    std::array<ParseOutcome, kMaxBurst> outcomes{};
+void Pipeline<Ip>::process(std::span<const Frame* const> frames) noexcept {
+    if (frames.empty()) return;
+    now_ = to_tick(parts_.clock.now());
+    std::array<ParseOutcome, kMaxBurst> outcomes;
     const bool prefetches = std::size_t{flows_.live()} * sizeof(typename Ip::Flow) > kCachedBytes;
+    for (std::size_t i = 0; i < frames.size(); ++i)
+        outcomes[i] = parse(*frames[i], packets_[i], prefetches);
     for (std::size_t i = 0; i < frames.size(); ++i) {
-        const ParseResult result = parse_packet<Ip>(frames[i], packets[i]);
-        outcomes[i] = result.outcome;
-        if (result.outcome == ParseOutcome::Dropped) {
-            (void)drop(result.reason);
-        } else if (result.outcome == ParseOutcome::Balanced) {
-            packets[i].hash = flows_.hash(packets[i].key);
-            if (prefetches) flows_.prefetch(packets[i].hash);
-        }
-    }
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        parts_.reports.follow_until(frames[i]);
+        parts_.reports.follow_until(*frames[i]);
         switch (outcomes[i]) {
             case ParseOutcome::Balanced:
-                (void)handle(packets[i]);
+                (void)handle(packets_[i]);
                 break;
             case ParseOutcome::Icmp:
-                (void)handle_icmp(packets[i]);
+                (void)handle_icmp(packets_[i]);
                 break;
             case ParseOutcome::Other:
-                (void)give_to_host(packets[i]);
+                (void)give_to_host(packets_[i]);
                 break;
             case ParseOutcome::Dropped:
                 break;
         }
     }
     (void)install_beginning();
+}
+
+template <class Ip>
+ParseOutcome Pipeline<Ip>::parse(const Frame& frame, Packet<Ip>& packet, bool prefetches) noexcept {
+    const ParseResult result = parse_packet<Ip>(frame, packet);
+    if (result.outcome == ParseOutcome::Dropped) {
+        (void)drop(result.reason);
+    } else if (result.outcome == ParseOutcome::Balanced) {
+        if (is_of_strangers(packet)) return ParseOutcome::Other;
+        packet.hash = flows_.hash(packet.key);
+        if (prefetches) flows_.prefetch(packet.hash);
+    }
+    return result.outcome;
+}
+
+// Whether neither a service nor a connection can be the packet's.
+template <class Ip>
+bool Pipeline<Ip>::is_of_strangers(const Packet<Ip>& packet) const noexcept {
+    const AddressFilter& addresses = parts_.services.addresses();
+    return !packet.fragment.is_fragment && !addresses.may_hold(packet.key.destination) &&
+           !addresses.may_hold(packet.key.source);
 }
 
 template <class Ip>
@@ -177,13 +191,13 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
         const DropReason failure = refresh(packet, slot);
         if (!is_usable(packet, flows_.entry(slot).translation)) return drop(failure);
     }
-    // A copy: following the state may release the last reference, sending may need its room.
-    const xvs_translation translation =
+    // Released or not, it keeps its contents until another is acquired.
+    const xvs_translation& translation =
         parts_.tables.translations()[flows_.entry(slot).translation];
     const bool has_server = is_available(translation);
     if (!has_server && !is_outbound) return drop(DropReason::DestinationRemoved);
     if (has_server) count(translation, is_outbound, packet.network_length());
-    flows_.note_packet(slot, to_tick(parts_.clock.now()));
+    flows_.note_packet(slot, now_);
     if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events);
     return send(packet, translation, is_outbound, Subject::Packet);
 }

@@ -63,7 +63,7 @@ public:
 
     // Parses a burst, then handles it packet by packet while the entries are on their way into
     // cache.
-    void process(std::span<const Frame> frames) noexcept;
+    void process(std::span<const Frame* const> frames) noexcept;
 
     // Ends connections and fragments whose time is over; returns whether more are due.
     bool run_timers(std::size_t limit) noexcept;
@@ -71,6 +71,8 @@ public:
     [[nodiscard]] Connections<Ip>& connections() noexcept { return connections_; }
 
 private:
+    ParseOutcome parse(const Frame& frame, Packet<Ip>& packet, bool prefetches) noexcept;
+    [[nodiscard]] bool is_of_strangers(const Packet<Ip>& packet) const noexcept;
     Verdict handle(Packet<Ip>& packet) noexcept;
     // The live entry of a packet, or XVS_NONE.
     [[nodiscard]] flow::SlotIndex find_entry(const Packet<Ip>& packet) noexcept;
@@ -95,6 +97,8 @@ private:
     [[nodiscard]] bool is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept;
     [[nodiscard]] std::uint32_t translation_for(DestinationState& destination,
                                                 const flow::FlowKey<Ip>& inbound) noexcept;
+    [[nodiscard]] bool has_fresh_translation(const DestinationState& destination,
+                                             const flow::FlowKey<Ip>& inbound) noexcept;
     [[nodiscard]] bool is_usable(const Packet<Ip>& packet,
                                  std::uint32_t translation) const noexcept;
     [[nodiscard]] DropReason refresh(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
@@ -126,6 +130,8 @@ private:
     Connections<Ip> connections_;
     Fragments<Ip> fragments_;
     IcmpResponder<Ip> icmp_;
+    Tick now_ = 0;  // of the burst
+    std::array<Packet<Ip>, kMaxBurst> packets_;
     std::array<Beginning, kMaxBurst> beginning_;
     std::array<std::uint32_t, kMaxBurst> beginning_hashes_{};
     std::size_t beginning_count_ = 0;

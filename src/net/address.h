@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -223,8 +224,9 @@ private:
 template <>
 struct std::hash<xvs::net::IpAddress> {
     std::size_t operator()(const xvs::net::IpAddress& address) const noexcept {
-        const auto& bytes = address.bytes();
-        return std::hash<std::string_view>{}(
-            {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+        std::uint64_t halves[2];
+        std::memcpy(halves, address.bytes().data(), sizeof(halves));
+        const std::uint64_t mixed = (halves[0] * 0x9e3779b97f4a7c15U) ^ halves[1];
+        return (mixed ^ (mixed >> 32)) * 0xff51afd7ed558ccdU;
     }
 };

@@ -22,7 +22,7 @@ Transmitter::Transmitter(
 void Transmitter::send(const Outgoing& outgoing) noexcept {
     const xvs_next_hop& hop = tables_.next_hops()[outgoing.next_hop];
     if ((hop.flags & XVS_HOP_RESOLVED) != 0) {
-        retry();
+        if (has_waiting()) retry();
         put_on_wire(outgoing, hop);
     } else {
         router_.resolve(outgoing.next_hop);

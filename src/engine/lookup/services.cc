@@ -65,7 +65,7 @@ Status Services::add_service(const model::VirtualService& asked) {
     count_special(wanted.key, +1);
     if (wanted.key.fwmark == 0) {
         steering_.add_service(wanted.key);
-        steering_.add_address(wanted.key.address);
+        learn_address(wanted.key.address);
     }
     service->number = ++last_number_;
     order_.push_back(service.get());
@@ -125,7 +125,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     count_special(key, -1);
     if (key.fwmark == 0) {
         steering_.remove_service(key);
-        steering_.remove_address(key.address);
+        forget_address(key.address);
     }
     tables_.services().free(service.index);
     const auto place = std::find(order_.begin(), order_.end(), &service);
@@ -168,8 +168,8 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
         destination->index = index;
         destination->service_key = key;
         tables_.destination_totals(index) = {};
-        steering_.add_address(wanted.real.address);
-        if (key.fwmark == 0) steering_.add_address(key.address);
+        learn_address(wanted.real.address);
+        if (key.fwmark == 0) learn_address(key.address);
     }
     destination->service = service;
     destination->is_available = true;
@@ -243,6 +243,16 @@ bool Services::remove_destinations(const model::ServiceKey& key, std::size_t lim
     for (std::size_t removed = 0; removed < limit && !service->destinations.is_empty(); ++removed)
         unlink(*service, *service->destinations.first());
     return !service->destinations.is_empty();
+}
+
+void Services::learn_address(const net::IpAddress& address) {
+    addresses_.add(address);
+    steering_.add_address(address);
+}
+
+void Services::forget_address(const net::IpAddress& address) {
+    addresses_.remove(address);
+    steering_.remove_address(address);
 }
 
 ServiceState* Services::find_for_packet(model::Protocol protocol,
@@ -433,9 +443,9 @@ void Services::free_destination(DestinationState& destination) {
     for (std::uint32_t row = 0; row < tables_.header().counter_rows; ++row)
         tables_.counters(row, destination.index) = xvs_counters{};
     tables_.destination_totals(destination.index) = {};
-    steering_.remove_address(destination.config.real.address);
+    forget_address(destination.config.real.address);
     if (destination.service_key.fwmark == 0) {
-        steering_.remove_address(destination.service_key.address);
+        forget_address(destination.service_key.address);
     }
     tables_.destinations().free(destination.index);
     destination = DestinationState{};

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "engine/lookup/address_filter.h"
 #include "engine/lookup/destination_state.h"
 #include "engine/lookup/estimator.h"
 #include "engine/router.h"
@@ -106,6 +107,9 @@ public:
         ++tables_.destination_totals(destination.index).connections;
     }
 
+    // Holds every address that a packet of a service or a connection comes from or goes to.
+    [[nodiscard]] const AddressFilter& addresses() const noexcept { return addresses_; }
+
     // A connection comes to, or goes from, a real server; an active one counts as ActiveConn.
     // Thresholds are watched here. Kernel: ip_vs_bind_dest(), ip_vs_unbind_dest().
     void bind(DestinationState& destination, bool is_active) noexcept;
@@ -184,6 +188,8 @@ private:
     [[nodiscard]] static Status check(const model::ServiceKey& key,
                                       const model::Destination& wanted);
     void steer_replies(DestinationState& destination, bool is_wanted);
+    void learn_address(const net::IpAddress& address);
+    void forget_address(const net::IpAddress& address);
     void release_translation(DestinationState& destination) noexcept;
     void apply(DestinationState& destination, const model::Destination& wanted);
     void unlink(ServiceState& service, DestinationState& destination);
@@ -195,6 +201,7 @@ private:
     Router& router_;
     const Clock& clock_;
     model::Surroundings surroundings_;
+    AddressFilter addresses_;
     std::unordered_map<model::ServiceKey, std::unique_ptr<ServiceState>, ServiceKeyHash> services_;
     std::vector<ServiceState*> order_;
     std::deque<DestinationState> destinations_;  // by record index

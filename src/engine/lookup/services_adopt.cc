@@ -59,8 +59,8 @@ void Services::adopt_destination(std::uint32_t index) {
     destination.is_overloaded = (record.flags & XVS_DESTINATION_OVERLOADED) != 0;
     destination.idle_since_tick = to_tick(clock_.now());
     destination.estimated_from = raw(destination);
-    steering_.add_address(destination.config.real.address);
-    if (destination.service_key.fwmark == 0) steering_.add_address(destination.service_key.address);
+    learn_address(destination.config.real.address);
+    if (destination.service_key.fwmark == 0) learn_address(destination.service_key.address);
     trash_.emplace(destination.config.real, index);
 }
 

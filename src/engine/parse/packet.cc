@@ -84,6 +84,9 @@ bool is_balanced(net::IpProtocol protocol) noexcept {
 template <>
 ParseResult parse_packet(const Frame& frame, Packet<flow::Ipv4>& packet) noexcept {
     packet.frame = frame;
+    packet.events = XVS_EVENT_NONE;
+    packet.tcp_flags = 0;
+    packet.fragment = {};
     if (frame.length < kEthernetHeaderSize + net::Ipv4View::kMinHeaderSize) {
         return dropped(DropReason::TruncatedHeader);
     }
@@ -112,6 +115,9 @@ ParseResult parse_packet(const Frame& frame, Packet<flow::Ipv4>& packet) noexcep
 template <>
 ParseResult parse_packet(const Frame& frame, Packet<flow::Ipv6>& packet) noexcept {
     packet.frame = frame;
+    packet.events = XVS_EVENT_NONE;
+    packet.tcp_flags = 0;
+    packet.fragment = {};
     if (frame.length < kEthernetHeaderSize + net::Ipv6View::kHeaderSize) {
         return dropped(DropReason::TruncatedHeader);
     }
