@@ -1,7 +1,7 @@
 # How tests are registered, so that tools/run_tests.py can name every one that did not run.
 #
 # Labels: unit, scenario, property, fuzz-smoke and lint need no privilege; lab tests send packets
-# through network namespaces, as root.
+# through network namespaces, as root. bench tests look at ratios and counts of instructions.
 # A test that cannot run here exits with 77, and its last line of output says why:
 #     echo "no BPF in this kernel (CONFIG_BPF_SYSCALL)"; exit 77
 # A GoogleTest test does the same by GTEST_SKIP() << "why", case by case.

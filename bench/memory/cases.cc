@@ -40,10 +40,6 @@ std::string count_text(std::uint32_t count) {
     return fmt::format("{}", count);
 }
 
-std::string flows_text(std::uint32_t flows) {
-    return count_text(flows) + (flows == 1 ? " flow" : " flows");
-}
-
 template <class Ip>
 constexpr std::string_view family_name() {
     return std::is_same_v<Ip, flow::Ipv4> ? "IPv4" : "IPv6";
@@ -242,7 +238,38 @@ Status measure_established_of(const CaseOptions& options, const Stopwatch& watch
     return {};
 }
 
+// A slot, its owner, the record, and two places in the timer wheel (chunks of 64 bytes hold 15).
+template <class Entry>
+constexpr double bytes_of(unsigned entries) {
+    constexpr double kSlotsOfEntry = 2;  // at half load
+    constexpr double kSlot = sizeof(Entry) + sizeof(std::uint32_t);
+    return entries * kSlotsOfEntry * kSlot + sizeof(xvs_connection) + 2 * 64.0 / 15;
+}
+
 }  // namespace
+
+std::string flows_text(std::uint32_t flows) {
+    return count_text(flows) + (flows == 1 ? " flow" : " flows");
+}
+
+void measure_memory(Report& report) {
+    const auto add = [&report](std::string name, double bytes, std::optional<double> limit) {
+        Row row{.group = "Memory of a live connection, slots at half load",
+                .name = std::move(name),
+                .unit = "B",
+                .value = {.median = bytes, .minimum = bytes, .maximum = bytes, .samples = 0},
+                .limit = limit};
+        report.add(std::move(row));
+    };
+    add("NAT, IPv4", bytes_of<xvs_flow4>(2), 200);
+    add("DR and TUN, IPv4", bytes_of<xvs_flow4>(1), 136);
+    add("NAT, IPv6", bytes_of<xvs_flow6>(2), std::nullopt);
+    add("DR and TUN, IPv6", bytes_of<xvs_flow6>(1), std::nullopt);
+    report.add_note(
+        "A connection by DR or TUN has one entry, one by NAT two. Slots are laid out for two: a "
+        "director that has no NAT fills them to a quarter, and its connections take as much as "
+        "NAT's.");
+}
 
 Status measure_established(const CaseOptions& options, const Stopwatch& watch, Report& report) {
     if (Status status = measure_established_of<flow::Ipv4>(options, watch, report); !status)

@@ -33,6 +33,15 @@ struct CaseOptions {
                                  const Stopwatch& watch,
                                  Report& report);
 
+// Returns "1 flow", "131k flows", ...
+[[nodiscard]] std::string flows_text(std::uint32_t flows);
+
+// Packets of established connections that the program in the kernel sends on, by the same three.
+[[nodiscard]] Status measure_kernel(const CaseOptions& options, Report& report);
+
+// Bytes of a live connection in all tables together.
+void measure_memory(Report& report);
+
 // Packets for nobody here.
 [[nodiscard]] Status measure_miss(const CaseOptions& options,
                                   const Stopwatch& watch,

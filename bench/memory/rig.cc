@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "net/tcp.h"
+#include "offload/bpf_storage.h"
 
 namespace xvs::bench {
 namespace {
@@ -37,7 +38,7 @@ engine::Route OneWayRouter::find_route(const net::IpAddress& destination,
 
 template <class Ip>
 flow::Sizes sizes_of_one_family(std::uint32_t connections) noexcept {
-    flow::Sizes sizes = flow::sizes_for(connections);
+    flow::Sizes sizes = flow::sizes_for(connections, offload::possible_cpus());
     const flow::Sizes least = flow::sizes_for(1);
     if constexpr (std::is_same_v<Ip, flow::Ipv4>) {
         sizes.slots6 = least.slots6;
