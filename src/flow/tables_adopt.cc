@@ -127,7 +127,7 @@ Result<std::unique_ptr<Tables>> Tables::adopt(Storage& storage) {
 }
 
 void Tables::adopt() {
-    adoption_.emplace();
+    adoption_ = Adoption{};
     std::uint32_t service_generation = 0;
     for (const xvs_destination_totals& each : arrays_.destination_totals)
         service_generation = std::max(service_generation, each.service_generation);
