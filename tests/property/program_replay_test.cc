@@ -69,5 +69,21 @@ TEST_F(ProgramReplay, KeepsTheTablesInOrderThoughReportsComeInAnyOrder) {
     }));
 }
 
+// Its record is still there, with the same addresses, but it is no longer this flow's way.
+TEST_F(ProgramReplay, BringsAPacketToTheEngineWhoseNextHopIsNoLongerTheWay) {
+    Replayed replayed(*program_, Schedulers::InTurn);
+    Director& director = replayed.participant.target().director();
+    ConversationStep step;
+    step.flow = 3;  // of datagrams
+    const std::string first = replayed.participant.take(step);
+    const std::uint64_t replays = replayed.entrance->replays();
+    EXPECT_EQ(replayed.participant.take(step), first);
+    EXPECT_EQ(replayed.entrance->replays(), replays + 1);
+    for (const TestHost& host : topology::kHosts)
+        director.tables->next_hops().invalidate(director.router.next_hop_of(host.v4));
+    EXPECT_EQ(replayed.participant.take(step), first);
+    EXPECT_EQ(replayed.entrance->replays(), replays + 1);
+}
+
 }  // namespace
 }  // namespace xvs::test
