@@ -94,6 +94,8 @@ std::size_t Engine::process_burst() noexcept {
         estimate_rates();
     } else if (is_emptying_trash_) {
         empty_trash();
+    } else {
+        hasten_connections();
     }
     tables_.reclaim();
     return count;
@@ -163,6 +165,8 @@ void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
     settings_.changed_at = to_tick(clock_.now());
     if (is_adopting_) return;
     tables_.header().timeouts_changed_at = settings_.changed_at;
+    hastened4_ = 0;
+    hastened6_ = 0;
 }
 
 void Engine::finish_adoption() {
@@ -170,6 +174,15 @@ void Engine::finish_adoption() {
     is_adopting_ = false;
     services_.finish_adoption();
     settings_.changed_at = tables_.header().timeouts_changed_at;
+}
+
+void Engine::hasten_connections() noexcept {
+    constexpr std::uint32_t kAtOnce = 1024;
+    if (hastened4_ != XVS_NONE) {
+        hastened4_ = ipv4_.connections().hasten(hastened4_, kAtOnce);
+    } else if (hastened6_ != XVS_NONE) {
+        hastened6_ = ipv6_.connections().hasten(hastened6_, kAtOnce);
+    }
 }
 
 std::uint32_t Engine::connection_count() noexcept {

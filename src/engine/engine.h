@@ -52,7 +52,8 @@ public:
 
     // Returns whether timers have left some of their work to the next bursts, be they empty.
     [[nodiscard]] bool has_work_left() const noexcept {
-        return has_overdue_ || is_estimating_ || is_emptying_trash_;
+        return has_overdue_ || is_estimating_ || is_emptying_trash_ || hastened4_ != XVS_NONE ||
+               hastened6_ != XVS_NONE;
     }
 
     // Sends what waited for a neighbour, as soon as one was resolved.
@@ -71,7 +72,8 @@ public:
 
     [[nodiscard]] const model::Timeouts& timeouts() const noexcept { return settings_.timeouts; }
 
-    // A zero keeps what is set. Connections take them with their next packet.
+    // A zero keeps what is set. Connections take them with their next packet. Those that do are
+    // looked at in time, for which all are gone through, some in each burst.
     void set_timeouts(const model::Timeouts& timeouts) noexcept;
 
     [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
@@ -85,6 +87,7 @@ private:
     void expire_connections(std::size_t limit) noexcept;
     void estimate_rates() noexcept;
     void empty_trash() noexcept;
+    void hasten_connections() noexcept;
 
     flow::Tables& tables_;
     PacketPort& port_;
@@ -105,6 +108,9 @@ private:
     bool has_overdue_ = false;
     bool is_estimating_ = false;
     bool is_emptying_trash_ = false;
+    // After a change of timeouts: how far the connections have been gone through.
+    std::uint32_t hastened4_ = XVS_NONE;
+    std::uint32_t hastened6_ = XVS_NONE;
     bool is_adopting_ = false;
 };
 

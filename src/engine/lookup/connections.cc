@@ -191,8 +191,7 @@ void Connections<Ip>::follow(std::uint32_t connection,
     record.timeout = table_timeout(record);
     set_masks(record);
     const Tick expires = to_tick(clock_.now()) + record.timeout;
-    const bool has_room = wheel_.size() < std::size_t{records_.capacity()} + records_.size();
-    if (has_room && ticks_between(expires, record.check_at) > 0)
+    if (has_room_for_second() && ticks_between(expires, record.check_at) > 0)
         (void)schedule_check(connection, expires);
 }
 
@@ -339,12 +338,32 @@ void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
     const Tick expires = last + timeout(record, last);
     // There is room for what was handed back a moment ago.
     if (ticks_between(expires, now) < 0) {
-        (void)schedule_check(connection, expires);
+        (void)schedule_check(connection, next_check(record, expires, now));
     } else if (record.controlled > 0) {
         (void)schedule_check(connection, now + to_ticks(kControllerExtension));
     } else {
         end(connection);
     }
+}
+
+template <class Ip>
+Tick Connections<Ip>::next_check(const xvs_connection& record,
+                                 Tick expires,
+                                 Tick now) const noexcept {
+    if ((record.flags & kConnectionTemplate) != 0) return expires;
+    const Tick soonest = now + table_timeout(record);
+    return ticks_between(soonest, expires) > 0 ? soonest : expires;
+}
+
+template <class Ip>
+std::uint32_t Connections<Ip>::hasten(std::uint32_t cursor, std::uint32_t count) noexcept {
+    const Tick now = to_tick(clock_.now());
+    return records_.for_each(
+        cursor, count, [this, now](std::uint32_t connection, const xvs_connection& record) {
+            const Tick wanted = next_check(record, record.check_at, now);
+            if (wanted != record.check_at && has_room_for_second())
+                (void)schedule_check(connection, wanted);
+        });
 }
 
 template <class Ip>

@@ -111,6 +111,10 @@ public:
     // Replaces the translation of a live entry; the new one's reference passes to the entry.
     void set_translation(flow::SlotIndex slot, std::uint32_t translation) noexcept;
 
+    // Has connections looked at in time for timeouts that are shorter now: those among `count`
+    // records from `cursor` on. Returns where to go on, XVS_NONE at the end.
+    std::uint32_t hasten(std::uint32_t cursor, std::uint32_t count) noexcept;
+
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
 
@@ -151,6 +155,17 @@ private:
     // Returns false when the timer has no room.
     bool schedule_check(std::uint32_t connection, Tick at) noexcept;
     void check(std::uint32_t connection, Tick now) noexcept;
+    // When it must be looked at next: when it expires, or as soon as it may after a packet that
+    // brings it shorter timeouts.
+    [[nodiscard]] Tick next_check(const xvs_connection& record,
+                                  Tick expires,
+                                  Tick now) const noexcept;
+
+    // Whether the wheel has room for another check of one that has one.
+    [[nodiscard]] bool has_room_for_second() const noexcept {
+        return wheel_.size() < std::size_t{records_.capacity()} + records_.size();
+    }
+
     // Returns false when there is no room, or the key is that of somebody's requests.
     [[nodiscard]] bool install_outbound(std::uint32_t connection,
                                         const NewConnection<Ip>& wanted) noexcept;

@@ -111,6 +111,33 @@ TEST(Connections, TakeANewTimeoutWithTheirNextPacket) {
     expect_to_end_after(director, 600s);
 }
 
+// However far away the check was that the longer timeout asked for.
+TEST(Connections, EndInTimeAfterAShorterTimeoutThoughTheyChangeNoState) {
+    Director director(kNat);
+    open(director, kClient);
+    ASSERT_TRUE(director.ipvsadm("--set 20 0 0"));
+    director.advance(5s);
+    director.receives(Packet::tcp(kClient, kVip).flags(".").payload("data"));
+    expect_to_end_after(director, 20s);
+}
+
+// They are checked as often as a packet may have brought them the shorter timeout.
+TEST(Connections, EndInTimeAfterAShorterTimeoutThatALatePacketBrings) {
+    Director director(kNat);
+    open(director, kClient);
+    ASSERT_TRUE(director.ipvsadm("--set 20 0 0"));
+    director.advance(5min);
+    director.receives(Packet::tcp(kClient, kVip).flags(".").payload("data"));
+    expect_to_end_after(director, 20s);
+}
+
+TEST(Connections, KeepALongerTimeoutUntilTheirNextPacket) {
+    Director director(kNat);
+    open(director, kClient);
+    ASSERT_TRUE(director.ipvsadm("--set 20 0 0"));
+    expect_to_end_after(director, 900s);
+}
+
 TEST(Connections, KeepATimeoutThatIsSetToZero) {
     Director director;
     ASSERT_TRUE(director.ipvsadm("--set 100 0 0"));
