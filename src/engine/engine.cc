@@ -88,6 +88,7 @@ std::size_t Engine::process_burst() noexcept {
     ipv6_.process(std::span(ipv6).first(ipv6_count));
     port_.flush();
     catch_up();
+    grow_tables();
     if (has_overdue_) {
         expire_connections(kTimerLimitOfBurst);
     } else if (is_estimating_) {
@@ -107,8 +108,14 @@ void Engine::expire_connections(std::size_t limit) noexcept {
     has_overdue_ = has_ipv4 || has_ipv6;
 }
 
+void Engine::grow_tables() noexcept {
+    ipv4_.connections().continue_growing(kSlotsMovedAtOnce);
+    ipv6_.connections().continue_growing(kSlotsMovedAtOnce);
+}
+
 void Engine::run_timers() noexcept {
     catch_up();
+    grow_tables();
     expire_connections(kTimerLimit);
     transmitter_.retry();
     tables_.reclaim();

@@ -84,6 +84,10 @@ public:
     [[nodiscard]] std::uint32_t connection_capacity() noexcept;
 
 private:
+    // A burst installs at most 64 entries, so that the table has grown before it must again.
+    static constexpr std::size_t kSlotsMovedAtOnce = 512;
+
+    void grow_tables() noexcept;
     void expire_connections(std::size_t limit) noexcept;
     void estimate_rates() noexcept;
     void empty_trash() noexcept;

@@ -70,16 +70,34 @@ public:
     using NewEntry = flow::NewEntry;
 
     // REQUIRES: a power of two of zeroed entries, at least 2 * XVS_PROBES, and as many owners.
+    // `extent` says how many are in use, and grows with what they hold; it may be damaged.
+    FlowTable(std::span<Entry> entries,
+              std::span<std::uint32_t> owners,
+              const std::uint32_t (&seed)[2],
+              GracePeriod& grace,
+              xvs_table_extent& extent) noexcept
+        : FlowTable(entries, owners, seed, grace) {
+        extent_ = &extent;
+        take_extent();
+    }
+
+    // One whose slots are all in use from the beginning.
     FlowTable(std::span<Entry> entries,
               std::span<std::uint32_t> owners,
               const std::uint32_t (&seed)[2],
               GracePeriod& grace) noexcept
         : entries_(entries.data()),
           owners_(owners.data()),
-          mask_(static_cast<std::uint32_t>(entries.size() - 1)),
+          capacity_(static_cast<std::uint32_t>(entries.size())),
+          mask_(capacity_ - 1),
+          former_mask_(mask_),
           seed_{seed[0], seed[1]},
           grace_(grace),
           retired_(owners, grace) {}
+
+    FlowTable(const FlowTable&) = delete;
+    FlowTable& operator=(const FlowTable&) = delete;
+    ~FlowTable() = default;
 
     [[nodiscard]] std::uint32_t hash(const Key& key) const noexcept { return key.hash(seed_); }
 
@@ -106,23 +124,20 @@ public:
 
     // Returns the live entry for `key`, or XVS_NONE. Cost: 1 cache miss expected.
     [[nodiscard]] SlotIndex find(const Key& key, std::uint32_t hash) const noexcept {
-        SlotIndex slot = hash & mask_;
-        for (unsigned probe = 0; probe < XVS_PROBES; ++probe, slot = (slot + 1) & mask_) {
-            const Entry& entry = entries_[slot];
-            const std::uint32_t state = load_acquire(entry.state);
-            if (is_live_state(state)) {
-                if (key.is_key_of(entry)) return slot;
-            } else if (slot_state(state) == XVS_SLOT_EMPTY) {
-                return XVS_NONE;
-            }
-        }
-        return XVS_NONE;
+        const SlotIndex slot = probe(key, hash, mask_);
+        if (slot != XVS_NONE || !is_growing()) [[likely]]
+            return slot;
+        return probe(key, hash, former_mask_);
     }
 
     // Installs an entry unless its key is live already. Cost: as find(), and 2 more stores.
     [[nodiscard]] InsertResult insert(const Key& key,
                                       std::uint32_t hash,
                                       const NewEntry& wanted) noexcept {
+        if (is_growing()) {
+            const SlotIndex present = probe(key, hash, former_mask_);
+            if (present != XVS_NONE) return {present, InsertOutcome::Exists};
+        }
         while (true) {
             const Place place = find_place(key, hash);
             if (place.slot == XVS_NONE || place.is_taken) {
@@ -136,9 +151,26 @@ public:
             owners_[place.slot] = wanted.connection;
             ++live_;
             store_release(entry.state, with_state(claimed, XVS_SLOT_LIVE));
+            if (live_ > grow_beyond_) start_growing();
             return {place.slot, InsertOutcome::Inserted};
         }
     }
+
+    // Returns the slot of the entry that was in `slot` with this state word, if it is live: there,
+    // or where it was moved to; else XVS_NONE. Any slot and word may be asked for.
+    [[nodiscard]] SlotIndex find_reported(SlotIndex slot, std::uint32_t state) const noexcept;
+
+    // Goes on growing, if the table is: looks at `limit` slots and calls `moved(connection, from,
+    // to)` for each entry that has a new slot; where there is none, `to` is XVS_NONE, and the
+    // connection must be ended. To be called once a burst, after reports were followed.
+    template <class Moved>
+    void continue_growing(std::size_t limit, Moved&& moved) noexcept;
+
+    // Whether some entries are still where they were when fewer slots were in use.
+    [[nodiscard]] bool is_growing() const noexcept { return former_mask_ != mask_; }
+
+    // Returns how many slots are in use; the others are EMPTY.
+    [[nodiscard]] std::uint32_t active() const noexcept { return mask_ + 1; }
 
     // The fields that others touch at the same time (state, last_seen, packets, punt, report) are
     // best reached by the functions below.
@@ -223,7 +255,7 @@ public:
     // Returns how many slots wait for their grace period.
     [[nodiscard]] std::size_t retired() const noexcept { return retired_.size(); }
 
-    [[nodiscard]] std::uint32_t capacity() const noexcept { return mask_ + 1; }
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
 
 private:
     struct Place {
@@ -231,6 +263,30 @@ private:
         std::uint32_t state = 0;
         bool is_taken = false;  // by this very key
     };
+
+    // Among the slots that `mask` leaves.
+    [[nodiscard]] SlotIndex probe(const Key& key,
+                                  std::uint32_t hash,
+                                  std::uint32_t mask) const noexcept {
+        SlotIndex slot = hash & mask;
+        for (unsigned step = 0; step < XVS_PROBES; ++step, slot = (slot + 1) & mask) {
+            const Entry& entry = entries_[slot];
+            const std::uint32_t state = load_acquire(entry.state);
+            if (is_live_state(state)) {
+                if (key.is_key_of(entry)) return slot;
+            } else if (slot_state(state) == XVS_SLOT_EMPTY) {
+                return XVS_NONE;
+            }
+        }
+        return XVS_NONE;
+    }
+
+    void take_extent() noexcept;
+    void set_growth_limit() noexcept;
+    void start_growing() noexcept;
+    void end_growing() noexcept;
+    template <class Moved>
+    void move_if_due(SlotIndex from, Moved& moved) noexcept;
 
     [[nodiscard]] Place find_place(const Key& key, std::uint32_t hash) const noexcept;
     static void write(Entry& entry, const Key& key, const NewEntry& wanted) noexcept;
@@ -253,8 +309,14 @@ private:
 
     Entry* entries_;
     std::uint32_t* owners_;
-    std::uint32_t mask_;
+    std::uint32_t capacity_;
+    std::uint32_t mask_;         // of the slots in use
+    std::uint32_t former_mask_;  // of those in use before; the same unless the table is growing
     std::uint32_t live_ = 0;
+    std::uint32_t grow_beyond_ = XVS_NONE;  // so many live entries
+    SlotIndex looked_at_ = 0;               // while growing, and while cleaning up after it
+    SlotIndex clean_until_ = 0;             // TOMBSTONEs before it may be of no use any more
+    xvs_table_extent* extent_ = nullptr;    // what programs in the kernel go by
     std::uint32_t seed_[2];
     GracePeriod& grace_;
     RetireQueue retired_;
@@ -309,6 +371,117 @@ bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
 }
 
 template <class Ip>
+SlotIndex FlowTable<Ip>::find_reported(SlotIndex slot, std::uint32_t state) const noexcept {
+    if (slot >= capacity_ || !is_live_state(state)) return XVS_NONE;
+    if (state_word(slot) == state) return slot;
+    if (state_word(slot) != with_state(state, XVS_SLOT_DEAD)) return XVS_NONE;
+    // It may have moved more than once before a grace period ended.
+    SlotIndex at = slot;
+    for (int moves = 0; moves < 32; ++moves) {
+        const Entry& entry = entries_[at];
+        if ((entry.flags & XVS_FLOW_MOVED) == 0 || entry.translation >= capacity_) break;
+        at = entry.translation;
+        if (!(key(at) == key(slot))) break;
+        if (is_live_state(state_word(at))) return at;
+    }
+    return XVS_NONE;
+}
+
+// What is no extent of this table is taken for one that is full: then every entry is looked for
+// where it may be.
+template <class Ip>
+void FlowTable<Ip>::take_extent() noexcept {
+    const auto is_extent = [this](std::uint32_t slots) {
+        return std::has_single_bit(slots) && slots >= 2 * XVS_PROBES && slots <= capacity_;
+    };
+    if (!is_extent(extent_->active)) extent_->active = capacity_;
+    if (!is_extent(extent_->former) || extent_->former > extent_->active)
+        extent_->former = extent_->active;
+    mask_ = extent_->active - 1;
+    former_mask_ = extent_->former - 1;
+    set_growth_limit();
+}
+
+template <class Ip>
+void FlowTable<Ip>::set_growth_limit() noexcept {
+    const bool can_grow = extent_ != nullptr && active() < capacity_ && !is_growing();
+    grow_beyond_ = can_grow ? active() / 2 : XVS_NONE;
+}
+
+template <class Ip>
+void FlowTable<Ip>::start_growing() noexcept {
+    mask_ = 2 * mask_ + 1;
+    looked_at_ = 0;
+    clean_until_ = 0;
+    set_growth_limit();
+    store_release(extent_->active, active());
+}
+
+template <class Ip>
+void FlowTable<Ip>::end_growing() noexcept {
+    clean_until_ = former_mask_ + 1;
+    looked_at_ = 0;
+    former_mask_ = mask_;
+    store_release(extent_->former, active());
+    set_growth_limit();
+}
+
+template <class Ip>
+template <class Moved>
+void FlowTable<Ip>::continue_growing(std::size_t limit, Moved&& moved) noexcept {
+    for (; limit > 0 && is_growing(); --limit) {
+        if (looked_at_ <= former_mask_) {
+            move_if_due(looked_at_++, moved);
+        } else {
+            end_growing();
+        }
+    }
+    // Those that moved have left TOMBSTONEs, which only make look-ups longer.
+    for (; limit > 0 && looked_at_ < clean_until_; --limit, ++looked_at_) {
+        const bool is_tombstone = slot_state(state_word(looked_at_)) == XVS_SLOT_TOMBSTONE;
+        if (is_tombstone && is_empty((looked_at_ + 1) & mask_)) free_slot(looked_at_);
+    }
+}
+
+// An entry stays where it is if a look-up among the slots now in use meets it on the same way as
+// before: from the same home on, and not past the end of the former slots.
+template <class Ip>
+template <class Moved>
+void FlowTable<Ip>::move_if_due(SlotIndex from, Moved& moved) noexcept {
+    const std::uint32_t state = state_word(from);
+    if (!is_live_state(state)) return;
+    const Key key = this->key(from);
+    const std::uint32_t hash = this->hash(key);
+    const SlotIndex home = hash & mask_;
+    if (home <= from && from - home < XVS_PROBES) return;
+    const std::uint32_t connection = owners_[from];
+    const Place place = find_place(key, hash);
+    Entry& old = entries_[from];
+    const std::uint32_t claimed = with_state(next_generation(place.state), XVS_SLOT_CLAIMED);
+    const bool has_place = place.slot != XVS_NONE && !place.is_taken &&
+                           swap_if(entries_[place.slot].state, place.state, claimed);
+    if (!has_place) return moved(connection, from, XVS_NONE);
+    Entry& entry = entries_[place.slot];
+    write(entry,
+          key,
+          {.translation = load_acquire(old.translation),
+           .flags = old.flags,
+           .punt = old.punt,
+           .report = old.report,
+           .last_seen = load_acquire(old.last_seen),
+           .connection = connection});
+    store_release(entry.packets, load_acquire(old.packets));
+    owners_[place.slot] = connection;
+    store_release(entry.state, with_state(claimed, XVS_SLOT_LIVE));
+    ++live_;
+    moved(connection, from, place.slot);
+    retire(from);
+    // Whoever still replays it here reports it here.
+    store_release(old.translation, place.slot);
+    store_release(old.flags, static_cast<__u8>(old.flags | XVS_FLOW_MOVED));
+}
+
+template <class Ip>
 void FlowTable<Ip>::adopt() noexcept {
     for (SlotIndex slot = 0; slot < capacity(); ++slot) {
         const std::uint32_t state = state_word(slot);
@@ -331,6 +504,8 @@ template <class Ip>
 void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
     std::uint32_t& word = entries_[slot].state;
     store_release(word, with_state(load_acquire(word), XVS_SLOT_TOMBSTONE));
+    // Entries that have not moved yet are looked for in another order.
+    if (is_growing()) return;
     if (!is_empty((slot + 1) & mask_)) return;
     SlotIndex first = slot;
     for (SlotIndex at = slot;; at = (at - 1) & mask_) {

@@ -51,6 +51,7 @@ enum xvs_slot_state {
 
 /* xvs_flow*.flags */
 #define XVS_FLOW_OUTBOUND 0x01u /* real server -> client */
+#define XVS_FLOW_MOVED 0x02u    /* DEAD, since it is now in the slot that `translation` names */
 
 /* An entry: packets with these five fields, in this state, get that translation. */
 struct xvs_flow4 {
@@ -249,6 +250,14 @@ struct xvs_report_ring {
     __u32 reserved2[15];
 };
 
+/* How many of a flow table's slots are in use: it starts small, so that few flows lie close
+ * together, and doubles as it fills. While `former` is not `active`, a flow that is not found among
+ * `active` slots may be among `former` still. Powers of two. */
+struct xvs_table_extent {
+    __u32 active;
+    __u32 former;
+};
+
 /* One for the whole set of arrays. */
 struct xvs_table_header {
     __u32 magic;
@@ -264,6 +273,8 @@ struct xvs_table_header {
     __u32 counter_rows; /* the engine's, then one for each CPU */
     __u32 seed[2];      /* of the flow hash: random, so that a stranger cannot aim at one slot */
     __u32 report_rings; /* one for each CPU, or none */
+    struct xvs_table_extent extent4;
+    struct xvs_table_extent extent6;
     __u32 timeouts_changed_at; /* tick: connections take new timeouts with their next packet */
     __u32 reserved;
 };

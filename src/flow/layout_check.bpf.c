@@ -21,12 +21,13 @@ XVS_SAME_IN_BPF(xvs_destination_totals, 56);
 XVS_SAME_IN_BPF(xvs_service_totals, 80);
 XVS_SAME_IN_BPF(xvs_report, 16);
 XVS_SAME_IN_BPF(xvs_report_ring, 128);
-XVS_SAME_IN_BPF(xvs_table_header, 64);
+XVS_SAME_IN_BPF(xvs_table_extent, 8);
+XVS_SAME_IN_BPF(xvs_table_header, 80);
 
 __u32 xvs_home4(const struct xvs_table_header* header, const struct xvs_flow4* flow) {
     __u32 ports = flow->source_port | (__u32)flow->destination_port << 16;
     return xvs_hash4(header->seed, flow->source, flow->destination, ports, flow->protocol) &
-           (header->slots4 - 1);
+           (header->extent4.active - 1);
 }
 
 __u32 xvs_home6(const struct xvs_table_header* header, const struct xvs_flow6* flow) {
@@ -34,5 +35,5 @@ __u32 xvs_home6(const struct xvs_table_header* header, const struct xvs_flow6* f
     const __u32* source = (const __u32*)flow->source;
     const __u32* destination = (const __u32*)flow->destination;
     return xvs_hash6(header->seed, source, destination, ports, flow->protocol) &
-           (header->slots6 - 1);
+           (header->extent6.active - 1);
 }

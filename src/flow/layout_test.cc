@@ -21,7 +21,7 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_service_totals), 80u);
     EXPECT_EQ(sizeof(xvs_report), 16u);
     EXPECT_EQ(sizeof(xvs_report_ring), 128u);
-    EXPECT_EQ(sizeof(xvs_table_header), 64u);
+    EXPECT_EQ(sizeof(xvs_table_header), 80u);
 }
 
 TEST(Layout, HasItsFieldsWhereDocumented) {

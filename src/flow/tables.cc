@@ -26,6 +26,13 @@ Status allocate_array(Storage& storage,
     return {};
 }
 
+// As many as a core's first cache holds of IPv4.
+xvs_table_extent first_extent(std::uint32_t slots) noexcept {
+    constexpr std::uint32_t kFirst = 1024;
+    const std::uint32_t first = std::min(slots, kFirst);
+    return {.active = first, .former = first};
+}
+
 }  // namespace
 
 Status Tables::check(const Sizes& sizes) {
@@ -86,6 +93,8 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
               .counter_rows = sizes.counter_rows,
               .seed = {seed[0], seed[1]},
               .report_rings = sizes.report_rings,
+              .extent4 = first_extent(sizes.slots4),
+              .extent6 = first_extent(sizes.slots6),
               .timeouts_changed_at = 0,
               .reserved = 0};
     store_release(header.magic, XVS_LAYOUT_MAGIC);
@@ -95,8 +104,10 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
 Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
     : arrays_(arrays),
       grace_(std::move(grace)),
-      flows4_(arrays.flows4, arrays.owners4, arrays.header[0].seed, *grace_),
-      flows6_(arrays.flows6, arrays.owners6, arrays.header[0].seed, *grace_),
+      flows4_(
+          arrays.flows4, arrays.owners4, arrays.header[0].seed, *grace_, arrays.header[0].extent4),
+      flows6_(
+          arrays.flows6, arrays.owners6, arrays.header[0].seed, *grace_, arrays.header[0].extent6),
       connections4_(arrays.connections4),
       connections6_(arrays.connections6),
       translations_(arrays.translations, *grace_),

@@ -42,18 +42,17 @@ INLINE bool is_empty_state(__u32 state) {
         (f)->family = (version);                \
     } while (0)
 
-INLINE bool find_flow4(__u32 from, __u32 to, __u32 ports, __u8 protocol, struct found* f) {
-    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
-    const __u32 home = xvs_hash4(seed, from, to, ports, protocol);
-    for (__u32 probe = 0; probe < XVS_PROBES; ++probe) {
-        const __u32 slot = (home + probe) & (constants.slots4 - 1);
+/* Among so many slots from the one that belongs to `hash` on. */
+INLINE bool probe4(__u32 hash, __u32 slots, const struct xvs_flow4* key, struct found* f) {
+    for (__u32 step = 0; step < XVS_PROBES; ++step) {
+        const __u32 slot = (hash + step) & (slots - 1);
         struct xvs_flow4* flow = bpf_map_lookup_elem(&flows4, &slot);
         if (!flow) return false;
         const __u32 state = *(const volatile __u32*)&flow->state;
         if (is_empty_state(state)) return false;
-        if (flow->source == from && flow->destination == to &&
-            word_at(&flow->source_port) == ports && flow->protocol == protocol &&
-            is_live_state(state)) {
+        if (flow->source == key->source && flow->destination == key->destination &&
+            word_at(&flow->source_port) == word_at(&key->source_port) &&
+            flow->protocol == key->protocol && is_live_state(state)) {
             NOTE_ENTRY(f, flow, slot, state, 4);
             return true;
         }
@@ -61,23 +60,48 @@ INLINE bool find_flow4(__u32 from, __u32 to, __u32 ports, __u8 protocol, struct 
     return false;
 }
 
+INLINE struct xvs_table_header* table_header(void) {
+    const __u32 zero = 0;
+    return bpf_map_lookup_elem(&header, &zero);
+}
+
+NOINLINE int find_flow4(__u32 from, __u32 to, __u32 ports, __u32 protocol, struct found* f) {
+    const struct xvs_table_header* h = table_header();
+    if (!h || !f) return false;
+    const struct xvs_flow4 key = {.source = from,
+                                  .destination = to,
+                                  .source_port = (__u16)ports,
+                                  .destination_port = (__u16)(ports >> 16),
+                                  .protocol = (__u8)protocol};
+    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
+    const __u32 hash = xvs_hash4(seed, from, to, ports, protocol);
+    const __u32 active = *(const volatile __u32*)&h->extent4.active;
+    if (probe4(hash, active, &key, f)) return true;
+    const __u32 former = *(const volatile __u32*)&h->extent4.former;
+    return former != active && probe4(hash, former, &key, f);
+}
+
 INLINE bool same_address6(const void* a, const void* b) {
     return word_at(a) == word_at(b) && word_at(a + 4) == word_at(b + 4) &&
            word_at(a + 8) == word_at(b + 8) && word_at(a + 12) == word_at(b + 12);
 }
 
-INLINE bool find_flow6(
-    const __u32* from, const __u32* to, __u32 ports, __u8 protocol, struct found* f) {
-    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
-    const __u32 home = xvs_hash6(seed, from, to, ports, protocol);
-    for (__u32 probe = 0; probe < XVS_PROBES; ++probe) {
-        const __u32 slot = (home + probe) & (constants.slots6 - 1);
+struct key6 {
+    __u32 source[4];
+    __u32 destination[4];
+    __u32 ports;
+    __u32 protocol;
+};
+
+INLINE bool probe6(__u32 hash, __u32 slots, const struct key6* key, struct found* f) {
+    for (__u32 step = 0; step < XVS_PROBES; ++step) {
+        const __u32 slot = (hash + step) & (slots - 1);
         struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
         if (!flow) return false;
         const __u32 state = *(const volatile __u32*)&flow->state;
         if (is_empty_state(state)) return false;
-        if (word_at(&flow->source_port) == ports && same_address6(flow->source, from) &&
-            same_address6(flow->destination, to) && flow->protocol == protocol &&
+        if (word_at(&flow->source_port) == key->ports && same_address6(flow->source, key->source) &&
+            same_address6(flow->destination, key->destination) && flow->protocol == key->protocol &&
             is_live_state(state)) {
             NOTE_ENTRY(f, flow, slot, state, 6);
             return true;
@@ -86,16 +110,27 @@ INLINE bool find_flow6(
     return false;
 }
 
+NOINLINE int find_flow6(const struct key6* key, struct found* f) {
+    const struct xvs_table_header* h = table_header();
+    if (!h || !f || !key) return false;
+    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
+    const __u32 hash = xvs_hash6(seed, key->source, key->destination, key->ports, key->protocol);
+    const __u32 active = *(const volatile __u32*)&h->extent6.active;
+    if (probe6(hash, active, key, f)) return true;
+    const __u32 former = *(const volatile __u32*)&h->extent6.former;
+    return former != active && probe6(hash, former, key, f);
+}
+
 INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
     if (family == 4) {
         const struct ipv4_header* ip = s->ip;
         return find_flow4(word_at(ip->source), word_at(ip->destination), s->ports, s->protocol, f);
     }
-    __u32 from[4], to[4];
+    struct key6 key = {.ports = s->ports, .protocol = s->protocol};
     const struct ipv6_header* ip = s->ip;
-    copy_words(from, ip->source, 4);
-    copy_words(to, ip->destination, 4);
-    return find_flow6(from, to, s->ports, s->protocol, f);
+    copy_words(key.source, ip->source, 4);
+    copy_words(key.destination, ip->destination, 4);
+    return find_flow6(&key, f);
 }
 
 INLINE bool is_known4(const void* address) {

@@ -129,8 +129,6 @@ struct xvs_outer_header {
 /* The programs' constants, set before they are loaded. */
 struct xvs_steer_constants {
     __u32 seed[2]; /* of the tables, as what follows */
-    __u32 slots4;
-    __u32 slots6;
     __u32 destinations;
     __u32 watched;   /* steer only while the daemon's socket is in the map `alive` */
     __u32 replays;   /* replay live flows; else their packets go to the engine */

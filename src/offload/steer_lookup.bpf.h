@@ -40,10 +40,10 @@ NOINLINE int is_live_flow4(const struct tuple* t) {
 
 NOINLINE int is_live_flow6(const struct tuple* t) {
     struct found f;
-    __u32 from[4], to[4];
-    __builtin_memcpy(from, t->source.address, sizeof(from));
-    __builtin_memcpy(to, t->destination.address, sizeof(to));
-    return find_flow6(from, to, both_ports(t), t->source.protocol, &f);
+    struct key6 key = {.ports = both_ports(t), .protocol = t->source.protocol};
+    __builtin_memcpy(key.source, t->source.address, sizeof(key.source));
+    __builtin_memcpy(key.destination, t->destination.address, sizeof(key.destination));
+    return find_flow6(&key, &f);
 }
 
 INLINE bool is_live_flow(const struct tuple* t) {

@@ -42,6 +42,10 @@ __u64 known_addresses[XVS_ADDRESS_WORDS] = {};
 
 /* The flow table: user space puts its own in place of these before the program is loaded. */
 struct {
+    ARRAY_OF(struct xvs_table_header, 1);
+} header SEC(".maps");
+
+struct {
     ARRAY_OF(struct xvs_flow4, 1);
 } flows4 SEC(".maps");
 

@@ -231,6 +231,7 @@ protected:
                                     packet.protocol);
         const auto inserted = flows.insert(flow_key, flows.hash(flow_key), {});
         ASSERT_TRUE(inserted.is_inserted());
+        flows.continue_growing(100, [](std::uint32_t, flow::SlotIndex, flow::SlotIndex) {});
     }
 
     BpfStorage storage_;

@@ -67,7 +67,8 @@ Status reuse(bpf_map* map, const char* name, int fd) {
 
 Status share_tables(const steer_bpf& skeleton, const BpfStorage& storage) {
     const auto& maps = skeleton.maps;
-    const std::pair<bpf_map*, const char*> shared[] = {{maps.flows4, "flows4"},
+    const std::pair<bpf_map*, const char*> shared[] = {{maps.header, "header"},
+                                                       {maps.flows4, "flows4"},
                                                        {maps.flows6, "flows6"},
                                                        {maps.translations, "translations"},
                                                        {maps.next_hops, "next_hops"},
@@ -115,8 +116,6 @@ Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& option
     if (options.storage == nullptr || options.header == nullptr) return {};
     constants.seed[0] = options.header->seed[0];
     constants.seed[1] = options.header->seed[1];
-    constants.slots4 = options.header->slots4;
-    constants.slots6 = options.header->slots6;
     constants.destinations = options.header->destinations;
     constants.replays = options.replays ? 1 : 0;
     constants.can_cast = has_cast() ? 1 : 0;

@@ -197,11 +197,25 @@ void Connections<Ip>::follow(std::uint32_t connection,
 
 template <class Ip>
 void Connections<Ip>::follow(const xvs_report& report) noexcept {
-    if (report.slot >= flows_.capacity() || flows_.state_word(report.slot) != report.state) return;
-    const std::uint32_t connection = flows_.connection(report.slot);
-    if (connection == XVS_NONE) return;
-    const bool is_outbound = (flows_.entry(report.slot).flags & XVS_FLOW_OUTBOUND) != 0;
-    follow(connection, is_outbound, report.events);
+    const flow::SlotIndex slot = flows_.find_reported(report.slot, report.state);
+    if (slot == XVS_NONE) return;
+    const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
+    follow(flows_.connection(slot), is_outbound, report.events);
+}
+
+template <class Ip>
+void Connections<Ip>::continue_growing(std::size_t limit) noexcept {
+    flows_.continue_growing(
+        limit, [this](std::uint32_t connection, flow::SlotIndex from, flow::SlotIndex to) noexcept {
+            xvs_connection& record = records_[connection];
+            if (to == XVS_NONE) {
+                end(connection);
+            } else if (record.inbound == from) {
+                record.inbound = to;
+            } else if (record.outbound == from) {
+                record.outbound = to;
+            }
+        });
 }
 
 template <class Ip>

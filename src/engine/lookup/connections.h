@@ -105,6 +105,9 @@ public:
     // none.
     void follow(const xvs_report& report) noexcept;
 
+    // Has the flow table go on growing, if it is: looks at `limit` slots.
+    void continue_growing(std::size_t limit) noexcept;
+
     // Ends a connection before its time.
     void end(std::uint32_t connection) noexcept;
 
