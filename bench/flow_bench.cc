@@ -51,6 +51,12 @@ std::uint32_t shuffled(std::uint32_t i, std::uint32_t count) {
     return (i * 2654435761u + 12345u) & (count - 1);
 }
 
+template <class Ip>
+void fill(FlowTable<Ip>& table, const FlowKey<Ip>& key) {
+    (void)table.insert(key, table.hash(key), {});
+    table.continue_growing(4, [](std::uint32_t, SlotIndex, SlotIndex) {});
+}
+
 template <class Storage, class Ip>
 struct Filled {
     explicit Filled(std::uint32_t flows, std::uint32_t connections)
@@ -58,7 +64,7 @@ struct Filled {
         auto& table = tables->template flows<Ip>();
         keys.reserve(flows);
         for (std::uint32_t i = 0; i < flows; ++i)
-            (void)table.insert(key_of<Ip>(i), table.hash(key_of<Ip>(i)), {});
+            fill(table, key_of<Ip>(i));
         for (std::uint32_t i = 0; i < flows; ++i)
             keys.push_back(key_of<Ip>(shuffled(i, flows)));
     }
@@ -114,6 +120,10 @@ void connect_and_end(benchmark::State& state) {
         const NewEntry entry{.connection = index};
         connections[index].inbound = flows.insert(key, flows.hash(key), entry).slot;
         connections[index].outbound = flows.insert(reply, flows.hash(reply), entry).slot;
+        flows.continue_growing(8,
+                               [&connections](std::uint32_t owner, SlotIndex from, SlotIndex to) {
+                                   connections.note_move(owner, from, to);
+                               });
         refused += connections[index].inbound == XVS_NONE;
         refused += connections[index].outbound == XVS_NONE;
     };

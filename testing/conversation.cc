@@ -234,6 +234,23 @@ std::string Participant::take(const ConversationStep& step) {
     return to_text(target_.collect());
 }
 
+namespace {
+
+// Connections are listed as their records come, and whose record was free first is nobody's matter.
+std::string sorted_lines(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream rest(text);
+    for (std::string line; std::getline(rest, line);)
+        lines.push_back(line);
+    std::sort(lines.begin(), lines.end());
+    std::string sorted;
+    for (const std::string& line : lines)
+        sorted += line + '\n';
+    return sorted;
+}
+
+}  // namespace
+
 std::string Participant::look() {
     Director& director = target_.director();
     director.engine.catch_up();
@@ -242,7 +259,7 @@ std::string Participant::look() {
         {"-L", "-n"}, {"-L", "-n", "--stats", "--exact"}, {"-L", "-n", "-c"}};
     for (const auto& listing : listings) {
         const CommandOutput output = target_.ipvsadm(listing);
-        text += output.out + output.error;
+        text += (listing.back() == "-c" ? sorted_lines(output.out) : output.out) + output.error;
     }
     return text;
 }

@@ -154,6 +154,10 @@ void ConnectionSkeleton<Ip>::connect(const flow::FlowKey<Ip>& key, std::uint32_t
     record.inbound = flows.insert(key, flows.hash(key), entry).slot;
     const flow::FlowKey<Ip> reply = key.reversed();
     if (has_replies_) record.outbound = flows.insert(reply, flows.hash(reply), entry).slot;
+    flows.continue_growing(
+        8, [&records](std::uint32_t owner, flow::SlotIndex from, flow::SlotIndex to) {
+            records.note_move(owner, from, to);
+        });
     record.check_at = now + kLifeInTicks;
     (void)wheel_.schedule(index, record.check_at);
 }

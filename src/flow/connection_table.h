@@ -74,6 +74,12 @@ public:
         return records_[index];
     }
 
+    // An entry of the connection's has a new slot. REQUIRES: is_live(index).
+    void note_move(std::uint32_t index, SlotIndex from, SlotIndex to) noexcept {
+        xvs_connection& record = records_[index];
+        (record.inbound == from ? record.inbound : record.outbound) = to;
+    }
+
     [[gnu::always_inline]] void prefetch(std::uint32_t index) const noexcept {
         __builtin_prefetch(&records_[index]);
     }

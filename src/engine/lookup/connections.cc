@@ -207,13 +207,10 @@ template <class Ip>
 void Connections<Ip>::continue_growing(std::size_t limit) noexcept {
     flows_.continue_growing(
         limit, [this](std::uint32_t connection, flow::SlotIndex from, flow::SlotIndex to) noexcept {
-            xvs_connection& record = records_[connection];
             if (to == XVS_NONE) {
                 end(connection);
-            } else if (record.inbound == from) {
-                record.inbound = to;
-            } else if (record.outbound == from) {
-                record.outbound = to;
+            } else {
+                records_.note_move(connection, from, to);
             }
         });
 }
