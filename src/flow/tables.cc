@@ -26,9 +26,10 @@ Status allocate_array(Storage& storage,
     return {};
 }
 
-// As many as a core's first cache holds of IPv4.
+// 128 pages of IPv4: so few that looking at them costs no page walks, and so many that the table
+// need not grow twice in one grace period, while slots that entries have left are of no use yet.
 xvs_table_extent first_extent(std::uint32_t slots) noexcept {
-    constexpr std::uint32_t kFirst = 1024;
+    constexpr std::uint32_t kFirst = 1u << 14;
     const std::uint32_t first = std::min(slots, kFirst);
     return {.active = first, .former = first};
 }
