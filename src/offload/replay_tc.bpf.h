@@ -52,7 +52,7 @@ INLINE bool rewrite_checksum_by_kernel(struct __sk_buff* skb,
 }
 
 /* What a card summed up over the whole packet (CHECKSUM_COMPLETE) has to follow what was written.
- * `is_summed`: the transport checksum was brought up to date by the kernel, which then did its
+ * `by_kernel`: the transport checksum is brought up to date by the kernel, which then does its
  * part. */
 INLINE void follow_complete_sum(struct __sk_buff* skb,
                                 const struct xvs_translation* t,

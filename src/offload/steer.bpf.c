@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 //
-// The steering program: decides once, at tc, which packets are XVS's, and sends those to the engine
-// over the private link; everything else stays untouched with the host.
+// The steering program: replays packets of live flows, decides once, at tc, which others are XVS's,
+// and sends those to the engine over the private link; everything else stays untouched with the
+// host.
 //
-// - xvs_ingress*, at a real interface's ingress: packets of live flows are replayed
-// (replay_tc.bpf.h);
-//   what else is ours gets metadata and is redirected to the private link's near end.
+// - xvs_ingress*, at a real interface's ingress: replays what it can (replay_tc.bpf.h); what else
+//   is ours gets metadata and is redirected to the private link's near end.
 // - xvs_xdp, at XDP of a physical interface: replays what it can, passes everything else on.
 // - xvs_egress*, at its egress: the same for what the host itself sends as a real server.
 // - xvs_return, at the near end's ingress: what comes back from the engine.
