@@ -18,11 +18,16 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "flow/report_rings.h"
 #include "offload/bpf_storage.h"
 #include "offload/steer.skel.h"
 
 namespace xvs::offload {
 namespace {
+
+// What a frame's metadata has room for is what the other side counts in.
+static_assert(XVS_POSITION_BITS == flow::ReportRings::kPositionBits);
+static_assert(XVS_MAX_INTERFACES == 1u << XVS_SLOT_BITS);
 
 [[gnu::format(printf, 2, 0)]] int log_libbpf(enum libbpf_print_level level,
                                              const char* format,
