@@ -1,15 +1,57 @@
 #include "cli/program.h"
 
-#include <istream>
+#include <algorithm>
 #include <ostream>
-#include <string_view>
 
 #include <fmt/format.h>
 
+#include "cli/line_reader.h"
 #include "cli/parser.h"
 #include "cli/usage.h"
 
 namespace xvs::cli {
+namespace {
+
+bool is_edit(Verb verb) {
+    switch (verb) {
+        case Verb::List:
+        case Verb::Save:
+        case Verb::Restore:
+        case Verb::Help:
+        case Verb::Version:
+            return false;
+        default:
+            return true;
+    }
+}
+
+// What a refusal is called by.
+Operation operation_of(Verb verb) {
+    switch (verb) {
+        case Verb::AddService:
+            return Operation::AddService;
+        case Verb::EditService:
+            return Operation::EditService;
+        case Verb::DeleteService:
+            return Operation::RemoveService;
+        case Verb::AddServer:
+            return Operation::AddDestination;
+        case Verb::EditServer:
+            return Operation::EditDestination;
+        case Verb::DeleteServer:
+            return Operation::RemoveDestination;
+        case Verb::Zero:
+            return Operation::ZeroService;
+        case Verb::StartDaemon:
+            return Operation::StartDaemon;
+        case Verb::StopDaemon:
+            return Operation::StopDaemon;
+        default:
+            return Operation::Other;
+    }
+}
+
+}  // namespace
 
 int Program::run(std::vector<std::string> words) {
     if (!asks_for_help_only(words)) {
@@ -41,6 +83,8 @@ int Program::connect() {
 
 Outcome<int> Program::execute(std::vector<std::string> words, bool restoring) {
     const auto command = parse_command(name_, std::move(words));
+    // Edits of -R are answered later; whatever else speaks waits until they have.
+    if (restoring && !(command && is_edit(command->verb))) client_->finish_edits();
     if (command) return execute(*command, restoring);
     // A word that is no option ends one line of -R, a sentence that makes no sense ends it all.
     const Exit& exit = command.error();
@@ -69,8 +113,13 @@ Outcome<int> Program::execute(const Command& command, bool restoring) {
         default:
             break;
     }
-    Operation operation = Operation::Other;
-    const auto status = edit(command, operation);
+    if (!restoring) return report(operation_of(command.verb), edit(command));
+    sent_.push_back(operation_of(command.verb));
+    static_cast<void>(edit(command));
+    return restored_;
+}
+
+int Program::report(Operation operation, const Status& status) const {
     if (status) return 0;
     streams_.out.flush();
     streams_.err << message(operation, status.error());
@@ -88,65 +137,70 @@ tl::unexpected<Exit> Program::list_failed(Operation operation, const Error& erro
     return tl::unexpected(Exit{.status = kListFailed, .message = message(operation, error)});
 }
 
-Status Program::edit(const Command& command, Operation& operation) {
+Status Program::edit(const Command& command) {
     const auto& key = command.service.key;
     switch (command.verb) {
         case Verb::AddService:
-            operation = Operation::AddService;
             return client_->add_service(command.service);
         case Verb::EditService:
-            operation = Operation::EditService;
             return client_->edit_service(command.service);
         case Verb::DeleteService:
-            operation = Operation::RemoveService;
             return client_->remove_service(key);
         case Verb::AddServer:
-            operation = Operation::AddDestination;
             return client_->add_destination(key, command.destination);
         case Verb::EditServer:
-            operation = Operation::EditDestination;
             return client_->edit_destination(key, command.destination);
         case Verb::DeleteServer:
-            operation = Operation::RemoveDestination;
             return client_->remove_destination(key, command.destination.real);
         case Verb::Zero:
-            operation = Operation::ZeroService;
             if (command.options.has(Option::Service)) return client_->zero(key);
             return client_->zero_all();
         case Verb::SetTimeouts:
             return client_->set_timeouts(command.timeouts);
         case Verb::StartDaemon:
-            operation = Operation::StartDaemon;
             return client_->start_daemon(command.daemon);
         case Verb::StopDaemon:
-            operation = Operation::StopDaemon;
             return client_->stop_daemon(command.daemon.role);
         default:
             return client_->flush();
     }
 }
 
-// Each line is a command line. Blanks part the words, there are no quotes and no comments; the
-// program's name is passed over wherever it stands.
+// Each line is a command line. What it edits is sent ahead, until there is no line at hand.
 Outcome<int> Program::restore() {
-    static constexpr std::string_view kBlanks = " \t\r";
-    int status = 0;
-    std::string line;
-    while (std::getline(streams_.in, line)) {
-        std::vector<std::string> words;
-        for (std::size_t start = line.find_first_not_of(kBlanks); start != std::string::npos;) {
-            const std::size_t end = line.find_first_of(kBlanks, start);
-            words.push_back(line.substr(start, end - start));
-            start = line.find_first_not_of(kBlanks, end);
+    restored_ = 0;
+    client_->send_edits_ahead([this](const Status& status) { settle(status); });
+    LineReader lines(streams_.in, [this] { client_->finish_edits(); });
+    while (const auto line = lines.next()) {
+        const auto result = restore_line(*line);
+        if (!result) {
+            client_->finish_edits();
+            return result;
         }
-        std::erase_if(words,
-                      [](const auto& word) { return word == "ipvsadm" || word == "xvsadm"; });
-        if (words.empty()) continue;
-        const auto result = execute(std::move(words), true);
-        if (!result) return result;
-        status = *result;
+        restored_ = *result;
     }
-    return status;
+    client_->finish_edits();
+    return restored_;
+}
+
+// Blanks part the words, there are no quotes and no comments; the program's name is passed over
+// wherever it stands.
+Outcome<int> Program::restore_line(std::string_view line) {
+    static constexpr std::string_view kBlanks = " \t\r";
+    std::vector<std::string> words;
+    for (std::size_t start = line.find_first_not_of(kBlanks); start != std::string_view::npos;) {
+        const std::size_t end = std::min(line.find_first_of(kBlanks, start), line.size());
+        words.emplace_back(line.substr(start, end - start));
+        start = line.find_first_not_of(kBlanks, end);
+    }
+    std::erase_if(words, [](const auto& word) { return word == "ipvsadm" || word == "xvsadm"; });
+    return words.empty() ? restored_ : execute(std::move(words), true);
+}
+
+void Program::settle(const Status& status) {
+    const Operation operation = sent_.front();
+    sent_.pop_front();
+    restored_ = report(operation, status);
 }
 
 Outcome<int> Program::list(const Command& command) {

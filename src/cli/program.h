@@ -1,10 +1,12 @@
 // Program: xvsadm from its command line to its exit status.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command.h"
@@ -40,13 +42,18 @@ private:
     Outcome<int> execute(std::vector<std::string> words, bool restoring);
     Outcome<int> execute(const Command& command, bool restoring);
     Outcome<int> restore();
+    Outcome<int> restore_line(std::string_view line);
+    // An edit of -R has been answered.
+    void settle(const Status& status);
     Outcome<int> list(const Command& command);
     Outcome<int> list_services(const Format& format, bool with_version);
     Outcome<int> list_service(const Command& command, const Format& format);
     Outcome<int> list_connections(const Format& format);
     Outcome<int> list_daemons();
     Outcome<int> list_timeouts();
-    Status edit(const Command& command, Operation& operation);
+    Status edit(const Command& command);
+    // Says why an edit failed, if it did. Returns its status.
+    [[nodiscard]] int report(Operation operation, const Status& status) const;
     [[nodiscard]] std::string message(Operation operation, const Error& error) const;
     // A listing that fails ends the program, even in the middle of -R.
     [[nodiscard]] tl::unexpected<Exit> list_failed(Operation operation, const Error& error) const;
@@ -55,6 +62,9 @@ private:
     Streams streams_;
     Connect connect_;
     std::optional<control::netlink::Client> client_;
+    // Of -R: the edits whose answers are due, and the status of the last line that is through.
+    std::deque<Operation> sent_;
+    int restored_ = 0;
 };
 
 }  // namespace xvs::cli

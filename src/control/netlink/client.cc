@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -21,12 +22,12 @@ using std::chrono::steady_clock;
 constexpr milliseconds kProbeInterval{200};
 constexpr milliseconds kSendRetry{1};
 
-// The errno of an error message; nullopt if it is too short to hold one.
-std::optional<int> error_number(const MessageView& message) {
-    std::int32_t value = 0;
-    if (message.body.size() < sizeof value) return std::nullopt;
-    std::memcpy(&value, message.body.data(), sizeof value);
-    return -value;
+// What an error message says; one that is too short to say anything is an error too.
+Status outcome_of(const MessageView& message) {
+    std::int32_t value = -EIO;
+    if (message.body.size() >= sizeof value) std::memcpy(&value, message.body.data(), sizeof value);
+    if (value == 0) return {};
+    return fail(static_cast<ErrorCode>(-value));
 }
 
 Error not_available() {
@@ -71,7 +72,72 @@ Status Client::request(Command command, std::uint16_t flags, const Body& body, c
 }
 
 Status Client::edit(Command command, const Body& body) {
-    return request(command, 0, body);
+    return settle_ ? put_into_batch(command, body) : request(command, 0, body);
+}
+
+MessageHeader Client::next_header(std::uint16_t type, std::uint16_t flags) {
+    return {
+        .length = 0, .type = type, .flags = flags, .sequence = ++sequence_, .port = socket_.port()};
+}
+
+void Client::send_edits_ahead(Settle settle) {
+    settle_ = std::move(settle);
+}
+
+Status Client::put_into_batch(Command command, const Body& body) {
+    MessageWriter writer(batch_);
+    writer.begin(next_header(family_, message::kFlagRequest | message::kFlagAck));
+    writer.put_generic_header(static_cast<std::uint8_t>(command), kFamilyVersion);
+    if (body) body(writer);
+    writer.end();
+    if (++batched_ < kEditsInBatch) return {};
+    send_batch();
+    settle_until(kEditsAhead - kEditsInBatch);
+    return {};
+}
+
+void Client::finish_edits() {
+    send_batch();
+    settle_until(0);
+}
+
+void Client::send_batch() {
+    if (batched_ == 0) return;
+    unsettled_ += std::exchange(batched_, 0);
+    const Status sent = send(batch_);
+    batch_.clear();
+    if (!sent) fail_unsettled(sent.error());
+}
+
+void Client::settle_until(std::size_t limit) {
+    while (unsettled_ > limit) {
+        const auto received = receive();
+        if (received) {
+            settle_answered(*received);
+        } else {
+            fail_unsettled(received.error());
+        }
+    }
+}
+
+void Client::settle_answered(Bytes datagram) {
+    while (const auto message = MessageView::take(datagram)) {
+        if (message->header.type != message::kError || unsettled_ == 0) continue;
+        const auto oldest = sequence_ - static_cast<std::uint32_t>(batched_) -
+                            static_cast<std::uint32_t>(unsettled_) + 1;
+        // Others are of requests given up.
+        if (message->header.sequence == oldest) settle_next(outcome_of(*message));
+    }
+}
+
+void Client::settle_next(const Status& status) {
+    --unsettled_;
+    settle_(status);
+}
+
+void Client::fail_unsettled(const Error& error) {
+    while (unsettled_ > 0)
+        settle_next(fail(error));
 }
 
 Status Client::exchange(std::uint16_t type,
@@ -80,11 +146,11 @@ Status Client::exchange(std::uint16_t type,
                         std::uint8_t version,
                         const Body& body,
                         const Visit& visit) {
+    finish_edits();
     Buffer datagram;
     MessageWriter writer(datagram);
-    const std::uint32_t sequence = ++sequence_;
-    writer.begin(
-        {.length = 0, .type = type, .flags = flags, .sequence = sequence, .port = socket_.port()});
+    const MessageHeader header = next_header(type, flags);
+    writer.begin(header);
     writer.put_generic_header(command, version);
     if (body) body(writer);
     writer.end();
@@ -94,13 +160,9 @@ Status Client::exchange(std::uint16_t type,
         if (!received) return fail(received.error());
         Bytes rest = *received;
         while (const auto message = MessageView::take(rest)) {
-            if (message->header.sequence != sequence) continue;  // of a request given up
+            if (message->header.sequence != header.sequence) continue;  // of a request given up
             if (message->header.type == message::kDone) return {};
-            if (message->header.type == message::kError) {
-                const auto number = error_number(*message);
-                if (number && *number == 0) return {};
-                return fail(static_cast<ErrorCode>(number.value_or(EIO)));
-            }
+            if (message->header.type == message::kError) return outcome_of(*message);
             const auto generic = GenericView::parse(message->body);
             if (!generic || !visit) continue;
             if (auto status = visit(Attributes(generic->attributes)); !status) return status;

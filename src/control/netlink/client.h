@@ -27,6 +27,13 @@ public:
 
     [[nodiscard]] Result<Info> info();
 
+    // Edits from here on are sent ahead of their answers, many in one datagram, and return success.
+    // `settle` is told what became of each, in their order: of the last ones in finish_edits(),
+    // which every other request begins with.
+    using Settle = std::function<void(const Status&)>;
+    void send_edits_ahead(Settle settle);
+    void finish_edits();
+
     // Errors as of ServiceManager, by code alone: the protocol carries no text.
     Status add_service(const model::VirtualService& service);
     Status edit_service(const model::VirtualService& service);
@@ -60,7 +67,19 @@ private:
     Client(Socket socket, std::uint32_t server, std::chrono::milliseconds patience)
         : socket_(std::move(socket)), server_(server), patience_(patience) {}
 
+    // So that neither side waits for the other: while one batch is done the next is made.
+    static constexpr std::size_t kEditsInBatch = 64;
+    static constexpr std::size_t kEditsAhead = 4 * kEditsInBatch;
+
     Status resolve_family();
+    Status put_into_batch(Command command, const Body& body);
+    void send_batch();
+    // Takes answers until at most `limit` edits wait for theirs.
+    void settle_until(std::size_t limit);
+    void settle_next(const Status& status);
+    void settle_answered(Bytes datagram);
+    void fail_unsettled(const Error& error);
+    [[nodiscard]] MessageHeader next_header(std::uint16_t type, std::uint16_t flags);
     // Sends a command and takes its replies until the acknowledgement, or the end of the dump.
     Status request(Command command, std::uint16_t flags, const Body& body, const Visit& visit = {});
     Status edit(Command command, const Body& body);
@@ -81,6 +100,11 @@ private:
     std::uint16_t family_ = 0;
     std::uint32_t sequence_ = 0;
     Buffer storage_;
+
+    Settle settle_;
+    Buffer batch_;
+    std::size_t batched_ = 0;    // edits in `batch_`
+    std::size_t unsettled_ = 0;  // of those sent; the last one's number is sequence_ - batched_
 };
 
 }  // namespace xvs::control::netlink

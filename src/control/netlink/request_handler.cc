@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "control/netlink/codec.h"
 #include "control/netlink/daemon_codec.h"
@@ -231,7 +232,8 @@ Status RequestHandler::edit(const Request& request) {
     switch (request.command) {
         case Command::NewDaemon:
         case Command::DeleteDaemon:
-            return edit_daemon(request);
+            status = edit_daemon(request);
+            break;
         case Command::Flush:
             services_.flush();
             break;
@@ -256,8 +258,12 @@ Status RequestHandler::edit(const Request& request) {
             status = edit_destination(request);
             break;
     }
-    if (status && request.command != Command::Zero && after_edit_) after_edit_();
+    if (status && request.command != Command::Zero) has_edited_ = true;
     return status;
+}
+
+void RequestHandler::finish_edits() {
+    if (std::exchange(has_edited_, false) && after_edit_) after_edit_();
 }
 
 Status RequestHandler::edit_service(const Request& request) {

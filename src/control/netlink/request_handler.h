@@ -20,7 +20,8 @@ struct Answer {
 
 class RequestHandler {
 public:
-    // `after_edit` is called after each request that changed services, destinations or timeouts.
+    // `after_edit` is called by finish_edits() after requests that changed services, destinations
+    // or timeouts.
     RequestHandler(ServiceManager& services,
                    SyncDaemons& daemons,
                    std::function<void()> after_edit = {})
@@ -28,6 +29,10 @@ public:
 
     // Answers a message that came from the netlink port `client`.
     [[nodiscard]] Answer handle(const MessageView& message, std::uint32_t client);
+
+    // To be called after handle(), once for any number of requests, and before their answers are
+    // sent.
+    void finish_edits();
 
 private:
     struct Request;
@@ -45,6 +50,7 @@ private:
     ServiceManager& services_;
     SyncDaemons& daemons_;
     std::function<void()> after_edit_;
+    bool has_edited_ = false;
 };
 
 // The answer that ends a request: an errno, or 0 for success. An error quotes the request; of a

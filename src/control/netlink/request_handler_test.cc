@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "control/netlink/codec.h"
+#include "control/netlink/daemon_codec.h"
 #include "testing/fake_service_manager.h"
 
 namespace xvs::control::netlink {
@@ -150,7 +151,27 @@ TEST_F(RequestHandlerTest, AddsEditsAndDeletesServices) {
     EXPECT_EQ(do_edit(Command::DeleteService, with(service)), 0);
     EXPECT_EQ(do_edit(Command::DeleteService, with(service)), ESRCH);
     EXPECT_EQ(do_edit(Command::SetService, with(service)), ESRCH);
-    EXPECT_EQ(edits_, 3);
+    EXPECT_EQ(edits_, 0);
+    handler_.finish_edits();
+    handler_.finish_edits();
+    EXPECT_EQ(edits_, 1);
+}
+
+TEST_F(RequestHandlerTest, TellsOnlyOfWhatChangedSomething) {
+    EXPECT_EQ(do_edit(Command::DeleteService, with(web_service())), ESRCH);
+    EXPECT_EQ(do_edit(Command::Zero), 0);
+    ask(Command::GetService, kList);
+    handler_.finish_edits();
+    EXPECT_EQ(edits_, 0);
+    EXPECT_EQ(do_edit(Command::NewDaemon,
+                      [](MessageWriter& writer) {
+                          model::SyncDaemon daemon;
+                          daemon.interface = "eth0";
+                          write_daemon(writer, daemon);
+                      }),
+              0);
+    handler_.finish_edits();
+    EXPECT_EQ(edits_, 1);
 }
 
 TEST_F(RequestHandlerTest, ChangesOnlyTheFlagsThatTheMaskNames) {

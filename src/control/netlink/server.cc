@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 namespace xvs::control::netlink {
 
 namespace {
 
-constexpr int kRequestsAtOnce = 64;
+constexpr std::size_t kRequestsAtOnce = 64;
 // So that one client with a long listing and a quick reader do not keep the others waiting.
 constexpr int kDatagramsAtOnce = 64;
 
@@ -22,7 +23,7 @@ Result<std::unique_ptr<Server>> Server::open(RequestHandler& handler,
 }
 
 void Server::on_readable() {
-    for (int i = 0; i < kRequestsAtOnce; ++i) {
+    for (std::size_t requests = 0; requests < kRequestsAtOnce; ++requests) {
         const auto received = socket_.receive(storage_);
         // ENOBUFS: the kernel lost requests to us, whose senders will time out; go on.
         if (received.error == EMSGSIZE) refuse(received);
@@ -31,10 +32,32 @@ void Server::on_readable() {
         }
         if (received.error != 0) return;
         if (received.sender.port == 0) continue;  // the kernel, which has nothing to ask
-        Bytes rest = received.datagram;
-        while (const auto message = MessageView::take(rest))
-            answer(*message, received.sender.port);
+        requests += answer(received.datagram, received.sender.port);
     }
+}
+
+// What was asked in one datagram is answered in as few: one that holds many requests comes from a
+// client that does not wait in between.
+std::size_t Server::answer(Bytes datagram, std::uint32_t port) {
+    std::vector<Outgoing> answers;
+    std::size_t requests = 0;
+    while (const auto message = MessageView::take(datagram)) {
+        Answer answer = handler_.handle(*message, port);
+        const bool may_join = requests++ > 0 && answer.datagrams.size() == 1 && !answer.dump;
+        auto* const last = answers.empty() ? nullptr : std::get_if<Buffer>(&answers.back());
+        if (may_join && last != nullptr &&
+            last->size() + answer.datagrams.front().size() <= kMaxDatagramSize) {
+            const Buffer& more = answer.datagrams.front();
+            last->insert(last->end(), more.begin(), more.end());
+            continue;
+        }
+        for (auto& each : answer.datagrams)
+            answers.emplace_back(std::move(each));
+        if (answer.dump) answers.emplace_back(*std::move(answer.dump));
+    }
+    handler_.finish_edits();
+    send(std::move(answers), port);
+    return requests;
 }
 
 void Server::refuse(const Socket::Received& received) const {
@@ -63,16 +86,13 @@ std::optional<Nanoseconds> Server::next_deadline() const noexcept {
     return first->second.retry_at;
 }
 
-void Server::answer(const MessageView& message, std::uint32_t port) {
-    Answer answer = handler_.handle(message, port);
-    if (answer.datagrams.empty() && !answer.dump) return;
+void Server::send(std::vector<Outgoing> answers, std::uint32_t port) {
+    if (answers.empty()) return;
     const bool known = clients_.contains(port);
     if (!known && clients_.size() >= kMaxWaitingClients) return;
     Client& client = clients_[port];
     if (!known) client.stalled_since = clock_.now();
-    for (auto& datagram : answer.datagrams)
-        client.waiting.emplace_back(std::move(datagram));
-    if (answer.dump) client.waiting.emplace_back(*std::move(answer.dump));
+    std::move(answers.begin(), answers.end(), std::back_inserter(client.waiting));
     if (client.waiting.size() > kMaxWaitingAnswers) {
         clients_.erase(port);
         return;

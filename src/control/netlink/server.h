@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -61,7 +62,9 @@ private:
     Server(RequestHandler& handler, const Clock& clock, Socket socket)
         : handler_(handler), clock_(clock), socket_(std::move(socket)) {}
 
-    void answer(const MessageView& message, std::uint32_t port);
+    // Returns how many requests there were in it.
+    std::size_t answer(Bytes datagram, std::uint32_t port);
+    void send(std::vector<Outgoing> answers, std::uint32_t port);
     // Says so to the sender of a datagram that was too long to be read.
     void refuse(const Socket::Received& received) const;
     [[nodiscard]] Progress send_waiting(Client& client, std::uint32_t port) const;
