@@ -234,7 +234,21 @@ model::Statistics Director::statistics(std::string_view service) const {
     const auto key = parse_service_key(service);
     const engine::ServiceState* state = key ? engine.services().find(*key) : nullptr;
     if (state == nullptr) throw std::runtime_error(fmt::format("there is no service {}", service));
-    return engine.services().statistics(*state);
+    return statistics(*state);
+}
+
+model::Statistics Director::statistics(const engine::ServiceState& service) const {
+    engine::ServiceListing listing;
+    while (!engine.services().sum_up(service, listing)) {
+    }
+    return engine.services().statistics(service, listing);
+}
+
+model::Statistics Director::total() const {
+    engine::TotalListing listing;
+    while (!engine.services().sum_up(listing)) {
+    }
+    return engine.services().total(listing);
 }
 
 std::map<engine::DropReason, std::uint64_t> Director::drops() const {

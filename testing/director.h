@@ -131,6 +131,8 @@ public:
     [[nodiscard]] model::Statistics statistics(std::string_view service,
                                                std::string_view server) const;
     [[nodiscard]] model::Statistics statistics(std::string_view service) const;
+    [[nodiscard]] model::Statistics statistics(const engine::ServiceState& service) const;
+    [[nodiscard]] model::Statistics total() const;
 
     // Those that are not 0.
     [[nodiscard]] std::map<engine::DropReason, std::uint64_t> drops() const;

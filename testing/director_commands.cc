@@ -1,6 +1,7 @@
 #include <sstream>
 
 #include "cli/parser.h"
+#include "control/engine_service_manager.h"
 #include "testing/director.h"
 
 namespace xvs::test {
@@ -17,14 +18,11 @@ Result<cli::Command> read_command(std::string_view text) {
     return fail(ErrorCode::InvalidArgument, std::string(text) + ": " + command.error().message);
 }
 
-Status zero(engine::Services& services, const cli::Command& command) {
-    if (!command.options.has(cli::Option::Service)) {
-        services.zero_all();
-        return {};
-    }
-    engine::ServiceState* service = services.find(command.service.key);
-    if (service == nullptr) return fail(ErrorCode::NoSuchService);
-    services.zero(*service);
+Status zero(engine::Engine& engine, const cli::Command& command) {
+    Gate gate;
+    control::EngineServiceManager manager(engine, gate);
+    if (command.options.has(cli::Option::Service)) return manager.zero(command.service.key);
+    manager.zero_all();
     return {};
 }
 
@@ -52,7 +50,7 @@ Status run_ipvsadm_line(engine::Engine& engine, std::string_view text) {
             services.flush();
             return {};
         case cli::Verb::Zero:
-            return zero(services, *command);
+            return zero(engine, *command);
         case cli::Verb::SetTimeouts:
             engine.set_timeouts(command->timeouts);
             return {};

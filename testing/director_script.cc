@@ -155,9 +155,9 @@ private:
                                 each.expires_in_s,
                                 each.flags);
         const engine::Services& services = director.engine.services();
-        text += to_line(services.total());
+        text += to_line(director.total());
         for (const engine::ServiceState* service : services.in_order()) {
-            text += service->config.key.to_string() + to_line(services.statistics(*service));
+            text += service->config.key.to_string() + to_line(director.statistics(*service));
             for (const auto* each = service->destinations.first(); each; each = each->next)
                 text += fmt::format("  {} {} {} {} {}{}",
                                     each->config.real.to_string(),

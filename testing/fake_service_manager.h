@@ -141,6 +141,13 @@ public:
         return found->second.destinations;
     }
 
+    [[nodiscard]] Result<model::VirtualService> configured_service(
+        const model::ServiceKey& key) const override {
+        const auto status = get_service(key);
+        if (!status) return fail(status.error());
+        return status->service;
+    }
+
     [[nodiscard]] std::vector<model::VirtualService> configured_services() const override {
         std::vector<model::VirtualService> result;
         for (const auto& [key, entry] : services_)

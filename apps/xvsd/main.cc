@@ -9,6 +9,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "base/steady_heap.h"
 #include "control/command_socket.h"
 #include "xvsd/director.h"
 #include "xvsd/instance.h"
@@ -124,6 +125,7 @@ int main(int argc, char** argv) {
     const auto options = xvsd::parse_options(argc, argv, exit_code);
     if (!options) return exit_code;
     if (options->wait_s) return wait(*options->wait_s);
+    keep_heap_steady();
     block_signals();
     const Status status = options->is_detach ? detach(*options) : serve(*options);
     return status ? 0 : report(status.error());

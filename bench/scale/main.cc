@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/steady_heap.h"
 #include "bench/scale/cases.h"
 
 namespace {
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
         options.connections /= 10;
         options.repetitions /= 5;
     }
+    xvs::keep_heap_steady();
     xvs::bench::Report report;
     xvs::Status status = run(options, report);
     if (status && !json.empty()) status = report.write(json);

@@ -79,12 +79,14 @@ void measure_holds(ScaleRig& rig, const ScaleOptions& options, Report& report) {
             portions.push_back(seconds_of([&] { has_more = work(); }) * kMicroseconds);
     };
     const auto add = [&](std::string name) {
+        const Summary all = longest(portions);
         report.add({.group = kHolds,
                     .name = std::move(name),
                     .unit = "us",
-                    .value = longest(portions),
+                    .value = all,
                     .limit = 1000,
-                    .text = fmt::format("{} counter rows", kWriters)});
+                    .text = fmt::format(
+                        "{} counter rows, the very longest {:.0f} us", kWriters, all.maximum)});
         portions.clear();
     };
     engine::Services& services = rig.engine.services();
@@ -94,6 +96,13 @@ void measure_holds(ScaleRig& rig, const ScaleOptions& options, Report& report) {
             listing, [](const engine::ServiceState&, const model::Statistics&) {});
     });
     add("a portion of a listing");
+    for (engine::ServiceState* each : services.in_order()) {
+        engine::ServiceListing zeroed;
+        each_portion([&] { return !services.zero(*each, zeroed); });
+    }
+    engine::TotalListing total;
+    each_portion([&] { return !services.sum_up(total); });
+    add("a portion of -Z");
     each_portion([&] { return !services.estimate_rates(engine::kEstimatePeriod); });
     add("a portion of the rates");
     std::uint32_t next = 0;

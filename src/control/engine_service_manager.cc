@@ -3,6 +3,13 @@
 #include "model/validate.h"
 
 namespace xvs::control {
+namespace {
+
+tl::unexpected<Error> no_service(const model::ServiceKey& key) {
+    return fail(ErrorCode::NoSuchService, "no " + key.to_string());
+}
+
+}  // namespace
 
 Status EngineServiceManager::add_service(const model::VirtualService& service) {
     const std::scoped_lock lock(gate_);
@@ -51,11 +58,25 @@ Status EngineServiceManager::remove_destination(const model::ServiceKey& key,
 }
 
 Result<ServiceStatus> EngineServiceManager::get_service(const model::ServiceKey& key) const {
+    const model::ServiceKey wanted = model::canonical(key);
+    engine::ServiceListing listing;
+    while (true) {
+        const std::scoped_lock lock(gate_);
+        const engine::Services& services = engine_.services();
+        const engine::ServiceState* service = services.find(wanted);
+        if (service == nullptr) return no_service(key);
+        if (!services.sum_up(*service, listing)) continue;
+        return ServiceStatus{.service = service->config,
+                             .statistics = services.statistics(*service, listing)};
+    }
+}
+
+Result<model::VirtualService> EngineServiceManager::configured_service(
+    const model::ServiceKey& key) const {
     const std::scoped_lock lock(gate_);
-    const engine::Services& services = engine_.services();
-    const engine::ServiceState* service = services.find(model::canonical(key));
-    if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
-    return ServiceStatus{.service = service->config, .statistics = services.statistics(*service)};
+    const engine::ServiceState* service = engine_.services().find(model::canonical(key));
+    if (service == nullptr) return no_service(key);
+    return service->config;
 }
 
 std::vector<ServiceStatus> EngineServiceManager::services() const {
@@ -138,21 +159,35 @@ std::uint64_t EngineServiceManager::for_each_connection(
 }
 
 model::Statistics EngineServiceManager::total() const {
-    const std::scoped_lock lock(gate_);
-    return engine_.services().total();
+    engine::TotalListing listing;
+    while (true) {
+        const std::scoped_lock lock(gate_);
+        if (engine_.services().sum_up(listing)) return engine_.services().total(listing);
+    }
 }
 
 Status EngineServiceManager::zero(const model::ServiceKey& key) {
-    const std::scoped_lock lock(gate_);
-    engine::ServiceState* service = engine_.services().find(model::canonical(key));
-    if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
-    engine_.services().zero(*service);
-    return {};
+    const model::ServiceKey wanted = model::canonical(key);
+    engine::ServiceListing listing;
+    while (true) {
+        const std::scoped_lock lock(gate_);
+        engine::ServiceState* service = engine_.services().find(wanted);
+        if (service == nullptr) return no_service(key);
+        if (engine_.services().zero(*service, listing)) return {};
+    }
 }
 
+// One that is removed meanwhile has nothing to show any more.
 void EngineServiceManager::zero_all() {
-    const std::scoped_lock lock(gate_);
-    engine_.services().zero_all();
+    for (const model::VirtualService& service : configured_services())
+        static_cast<void>(zero(service.key));
+    engine::TotalListing listing;
+    while (true) {
+        const std::scoped_lock lock(gate_);
+        if (!engine_.services().sum_up(listing)) continue;
+        engine_.services().zero_total(listing);
+        return;
+    }
 }
 
 model::Timeouts EngineServiceManager::timeouts() const {

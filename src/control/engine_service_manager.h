@@ -28,6 +28,8 @@ public:
     Status remove_destination(const model::ServiceKey& key, const net::Endpoint& real) override;
     [[nodiscard]] Result<ServiceStatus> get_service(const model::ServiceKey& key) const override;
     [[nodiscard]] std::vector<ServiceStatus> services() const override;
+    [[nodiscard]] Result<model::VirtualService> configured_service(
+        const model::ServiceKey& key) const override;
     [[nodiscard]] std::vector<model::VirtualService> configured_services() const override;
     bool for_each_destination(
         const model::ServiceKey& key,

@@ -55,6 +55,9 @@ public:
     [[nodiscard]] virtual Result<ServiceStatus> get_service(const model::ServiceKey& key) const = 0;
     // In listing order; a listing that goes over many datagrams takes this once.
     [[nodiscard]] virtual std::vector<ServiceStatus> services() const = 0;
+    // What was asked for of one of them. Cheap where get_service() is not.
+    [[nodiscard]] virtual Result<model::VirtualService> configured_service(
+        const model::ServiceKey& key) const = 0;
     // Empty for an unknown service, as the kernel's dump is. Newest first (ip_vs_ctl.c adds at the
     // list's head).
     [[nodiscard]] virtual std::vector<DestinationStatus> destinations(

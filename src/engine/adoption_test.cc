@@ -98,7 +98,7 @@ TEST(Adoption, WhatWasSetToZeroStaysSo) {
     const auto director = next(storage, *dead);
     EXPECT_EQ(director->statistics(kService).counters.connections, 1U);
     EXPECT_EQ(director->statistics(kService, kOnlyServer).counters.packets_in, 2U);
-    EXPECT_EQ(director->engine.services().total().counters.connections, 1U);
+    EXPECT_EQ(director->total().counters.connections, 1U);
 }
 
 TEST(Adoption, ConnectionsEndInTheirTime) {

@@ -276,15 +276,15 @@ Status RequestHandler::edit_service(const Request& request) {
     if (request.command == Command::NewService) {
         return services_.add_service(settings->service(*key, 0));
     }
-    const auto old = services_.get_service(*key);
+    const auto old = services_.configured_service(*key);
     if (!old) return fail(old.error());
-    return services_.edit_service(settings->service(*key, old->service.flags));
+    return services_.edit_service(settings->service(*key, old->flags));
 }
 
 Status RequestHandler::edit_destination(const Request& request) {
     const auto key = read_service_key(request.service());
     if (!key) return fail(key.error());
-    if (const auto service = services_.get_service(*key); !service) return fail(service.error());
+    if (const auto known = services_.configured_service(*key); !known) return fail(known.error());
     const Bytes attributes = request.top.bytes(attribute::kDestination);
     if (request.command == Command::DeleteDestination) {
         const auto real = read_destination_key(attributes, key->family());

@@ -30,9 +30,10 @@ model::Statistics read(model::Counters counters,
 
 }  // namespace
 
-model::Statistics Services::statistics(const ServiceState& service) const noexcept {
+model::Statistics Services::statistics(const ServiceState& service,
+                                       const ServiceListing& whole) const noexcept {
     return read(
-        raw(service), load(tables_.service_totals(service.index).zeroed), service.scaled_rates);
+        whole.sum, load(tables_.service_totals(service.index).zeroed), service.scaled_rates);
 }
 
 model::Statistics Services::statistics(const DestinationState& destination) const noexcept {
@@ -41,24 +42,27 @@ model::Statistics Services::statistics(const DestinationState& destination) cons
                 destination.scaled_rates);
 }
 
-model::Statistics Services::total() const noexcept {
-    return read(raw_total(), load(tables_.totals().zeroed), scaled_rates_);
+model::Statistics Services::total(const TotalListing& whole) const noexcept {
+    return read(whole.sum, load(tables_.totals().zeroed), scaled_rates_);
 }
 
-void Services::zero(ServiceState& service) noexcept {
-    for (DestinationState* each = service.destinations.first(); each != nullptr;
-         each = each->next) {
-        forget_counts(*each);
-        each->scaled_rates = {};
-    }
-    store(tables_.service_totals(service.index).zeroed, raw(service));
+bool Services::zero(ServiceState& service, ServiceListing& listing) {
+    begin_sum(service, listing);
+    const bool has_more = for_each_destination(
+        service, listing.place, destinations_at_once(), [&](const DestinationState& each) {
+            DestinationState& destination = destinations_[each.index];
+            forget_counts(destination);
+            destination.scaled_rates = {};
+            listing.sum += load(tables_.destination_totals(destination.index).zeroed);
+        });
+    if (has_more) return false;
+    store(tables_.service_totals(service.index).zeroed, listing.sum);
     service.scaled_rates = {};
+    return true;
 }
 
-void Services::zero_all() noexcept {
-    for (ServiceState* service : order_)
-        zero(*service);
-    store(tables_.totals().zeroed, raw_total());
+void Services::zero_total(const TotalListing& whole) noexcept {
+    store(tables_.totals().zeroed, whole.sum);
     scaled_rates_ = {};
 }
 
@@ -95,20 +99,19 @@ model::Counters Services::absorbed(const ServiceState& service) const noexcept {
     return load(tables_.service_totals(service.index).absorbed);
 }
 
-model::Counters Services::raw(const ServiceState& service) const noexcept {
-    model::Counters sum = absorbed(service);
-    for (const DestinationState* each = service.destinations.first(); each; each = each->next) {
-        sum += raw(*each);
+bool Services::sum_up(TotalListing& listing) const noexcept {
+    const bool is_outdated = listing.freed != freed_ && listing.restarts++ < kMaxRestarts;
+    if (listing.next == 0 || is_outdated) {
+        listing.next = 0;
+        listing.freed = freed_;
+        listing.sum = load(tables_.totals().absorbed);
     }
-    return sum;
-}
-
-model::Counters Services::raw_total() const noexcept {
-    model::Counters sum = load(tables_.totals().absorbed);
-    for (const DestinationState& each : destinations_) {
-        if (each.index != XVS_NONE) sum += raw(each);
+    for (std::size_t left = destinations_at_once(); left > 0; --left) {
+        if (listing.next >= destinations_.size()) return true;
+        const DestinationState& each = destinations_[listing.next++];
+        if (each.index != XVS_NONE) listing.sum += raw(each);
     }
-    return sum;
+    return listing.next >= destinations_.size();
 }
 
 void Services::sample(DestinationState& destination) noexcept {
@@ -176,16 +179,19 @@ bool Services::for_each_destination(
     return next != nullptr;
 }
 
-bool Services::sum_up(const ServiceState& service, ServiceListing& listing) const {
+void Services::begin_sum(const ServiceState& service, ServiceListing& listing) const noexcept {
     const std::uint32_t epoch = tables_.services()[service.index].epoch;
     const bool is_new = listing.summed != service.number;
     if (is_new) listing.restarts = 0;
-    if (is_new || (listing.epoch != epoch && listing.restarts++ < kMaxRestarts)) {
-        listing.summed = service.number;
-        listing.epoch = epoch;
-        listing.place = {};
-        listing.sum = absorbed(service);
-    }
+    if (!is_new && (listing.epoch == epoch || listing.restarts++ >= kMaxRestarts)) return;
+    listing.summed = service.number;
+    listing.epoch = epoch;
+    listing.place = {};
+    listing.sum = absorbed(service);
+}
+
+bool Services::sum_up(const ServiceState& service, ServiceListing& listing) const {
+    begin_sum(service, listing);
     return !for_each_destination(
         service, listing.place, destinations_at_once(), [&](const DestinationState& destination) {
             listing.sum += raw(destination);
@@ -204,10 +210,7 @@ bool Services::for_each_service(ServiceListing& listing, const VisitService& vis
         if (next == order_.end()) return false;
         const ServiceState& service = **next;
         if (!sum_up(service, listing)) return true;
-        visit(service,
-              read(listing.sum,
-                   load(tables_.service_totals(service.index).zeroed),
-                   service.scaled_rates));
+        visit(service, statistics(service, listing));
         listing.listed = service.number;
         left -= std::min(left, service.destinations.size() + 1);
     }

@@ -440,6 +440,7 @@ void Services::free_destination(DestinationState& destination) {
     release_translation(destination);
     steer_replies(destination, false);
     absorb(tables_.totals().absorbed, destination);
+    ++freed_;
     for (std::uint32_t row = 0; row < tables_.header().counter_rows; ++row)
         tables_.counters(row, destination.index) = xvs_counters{};
     tables_.destination_totals(destination.index) = {};

@@ -45,6 +45,14 @@ struct ServiceState {
     model::Rates scaled_rates;
 };
 
+// How far the sum of all real servers there have been has come.
+struct TotalListing {
+    std::uint32_t next = 0;   // record
+    std::uint32_t freed = 0;  // Services::freed_ when it was begun
+    unsigned restarts = 0;
+    model::Counters sum;
+};
+
 // How far a listing of services has come, and what is known of the one that is being summed up.
 struct ServiceListing {
     std::uint64_t listed = 0;  // ServiceState::number of the last one
@@ -147,11 +155,19 @@ public:
     // Returns how many real servers may be looked at in one go.
     [[nodiscard]] std::size_t destinations_at_once() const noexcept;
 
-    [[nodiscard]] model::Statistics statistics(const ServiceState& service) const noexcept;
     [[nodiscard]] model::Statistics statistics(const DestinationState& destination) const noexcept;
-    [[nodiscard]] model::Statistics total() const noexcept;
-    void zero(ServiceState& service) noexcept;
-    void zero_all() noexcept;
+
+    // Goes on with the sum of one service in `listing`; returns whether it is whole.
+    [[nodiscard]] bool sum_up(const ServiceState& service, ServiceListing& listing) const;
+    [[nodiscard]] model::Statistics statistics(const ServiceState& service,
+                                               const ServiceListing& whole) const noexcept;
+    // The same of the director.
+    [[nodiscard]] bool sum_up(TotalListing& listing) const noexcept;
+    [[nodiscard]] model::Statistics total(const TotalListing& whole) const noexcept;
+
+    // Has a service's real servers, then the service, count from zero; returns whether it is done.
+    [[nodiscard]] bool zero(ServiceState& service, ServiceListing& listing);
+    void zero_total(const TotalListing& whole) noexcept;
 
     // Services in the order they were added.
     [[nodiscard]] const std::vector<ServiceState*>& in_order() const noexcept { return order_; }
@@ -162,15 +178,12 @@ private:
     static constexpr std::size_t kFreedAtOnce = 64;  // system calls, 1 us each
     static constexpr unsigned kMaxRestarts = 3;
 
-    // Goes on with the sum in hand; returns whether it is whole.
-    [[nodiscard]] bool sum_up(const ServiceState& service, ServiceListing& listing) const;
+    void begin_sum(const ServiceState& service, ServiceListing& listing) const noexcept;
     void sample(DestinationState& destination) noexcept;
     [[nodiscard]] bool is_due_for_freeing(const DestinationState& destination) const noexcept;
     void remove_from_trash(const DestinationState& destination);
     [[nodiscard]] model::Counters absorbed(const ServiceState& service) const noexcept;
     [[nodiscard]] model::Counters raw(const DestinationState& destination) const noexcept;
-    [[nodiscard]] model::Counters raw(const ServiceState& service) const noexcept;
-    [[nodiscard]] model::Counters raw_total() const noexcept;
     void forget_counts(DestinationState& destination) noexcept;
     // Sums of real servers that have gone, less those of real servers before they came.
     void absorb(xvs_sums& absorbed, const DestinationState& destination) const noexcept;
@@ -212,6 +225,7 @@ private:
     // Records of an earlier daemon's services that are not added again yet.
     std::unordered_map<model::ServiceKey, std::uint32_t, ServiceKeyHash> adopted_;
     std::uint64_t last_number_ = 0;
+    std::uint32_t freed_ = 0;                   // real servers, until now
     std::uint32_t trash_position_ = 0;          // the record that is looked at next
     std::uint32_t estimated_destinations_ = 0;  // in this period, by record
     std::size_t estimated_services_ = 0;

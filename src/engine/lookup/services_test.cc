@@ -145,7 +145,7 @@ TEST(Services, CountWhatPassesEachWay) {
         .connections = 1, .packets_in = 1, .packets_out = 1, .bytes_in = 40, .bytes_out = 40};
     EXPECT_EQ(director.statistics(kService, kServer).counters, expected);
     EXPECT_EQ(director.statistics(kService).counters, expected);
-    EXPECT_EQ(director.engine.services().total().counters, expected);
+    EXPECT_EQ(director.total().counters, expected);
 }
 
 TEST(Services, StartCountingAnewAfterMinusZWhileTheTotalGoesOn) {
@@ -154,11 +154,11 @@ TEST(Services, StartCountingAnewAfterMinusZWhileTheTotalGoesOn) {
     ASSERT_TRUE(director.ipvsadm("-Z -t 192.0.2.1:80"));
     EXPECT_EQ(director.statistics(kService, kServer).counters, model::Counters{});
     EXPECT_EQ(director.statistics(kService).counters, model::Counters{});
-    EXPECT_EQ(director.engine.services().total().counters.connections, 2U);
+    EXPECT_EQ(director.total().counters.connections, 2U);
     open(director, 1, 2000);
     EXPECT_EQ(director.statistics(kService).counters.connections, 1U);
     ASSERT_TRUE(director.ipvsadm("-Z"));
-    EXPECT_EQ(director.engine.services().total().counters, model::Counters{});
+    EXPECT_EQ(director.total().counters, model::Counters{});
     EXPECT_EQ(director.counts(kService, kServer), (ServerCounts{.active = 3}));
 }
 
@@ -170,7 +170,7 @@ TEST(Services, KeepTheCountsOfServersThatHaveGone) {
     director.advance(5min);
     EXPECT_EQ(director.tables->destinations().size(), 0U);
     EXPECT_EQ(director.statistics(kService).counters.connections, 2U);
-    EXPECT_EQ(director.engine.services().total().counters.connections, 2U);
+    EXPECT_EQ(director.total().counters.connections, 2U);
 }
 
 TEST(Services, StopSchedulingToAServerAtItsUpperThreshold) {
@@ -363,7 +363,7 @@ TEST_F(Estimator, MovesAQuarterTowardsWhatCameASecondEveryTwoSeconds) {
     EXPECT_EQ(rates().packets_in, 175U);
     EXPECT_EQ(rates().bytes_in, 17500U);
     EXPECT_EQ(director.statistics("-u 192.0.2.1:53", server(1)).rates, rates());
-    EXPECT_EQ(director.engine.services().total().rates, rates());
+    EXPECT_EQ(director.total().rates, rates());
     director.advance(2s);
     EXPECT_EQ(rates().packets_in, 131U) << "it forgets as fast";
     director.advance(5min);
@@ -379,7 +379,7 @@ TEST_F(Estimator, LooksAtEveryRealServerAtAMomentOfItsOwnOnceAPeriod) {
         ASSERT_EQ(of_server.bytes_in, 100U) << i;
     }
     EXPECT_NEAR(static_cast<double>(rates().packets_in), 100, 1);
-    EXPECT_NEAR(static_cast<double>(director.engine.services().total().rates.bytes_in), 10000, 50);
+    EXPECT_NEAR(static_cast<double>(director.total().rates.bytes_in), 10000, 50);
 }
 
 TEST_F(Estimator, IsNotMisledByRealServersThatComeAndGo) {
