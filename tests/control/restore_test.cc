@@ -1,5 +1,3 @@
-#include "cli/program.h"
-
 #include <atomic>
 #include <sstream>
 #include <thread>
@@ -10,6 +8,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "cli/program.h"
 #include "control/netlink/server.h"
 #include "testing/fake_service_manager.h"
 
