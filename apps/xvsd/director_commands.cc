@@ -79,9 +79,12 @@ std::string Director::status_text() {
         .pins = kept_.pins() == nullptr ? "" : kept_.pins()->name(),
         .state_directory = state_file_ ? kept_.state_directory() : "no file",
         .orphan_timeout_s = static_cast<std::uint32_t>(options_.orphan_timeout.count()),
-        .attached_by = served_->how() == offload::TcAttach::Tcx ? "tcx" : "clsact",
-        .interfaces = served_->names()};
+        .attached_by = served_->how() == offload::TcAttach::Tcx
+                           ? "tcx"
+                           : "clsact, since this kernel has no tcx",
+        .interfaces = {}};
     const std::lock_guard lock(gate_);
+    status.interfaces = events_.attach_points(*mirror_);
     status.connections = engine_->connection_count();
     status.capacity = engine_->connection_capacity();
     status.services = engine_->services().in_order().size();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "host/device_features.h"
@@ -48,10 +49,44 @@ void HostEvents::serve(const host::Link& link) {
     followers_.port->set_interface(link.ifindex, *slot, link.has_link_header());
     serve_at_xdp(link);
     if (!is_new) return;
-    const bool is_at_xdp =
-        followers_.xdp != nullptr &&
-        followers_.xdp->is_attached(link.is_part_of_lower() ? link.lower : link.ifindex);
-    spdlog::info("serving interface {} at {}", link.name, is_at_xdp ? "XDP and tc" : "tc");
+    spdlog::info("serving interface {} at {}", link.name, is_at_xdp(link) ? "XDP and tc" : "tc");
+}
+
+bool HostEvents::is_at_xdp(const host::Link& link) const {
+    return followers_.xdp != nullptr &&
+           followers_.xdp->is_attached(link.is_part_of_lower() ? link.lower : link.ifindex);
+}
+
+std::vector<std::string> HostEvents::attach_points(const host::Mirror& mirror) const {
+    std::vector<std::string> points;
+    for (const auto& [ifindex, link] : mirror.links()) {
+        if (followers_.served == nullptr || !followers_.served->is_served(ifindex)) continue;
+        points.push_back(
+            is_at_xdp(link)
+                ? fmt::format("{}: native XDP and tc, {}", link.name, why_at_xdp(link, mirror))
+                : fmt::format("{}: tc, {}", link.name, why_not_at_xdp(link)));
+    }
+    return points;
+}
+
+std::string HostEvents::why_at_xdp(const host::Link& link, const host::Mirror& mirror) const {
+    if (link.is_part_of_lower()) {
+        const host::Link* lower = mirror.find_link(link.lower);
+        return fmt::format("its frames come from {}", lower != nullptr ? lower->name : "below");
+    }
+    if (attach_at_xdp_.contains(link.name)) return "as --attach says";
+    return "a device whose driver knows XDP";
+}
+
+std::string HostEvents::why_not_at_xdp(const host::Link& link) const {
+    if (followers_.xdp == nullptr) return "since there is no fast path";
+    if (const auto refused = without_xdp_.find(link.ifindex); refused != without_xdp_.end()) {
+        return refused->second;
+    }
+    if (!link.has_link_header()) return "without Ethernet headers";
+    if (link.is_part_of_lower()) return "as the device under it";
+    if (attach_at_xdp_.contains(link.name)) return "as --attach says";
+    return link.kind.empty() ? "no device on a bus" : "a " + link.kind;
 }
 
 bool HostEvents::wants_xdp(const host::Link& link) const {
@@ -68,7 +103,7 @@ void HostEvents::serve_at_xdp(const host::Link& link) {
         if (const auto attached = followers_.xdp->attach(link.ifindex, link.name); attached) {
             followers_.router->set_xdp(link.ifindex, true);
         } else {
-            without_xdp_.insert(link.ifindex);
+            without_xdp_.emplace(link.ifindex, attached.error().context);
             spdlog::warn("{}", attached.error().context);
         }
     }

@@ -40,6 +40,9 @@ public:
     // Tells them all that is known, and from now on what changes.
     void attach(const Followers& followers, const host::Mirror& mirror);
 
+    // Where the packets of each served interface are met, and why there: "eth0: tc, a veth".
+    [[nodiscard]] std::vector<std::string> attach_points(const host::Mirror& mirror) const;
+
     // Returns whether addresses or routes have changed since it was asked last.
     [[nodiscard]] bool take_has_changed() noexcept { return std::exchange(has_changed_, false); }
 
@@ -62,13 +65,17 @@ private:
     void release(const host::Link& link);
     [[nodiscard]] bool wants_xdp(const host::Link& link) const;
     void serve_at_xdp(const host::Link& link);
+    [[nodiscard]] bool is_at_xdp(const host::Link& link) const;
+    [[nodiscard]] std::string why_at_xdp(const host::Link& link, const host::Mirror& mirror) const;
+    [[nodiscard]] std::string why_not_at_xdp(const host::Link& link) const;
     void leave_xdp(std::uint32_t ifindex);
 
     std::vector<std::string> interfaces_;
     std::map<std::string, bool> attach_at_xdp_;
     Followers followers_;
-    std::set<std::uint32_t> refused_;      // interfaces that could not be served, and were logged
-    std::set<std::uint32_t> without_xdp_;  // devices that refused the program, and were logged
+    std::set<std::uint32_t> refused_;  // interfaces that could not be served, and were logged
+    // Devices that refused the program, and what was logged then.
+    std::map<std::uint32_t, std::string> without_xdp_;
     bool has_changed_ = false;
     bool may_need_repair_ = false;
 };

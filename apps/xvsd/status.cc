@@ -1,7 +1,6 @@
 #include "xvsd/status.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 namespace xvs::xvsd {
@@ -19,13 +18,17 @@ std::string survival(const DaemonStatus& status) {
 }  // namespace
 
 std::string to_text(const DaemonStatus& status) {
+    std::string interfaces;
+    for (const std::string& interface : status.interfaces)
+        interfaces += fmt::format("             {}\n", interface);
     return fmt::format(
         "xvsd {}, pid {}\n"
         "fast path:   {}\n"
         "connections: {}, room for {} of each family\n"
         "             {}\n"
         "services:    {}, kept in {}\n"
-        "interfaces:  {} ({})\n",
+        "interfaces:  {}, attached by {}\n"
+        "{}",
         XVS_VERSION,
         ::getpid(),
         status.no_fast_path.empty() ? "on" : "off: " + status.no_fast_path,
@@ -34,8 +37,9 @@ std::string to_text(const DaemonStatus& status) {
         survival(status),
         status.services,
         status.state_directory,
-        status.interfaces.empty() ? "none" : fmt::format("{}", fmt::join(status.interfaces, ", ")),
-        status.attached_by);
+        status.interfaces.size(),
+        status.attached_by,
+        interfaces);
 }
 
 }  // namespace xvs::xvsd

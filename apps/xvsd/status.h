@@ -17,7 +17,7 @@ struct DaemonStatus {
     std::uint32_t capacity = 0;     // of each
     std::size_t services = 0;
     const char* attached_by = "";
-    std::vector<std::string> interfaces;
+    std::vector<std::string> interfaces;  // with their attach points
 };
 
 [[nodiscard]] std::string to_text(const DaemonStatus& status);

@@ -30,13 +30,6 @@ void ServedInterfaces::release_all() {
         release(served_.begin()->first);
 }
 
-std::vector<std::string> ServedInterfaces::names() const {
-    std::vector<std::string> names;
-    for (const auto& [ifindex, served] : served_)
-        names.push_back(served.interface.name);
-    return names;
-}
-
 void ServedInterfaces::release_others() {
     const auto interfaces = program_.interfaces();
     for (std::size_t slot = 0; slot < interfaces.size(); ++slot) {

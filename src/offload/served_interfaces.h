@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "net/address.h"
@@ -46,8 +45,6 @@ public:
 
     // None is to be served any longer.
     void release_all();
-
-    [[nodiscard]] std::vector<std::string> names() const;
 
     // Those that an earlier daemon served and this one does not.
     void release_others();

@@ -336,7 +336,7 @@ TEST_F(Kept, StatusSaysWhatWouldOutliveIt) {
                 AllOf(HasSubstr("fast path:   on"),
                       HasSubstr("connections: 0, room for 1000"),
                       HasSubstr("pinned in xvs/"),
-                      HasSubstr("eth0 (")));
+                      HasSubstr("eth0: tc, a veth\n")));
 }
 
 TEST_F(Kept, KeepsTheSizeOfTablesThatAreThere) {

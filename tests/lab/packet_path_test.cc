@@ -141,6 +141,8 @@ TEST_F(XdpPath, TwentyMegabytesPassWholeBeforeTheKernelSeesThem) {
     serve(*real_);
     start({"--attach", "eth0=xdp", "--attach", "eth1=xdp"});
     EXPECT_TRUE(logs("serving interface eth0 at XDP and tc"));
+    EXPECT_THAT(in(*host_, programs().xvs.string() + " status"),
+                HasSubstr("eth0: native XDP and tc, as --attach says\n"));
     add_service("192.0.2.1:80", "10.0.0.11:8080");
     expect_upload(*peer_, "http://192.0.2.1/");
     EXPECT_LT(counter("received"), 100U);
@@ -159,6 +161,8 @@ TEST_F(XdpPath, AnInterfaceThatKnowsNoXdpIsServedAtTc) {
     start({"--attach", "br0=xdp"});
     EXPECT_TRUE(logs("attaching to br0 at XDP"));
     EXPECT_TRUE(logs("serving interface br0 at tc"));
+    EXPECT_THAT(in(*host_, programs().xvs.string() + " status"),
+                HasSubstr("br0: tc, attaching to br0 at XDP: "));
 }
 
 // tcpdump sees what the real server gets: the kernel must have cut it on the way.
