@@ -25,6 +25,15 @@ namespace {
 // Timers run as often as a daemon runs them.
 constexpr Nanoseconds kTimerStep = engine::Engine::kTimerInterval;
 
+engine::Frame frame_like(const Arrival& arrival) {
+    engine::Frame frame;
+    frame.interface = interface_of(arrival.side);
+    frame.reason = arrival.reason;
+    frame.fwmark = arrival.fwmark;
+    frame.offload = arrival.offload;
+    return frame;
+}
+
 flow::Sizes sizes_of(const DirectorParts& parts) {
     flow::Sizes sizes = flow::sizes_for(parts.connections, parts.cpus);
     sizes.translations = 512;
@@ -147,16 +156,13 @@ std::vector<Sent> Director::receives(std::span<const std::byte> packet,
     frame[12] = static_cast<std::byte>(static_cast<unsigned>(type) >> 8);
     frame[13] = static_cast<std::byte>(static_cast<unsigned>(type) & 0xff);
     frame.insert(frame.end(), packet.begin(), packet.end());
-    port.inject(frame, interface_of(arrival.side), arrival.reason, arrival.offload);
+    port.inject(frame, frame_like(arrival));
     return process();
 }
 
 void Director::queue(const Packet& packet, const Arrival& arrival) {
     const DirectorLink& link = director_link(arrival.side);
-    port.inject(packet.frame(net::MacAddress(), link.mac),
-                interface_of(arrival.side),
-                arrival.reason,
-                arrival.offload);
+    port.inject(packet.frame(net::MacAddress(), link.mac), frame_like(arrival));
 }
 
 std::vector<Sent> Director::process() {

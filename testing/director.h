@@ -55,6 +55,7 @@ struct Arrival {
     Side side = Side::Client;
     xvs_reason reason = XVS_REASON_SERVICE;
     engine::Offload offload{};
+    std::uint32_t fwmark = 0;
 };
 
 struct ServerCounts {

@@ -122,17 +122,25 @@ Result<std::unique_ptr<ProgramEntrance>> TestedProgram::stand_before(Director& d
 }
 
 ProgramEntrance::ProgramEntrance(Director& director, offload::SteeringProgram& program, bool at_xdp)
-    : director_(director), program_(program), maps_(program), at_xdp_(at_xdp) {
+    : director_(director),
+      program_(program),
+      maps_(program),
+      at_xdp_(at_xdp),
+      local_(local_prefixes()) {
     for (const Side side : kSides) {
         xvs_interface& interface = program_.interfaces()[slot_of(side)];
         interface.ifindex = interface_of(side);
         std::memcpy(interface.mac, director_link(side).mac.bytes().data(), kMacSize);
         interface.link_header = 1;
     }
-    maps_.set_local_prefixes(local_prefixes());
+    maps_.set_local_prefixes(local_);
     director_.steering.tell_also(maps_);
     CPU_ZERO(&allowed_);
     (void)::sched_getaffinity(0, sizeof(allowed_), &allowed_);
+}
+
+void ProgramEntrance::add_local(const net::IpAddress& address) {
+    if (local_.insert(net::Prefix::of(address)).second) maps_.set_local_prefixes(local_);
 }
 
 // Leaves the program's maps empty for the next one.

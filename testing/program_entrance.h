@@ -11,11 +11,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <sched.h>
 
 #include "base/result.h"
+#include "net/prefix.h"
 #include "offload/bpf_storage.h"
 #include "offload/steering_maps.h"
 #include "offload/steering_program.h"
@@ -53,6 +55,9 @@ public:
     Passage admit(const Bytes& frame, Side side) override;
     Passage release(const Bytes& frame, Side side) override;
 
+    // Besides those of the topology the host has this address.
+    void add_local(const net::IpAddress& address);
+
     // How many packets left without the engine.
     [[nodiscard]] std::uint64_t replays() const noexcept { return replays_; }
 
@@ -79,6 +84,7 @@ private:
     offload::SteeringProgram& program_;
     offload::SteeringMaps maps_;
     bool at_xdp_;
+    std::set<net::Prefix> local_;
     cpu_set_t allowed_{};  // CPUs of this thread before
     std::uint64_t replays_ = 0;
     std::uint64_t missed_at_xdp_ = 0;

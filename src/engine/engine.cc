@@ -21,7 +21,7 @@ Engine::Engine(
     : tables_(tables),
       port_(port),
       clock_(clock),
-      services_(tables, steering, router, clock),
+      services_(tables, steering, router, settings_.sysctls, clock),
       reports_(tables),
       transmitter_(tables, router, port, drops_, clock),
       icmp_limit_(clock),
@@ -51,10 +51,10 @@ Engine::Engine(
              identification_}),
       estimated_at_(clock.now()),
       trash_emptied_at_(clock.now()) {
-    settings_.changed_at = to_tick(clock.now());
+    settings_.timeouts_changed_at = to_tick(clock.now());
     reports_.attach(ipv4_.connections(), ipv6_.connections());
     if (tables.adoption() == nullptr) {
-        tables.header().timeouts_changed_at = settings_.changed_at;
+        tables.header().timeouts_changed_at = settings_.timeouts_changed_at;
         return;
     }
     is_adopting_ = true;
@@ -169,9 +169,9 @@ void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
     if (timeouts.tcp_s != 0) settings_.timeouts.tcp_s = timeouts.tcp_s;
     if (timeouts.tcp_fin_s != 0) settings_.timeouts.tcp_fin_s = timeouts.tcp_fin_s;
     if (timeouts.udp_s != 0) settings_.timeouts.udp_s = timeouts.udp_s;
-    settings_.changed_at = to_tick(clock_.now());
+    settings_.timeouts_changed_at = to_tick(clock_.now());
     if (is_adopting_) return;
-    tables_.header().timeouts_changed_at = settings_.changed_at;
+    tables_.header().timeouts_changed_at = settings_.timeouts_changed_at;
     hastened4_ = 0;
     hastened6_ = 0;
 }
@@ -180,7 +180,7 @@ void Engine::finish_adoption() {
     if (!is_adopting_) return;
     is_adopting_ = false;
     services_.finish_adoption();
-    settings_.changed_at = tables_.header().timeouts_changed_at;
+    settings_.timeouts_changed_at = tables_.header().timeouts_changed_at;
 }
 
 void Engine::hasten_connections() noexcept {

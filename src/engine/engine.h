@@ -96,7 +96,7 @@ private:
     flow::Tables& tables_;
     PacketPort& port_;
     const Clock& clock_;
-    TimeoutSettings settings_;
+    Settings settings_;
     DropCounters drops_;
     PacketTotals totals_;
     std::uint16_t identification_ = 0;

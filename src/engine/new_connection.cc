@@ -36,14 +36,33 @@ bool is_martian(const net::Ipv6Address& source) noexcept {
     return source.is_unspecified() || source.is_loopback() || source.is_multicast();
 }
 
-// What names the template that keeps the packet's client network at one real server.
+net::Ipv4Address as_address(std::uint32_t fwmark, const net::Ipv4Address& /*family*/) noexcept {
+    return net::Ipv4Address(fwmark);
+}
+
+net::Ipv6Address as_address(std::uint32_t fwmark, const net::Ipv6Address& /*family*/) noexcept {
+    std::array<std::byte, net::Ipv6Address::kSize> bytes{};
+    store_be32(bytes.data(), fwmark);
+    return net::Ipv6Address(bytes);
+}
+
+// What names the template that keeps the packet's client network at one real server; that of a
+// firewall mark holds for all that have it.
 template <class Ip>
 flow::FlowKey<Ip> template_key(const flow::FlowKey<Ip>& packet,
                                const model::VirtualService& service) noexcept {
+    const auto network = client_network(packet.source_address(), service.persistence_mask);
+    if (service.key.fwmark != 0) {
+        return flow::FlowKey<Ip>::make(network,
+                                       net::Port{0},
+                                       as_address(service.key.fwmark, packet.source_address()),
+                                       net::Port{0},
+                                       template_protocol(model::Protocol::Ip));
+    }
     const net::Port port = packet.destination_port_number();
     const bool is_of_one_port = port == service.key.port && port != kFtpPort;
     return flow::FlowKey<Ip>::make(
-        client_network(packet.source_address(), service.persistence_mask),
+        network,
         net::Port{0},
         packet.destination_address(),
         is_of_one_port ? port : net::Port{0},
@@ -63,7 +82,8 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
     if (is_martian(packet.key.source_address())) return give_to_host(packet);
     ServiceState* const service =
-        parts_.services.find_for_packet(static_cast<model::Protocol>(packet.key.protocol),
+        parts_.services.find_for_packet(packet.frame.fwmark,
+                                        static_cast<model::Protocol>(packet.key.protocol),
                                         packet.key.destination_address(),
                                         packet.key.destination_port_number());
     if (service == nullptr) return give_to_host(packet);
@@ -86,7 +106,7 @@ Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexce
                 connections_.create_template(key, *destination, config.persistence_timeout_s);
             if (controller == XVS_NONE) return drop(DropReason::ConnectionTableFull);
         }
-    } else if (packet.key.destination_port_number() == config.key.port) {
+    } else if (config.key.fwmark != 0 || packet.key.destination_port_number() == config.key.port) {
         destination = choose(packet, service);
     }
     if (destination == nullptr) return refuse(packet, service);
@@ -97,13 +117,15 @@ Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexce
 }
 
 template <class Ip>
-DestinationState* Pipeline<Ip>::choose(const Packet<Ip>& packet, ServiceState& service) noexcept {
+DestinationState* Pipeline<Ip>::choose(const Packet<Ip>& packet,
+                                       ServiceState& service) const noexcept {
     if (!service.scheduler) return nullptr;
     return service.scheduler->schedule(service.destinations,
                                        {.client = packet.key.source_address(),
                                         .virtual_address = packet.key.destination_address(),
                                         .client_port = packet.key.source_port_number(),
-                                        .service_flags = service.config.flags});
+                                        .service_flags = service.config.flags,
+                                        .now = now_});
 }
 
 template <class Ip>

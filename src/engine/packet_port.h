@@ -41,6 +41,7 @@ struct Frame {
     // The CPU that sent it up, and how far its reports had come by then (flow::ReportRings).
     std::uint16_t report_ring = kNoReportRing;
     std::uint16_t report_position = 0;
+    std::uint32_t fwmark = 0;  // the firewall mark that it came with, 0: none
     Offload offload;
 
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {data, length}; }

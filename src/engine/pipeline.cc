@@ -75,8 +75,8 @@ ParseOutcome Pipeline<Ip>::parse(const Frame& frame, Packet<Ip>& packet, bool pr
 template <class Ip>
 bool Pipeline<Ip>::is_of_strangers(const Packet<Ip>& packet) const noexcept {
     const AddressFilter& addresses = parts_.services.addresses();
-    return !packet.fragment.is_fragment && !addresses.may_hold(packet.key.destination) &&
-           !addresses.may_hold(packet.key.source);
+    return !packet.fragment.is_fragment && packet.frame.fwmark == 0 &&
+           !addresses.may_hold(packet.key.destination) && !addresses.may_hold(packet.key.source);
 }
 
 template <class Ip>

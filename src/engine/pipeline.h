@@ -50,7 +50,7 @@ struct PipelineParts {
     DropCounters& drops;
     PacketTotals& totals;
     Reports& reports;
-    const TimeoutSettings& settings;
+    const Settings& settings;
     const Clock& clock;
     std::uint16_t& identification;  // of IPv4 packets of the director's own
 };
@@ -89,8 +89,8 @@ private:
     Verdict install_beginning() noexcept;
     Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
     [[nodiscard]] DropReason why_no_translation(const DestinationState& destination) noexcept;
-    [[nodiscard]] static DestinationState* choose(const Packet<Ip>& packet,
-                                                  ServiceState& service) noexcept;
+    [[nodiscard]] DestinationState* choose(const Packet<Ip>& packet,
+                                           ServiceState& service) const noexcept;
     Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
     Verdict replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept;
 

@@ -39,7 +39,7 @@ template <class Ip>
 Connections<Ip>::Connections(flow::Tables& tables,
                              Services& services,
                              const Clock& clock,
-                             const TimeoutSettings& settings)
+                             const Settings& settings)
     : flows_(tables.flows<Ip>()),
       records_(tables.connections<Ip>()),
       translations_(tables.translations()),
@@ -398,7 +398,7 @@ Tick Connections<Ip>::last_seen(const xvs_connection& record) const noexcept {
 template <class Ip>
 Tick Connections<Ip>::timeout(const xvs_connection& record, Tick last) const noexcept {
     const bool is_template = (record.flags & kConnectionTemplate) != 0;
-    const bool has_met_change = ticks_between(settings_.changed_at, last) > 0;
+    const bool has_met_change = ticks_between(settings_.timeouts_changed_at, last) > 0;
     return has_met_change && !is_template ? table_timeout(record) : record.timeout;
 }
 

@@ -8,10 +8,10 @@
 #include "base/timer_wheel.h"
 #include "engine/lookup/services.h"
 #include "engine/lookup/tcp_states.h"
+#include "engine/settings.h"
 #include "engine/ticks.h"
 #include "flow/tables.h"
 #include "model/connection.h"
-#include "model/timeouts.h"
 
 namespace xvs::engine {
 
@@ -20,13 +20,6 @@ inline constexpr std::uint32_t kConnectionMethodMask = 0x0007;
 inline constexpr std::uint32_t kConnectionNoOutput = 0x0080;  // replies are not seen here
 inline constexpr std::uint32_t kConnectionInactive = 0x0100;  // does not count as ActiveConn
 inline constexpr std::uint32_t kConnectionTemplate = model::kConnectionTemplate;
-
-// The administrator's timeouts and when they changed: a connection takes new ones with its next
-// packet.
-struct TimeoutSettings {
-    model::Timeouts timeouts;
-    Tick changed_at = 0;
-};
 
 template <class Ip>
 struct NewConnection {
@@ -67,7 +60,7 @@ public:
     Connections(flow::Tables& tables,
                 Services& services,
                 const Clock& clock,
-                const TimeoutSettings& settings);
+                const Settings& settings);
 
     // Makes a connection in two steps, so that what begins in one burst waits for memory together.
     //
@@ -183,7 +176,7 @@ private:
     flow::TranslationTable& translations_;
     Services& services_;
     const Clock& clock_;
-    const TimeoutSettings& settings_;
+    const Settings& settings_;
     TimerWheel<> wheel_;
 };
 

@@ -32,6 +32,8 @@ struct DestinationState {
     model::Counters estimated_from;   // counters at the last estimate
     model::Rates scaled_rates;        // fixed point, see estimator.h
     std::uint64_t number = 0;         // in the order they were added; never used twice
+    std::uint64_t created = 0;        // likewise, but stays over removal and revival
+    std::int32_t last_weight = 0;     // the last one above 0, if there was one since it was added
     ServiceState* service = nullptr;  // nullptr: removed
     model::ServiceKey service_key;    // also of the service it was removed from
     bool is_adopted = false;  // configured when an earlier daemon ended, not yet by this one

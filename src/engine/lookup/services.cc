@@ -27,11 +27,13 @@ std::size_t ServiceKeyHash::operator()(const model::ServiceKey& key) const noexc
     return hash ^ (std::size_t{key.fwmark} * 0xc2b2ae3d27d4eb4fU);
 }
 
-Services::Services(flow::Tables& tables, Steering& steering, Router& router, const Clock& clock)
-    : tables_(tables), steering_(steering), router_(router), clock_(clock) {
-    surroundings_.has_scheduler = [](std::string_view name) {
-        return make_scheduler(name) != nullptr;
-    };
+Services::Services(flow::Tables& tables,
+                   Steering& steering,
+                   Router& router,
+                   const model::Sysctls& sysctls,
+                   const Clock& clock)
+    : tables_(tables), steering_(steering), router_(router), sysctls_(sysctls), clock_(clock) {
+    surroundings_.has_scheduler = has_scheduler;
     surroundings_.has_persistence_engine = [](std::string_view /*name*/) {
         return false;
     };
@@ -57,7 +59,7 @@ Status Services::add_service(const model::VirtualService& asked) {
     auto service = std::make_unique<ServiceState>();
     service->config = wanted;
     service->config.flags |= model::kServiceHashed;
-    service->scheduler = make_scheduler(wanted.scheduler);
+    service->scheduler = make_scheduler(wanted.scheduler, scheduler_parts());
     service->index = allocate_service(wanted.key);
     if (service->index == XVS_NONE) {
         return fail(ErrorCode::OutOfMemory, "no room for another virtual service");
@@ -104,13 +106,13 @@ Status Services::edit_service(const model::VirtualService& asked) {
     ServiceState* service = find(wanted.key);
     if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + wanted.key.to_string());
     if (const Status valid = model::check_service(wanted, surroundings_); !valid) return valid;
-    const bool same_scheduler = service->config.scheduler == wanted.scheduler;
+    if (service->config.scheduler != wanted.scheduler) {
+        if (const Status changed = change_scheduler(*service, wanted.scheduler); !changed) {
+            return changed;
+        }
+    }
     service->config = wanted;
     service->config.flags |= model::kServiceHashed;
-    if (!same_scheduler) {
-        service->scheduler = make_scheduler(wanted.scheduler);
-        if (service->scheduler) service->scheduler->take_charge(service->destinations);
-    }
     ++tables_.services()[service->index].epoch;
     return {};
 }
@@ -120,6 +122,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     const auto found = services_.find(key);
     if (found == services_.end()) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
     ServiceState& service = *found->second;
+    service.scheduler.reset();  // no use in telling it of each one
     while (!service.destinations.is_empty())
         unlink(service, *service.destinations.first());
     count_special(key, -1);
@@ -167,6 +170,7 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
         *destination = DestinationState{};
         destination->index = index;
         destination->service_key = key;
+        destination->created = ++last_number_;
         tables_.destination_totals(index) = {};
         learn_address(wanted.real.address);
         if (key.fwmark == 0) learn_address(key.address);
@@ -174,6 +178,7 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
     destination->service = service;
     destination->is_available = true;
     apply(*destination, wanted);
+    destination->last_weight = wanted.weight;
     // Counts stay with a real server that returns to the same service. Kernel:
     // __ip_vs_update_dest().
     xvs_destination_totals& totals = tables_.destination_totals(destination->index);
@@ -205,6 +210,7 @@ Status Services::edit_destination(const model::ServiceKey& asked,
     }
     const std::int32_t former_weight = destination->config.weight;
     apply(*destination, wanted);
+    if (wanted.weight != 0) destination->last_weight = wanted.weight;
     if (service->scheduler) {
         service->scheduler->destination_changed(service->destinations, *destination, former_weight);
     }
@@ -255,9 +261,15 @@ void Services::forget_address(const net::IpAddress& address) {
     steering_.remove_address(address);
 }
 
-ServiceState* Services::find_for_packet(model::Protocol protocol,
+ServiceState* Services::find_for_packet(std::uint32_t fwmark,
+                                        model::Protocol protocol,
                                         const net::IpAddress& vip,
                                         net::Port port) noexcept {
+    if (fwmark != 0) {
+        if (ServiceState* service = find(model::canonical({.address = vip, .fwmark = fwmark}))) {
+            return service;
+        }
+    }
     model::ServiceKey key{.protocol = protocol, .address = vip, .port = port, .fwmark = 0};
     if (ServiceState* service = find(key)) return service;
     const bool may_be_ftp_data =

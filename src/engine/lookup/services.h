@@ -21,6 +21,7 @@
 #include "engine/steering.h"
 #include "flow/tables.h"
 #include "model/counters.h"
+#include "model/sysctls.h"
 #include "model/validate.h"
 #include "model/virtual_service.h"
 
@@ -74,7 +75,12 @@ inline constexpr std::chrono::seconds kTrashPeriod{120};
 // Thread: under the worker's gate. Nothing allocates but add_*() and edit_*().
 class Services {
 public:
-    Services(flow::Tables& tables, Steering& steering, Router& router, const Clock& clock);
+    // All of them must outlive it.
+    Services(flow::Tables& tables,
+             Steering& steering,
+             Router& router,
+             const model::Sysctls& sysctls,
+             const Clock& clock);
 
     // Errors as the kernel's: ip_vs_ctl.c. A call that fails has changed nothing.
     Status add_service(const model::VirtualService& wanted);
@@ -85,10 +91,12 @@ public:
     Status edit_destination(const model::ServiceKey& key, const model::Destination& wanted);
     Status remove_destination(const model::ServiceKey& key, const net::Endpoint& real);
 
-    // Returns the service that a packet to `vip`:`port` belongs to, or nullptr. Kernel:
-    // ip_vs_service_find(): the exact port, then for FTP's data port 21, then port 0.
+    // Returns the service that a packet with a firewall mark (0: none) to `vip`:`port` belongs to,
+    // or nullptr. Kernel: ip_vs_service_find(): the mark, then the exact port, then for FTP's data
+    // port 21, then port 0.
     // Cost: one hash look-up, more only where such services exist.
-    [[nodiscard]] ServiceState* find_for_packet(model::Protocol protocol,
+    [[nodiscard]] ServiceState* find_for_packet(std::uint32_t fwmark,
+                                                model::Protocol protocol,
                                                 const net::IpAddress& vip,
                                                 net::Port port) noexcept;
     [[nodiscard]] ServiceState* find(const model::ServiceKey& key) noexcept;
@@ -205,6 +213,8 @@ private:
     void forget_address(const net::IpAddress& address);
     void release_translation(DestinationState& destination) noexcept;
     void apply(DestinationState& destination, const model::Destination& wanted);
+    [[nodiscard]] Status change_scheduler(ServiceState& service, const std::string& name);
+    [[nodiscard]] SchedulerParts scheduler_parts() noexcept;
     void unlink(ServiceState& service, DestinationState& destination);
     void free_destination(DestinationState& destination);
     void count_special(const model::ServiceKey& key, int by) noexcept;
@@ -212,6 +222,7 @@ private:
     flow::Tables& tables_;
     Steering& steering_;
     Router& router_;
+    const model::Sysctls& sysctls_;
     const Clock& clock_;
     model::Surroundings surroundings_;
     AddressFilter addresses_;

@@ -1,5 +1,7 @@
 #include "engine/schedule/least_connection.h"
 
+#include "engine/schedule/weighted_least.h"
+
 namespace xvs::engine {
 
 DestinationState* LeastConnection::schedule(const DestinationList& destinations,

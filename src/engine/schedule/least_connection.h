@@ -5,13 +5,6 @@
 
 namespace xvs::engine {
 
-// Returns what the least-connection schedulers compare. Kernel: ip_vs_dest_conn_overhead().
-[[nodiscard]] inline std::uint64_t connection_overhead(
-    const DestinationState& destination) noexcept {
-    return (std::uint64_t{destination.active_connections} << 8) +
-           destination.inactive_connections();
-}
-
 class LeastConnection final : public Scheduler {
 public:
     DestinationState* schedule(const DestinationList& destinations,

@@ -1,12 +1,14 @@
 // Scheduler: which real server gets a new connection. One file each; the table is in schedulers.cc.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
-#include <vector>
 
 #include "engine/lookup/destination_state.h"
+#include "engine/ticks.h"
+#include "model/sysctls.h"
 #include "net/address.h"
 
 namespace xvs::engine {
@@ -17,6 +19,7 @@ struct ScheduleRequest {
     net::IpAddress virtual_address;
     net::Port client_port{};
     std::uint32_t service_flags = 0;
+    Tick now = 0;
 };
 
 class Scheduler {
@@ -53,12 +56,21 @@ public:
 
     // Called when the scheduler is put in charge of a list.
     virtual void take_charge(const DestinationList& destinations) { (void)destinations; }
+
+    // How many destinations it can be put in charge of.
+    [[nodiscard]] virtual std::size_t max_destinations() const noexcept { return SIZE_MAX; }
+};
+
+// What schedulers are made with.
+struct SchedulerParts {
+    const model::Sysctls& sysctls;  // must outlive them
+    std::uint64_t seed = 0;         // random
 };
 
 // Returns the scheduler of that name ("rr", "wlc"), or nullptr when there is none.
-[[nodiscard]] std::unique_ptr<Scheduler> make_scheduler(std::string_view name);
+[[nodiscard]] std::unique_ptr<Scheduler> make_scheduler(std::string_view name,
+                                                        const SchedulerParts& parts);
 
-// Returns the names that make_scheduler() knows, for messages.
-[[nodiscard]] std::vector<std::string_view> scheduler_names();
+[[nodiscard]] bool has_scheduler(std::string_view name) noexcept;
 
 }  // namespace xvs::engine

@@ -1,0 +1,14 @@
+// nq: the first real server without an active connection; when there is none, as sed.
+#pragma once
+
+#include "engine/schedule/scheduler.h"
+
+namespace xvs::engine {
+
+class NeverQueue final : public Scheduler {
+public:
+    DestinationState* schedule(const DestinationList& destinations,
+                               const ScheduleRequest& request) noexcept override;
+};
+
+}  // namespace xvs::engine
