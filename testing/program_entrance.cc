@@ -117,15 +117,30 @@ Result<std::unique_ptr<ProgramEntrance>> TestedProgram::stand_before(Director& d
         if (!loaded) return fail(loaded.error());
         program_ = std::move(*loaded);
         program_->control().near_ifindex = kLoopback;
+        if (options_.by_af_xdp) {
+            auto socket = io::XdpSocket::open(kLoopback, 0);
+            if (!socket) return fail(socket.error());
+            socket_ = std::move(*socket);
+            const std::uint32_t key = 0;
+            const auto value = static_cast<std::uint32_t>(socket_->fd());
+            const int map = program_->map(offload::SteeringMap::XdpSockets);
+            if (::bpf_map_update_elem(map, &key, &value, BPF_ANY) != 0)
+                return fail(system_error("an AF_XDP socket for the program", errno));
+        }
     }
-    return std::make_unique<ProgramEntrance>(director, *program_, options_.at_xdp);
+    return std::make_unique<ProgramEntrance>(
+        director, *program_, options_.at_xdp, options_.by_af_xdp);
 }
 
-ProgramEntrance::ProgramEntrance(Director& director, offload::SteeringProgram& program, bool at_xdp)
+ProgramEntrance::ProgramEntrance(Director& director,
+                                 offload::SteeringProgram& program,
+                                 bool at_xdp,
+                                 bool has_socket)
     : director_(director),
       program_(program),
       maps_(program),
       at_xdp_(at_xdp),
+      has_socket_(has_socket),
       local_(local_prefixes()) {
     for (const Side side : kSides) {
         xvs_interface& interface = program_.interfaces()[slot_of(side)];
@@ -182,9 +197,12 @@ void ProgramEntrance::serve_at_xdp() {
         key.ifindex = kLoopback;
         key.vlan = vlan_of(side);
         std::memcpy(key.mac, director_link(side).mac.bytes().data(), kMacSize);
-        const std::uint32_t present = 1;
+        const xvs_host host{.slot = slot_of(side),
+                            .flags = 0,
+                            .first_socket = 0,
+                            .sockets = static_cast<std::uint16_t>(has_socket_ ? 1 : 0)};
         if (::bpf_map_update_elem(
-                program_.map(offload::SteeringMap::Hosts), &key, &present, BPF_ANY) != 0)
+                program_.map(offload::SteeringMap::Hosts), &key, &host, BPF_ANY) != 0)
             throw std::runtime_error(system_error("serving an interface", errno).context);
     }
     flow::NextHopTable& hops = director_.tables->next_hops();
@@ -203,8 +221,27 @@ std::optional<Passage> ProgramEntrance::admit_at_xdp(const Bytes& frame, Side si
     if (outcome.action == XDP_PASS) return std::nullopt;
     if (outcome.action != XDP_TX && outcome.action != XDP_REDIRECT)
         return Passage{.way = Passage::Way::Dropped, .frame = frame};
+    if (outcome.action == XDP_REDIRECT && outcome.frame[0] == std::byte{XVS_METADATA_MAGIC})
+        return raise(outcome, frame, side);
     ++replays_;
     return Passage{.way = Passage::Way::Replayed, .frame = untagged(std::move(outcome.frame))};
+}
+
+// The frame itself is as it came.
+Passage ProgramEntrance::raise(const Outcome& outcome, const Bytes& frame, Side side) {
+    xvs_frame_metadata metadata{};
+    std::memcpy(&metadata, outcome.frame.data(), sizeof(metadata));
+    const Bytes raised(outcome.frame.begin() + sizeof(metadata), outcome.frame.end());
+    const std::size_t link_size = kTagAt + 2 + (vlan_of(side) == 0 ? 0 : kTagSize);
+    if (xvs_metadata_slot(&metadata.up) != slot_of(side) || metadata.checksum_start != 0 ||
+        metadata.link_size != link_size || raised != tagged(frame, vlan_of(side)))
+        return {.way = Passage::Way::Dropped, .frame = frame};
+    ++raised_;
+    return {.way = Passage::Way::Engine,
+            .frame = frame,
+            .reason = static_cast<xvs_reason>(xvs_metadata_reason(&metadata.up)),
+            .report_ring = static_cast<std::uint16_t>(xvs_metadata_cpu(&metadata.up)),
+            .report_position = static_cast<std::uint16_t>(xvs_metadata_position(&metadata.up))};
 }
 
 Passage ProgramEntrance::release(const Bytes& frame, Side side) {

@@ -17,6 +17,7 @@
 #include <sched.h>
 
 #include "base/result.h"
+#include "io/xdp_socket.h"
 #include "net/prefix.h"
 #include "offload/bpf_storage.h"
 #include "offload/steering_maps.h"
@@ -48,8 +49,12 @@ class ProgramEntrance final : public Entrance {
 public:
     // Both must outlive it, and the program have been loaded for the director's tables.
     // `at_xdp`: each frame meets the program at XDP first, those of the client's side with a VLAN
-    // tag, as on a trunk.
-    ProgramEntrance(Director& director, offload::SteeringProgram& program, bool at_xdp);
+    // tag, as on a trunk. `has_socket`: there is an AF_XDP socket, of number 0, that takes up what
+    // the engine must see.
+    ProgramEntrance(Director& director,
+                    offload::SteeringProgram& program,
+                    bool at_xdp,
+                    bool has_socket);
     ~ProgramEntrance() override;
 
     Passage admit(const Bytes& frame, Side side) override;
@@ -60,6 +65,9 @@ public:
 
     // How many packets left without the engine.
     [[nodiscard]] std::uint64_t replays() const noexcept { return replays_; }
+
+    // How many went up by AF_XDP.
+    [[nodiscard]] std::uint64_t raised() const noexcept { return raised_; }
 
     // How many that arrived left at tc after XDP had passed them on.
     [[nodiscard]] std::uint64_t missed_at_xdp() const noexcept { return missed_at_xdp_; }
@@ -73,29 +81,33 @@ private:
 
     void serve(Side side);
     void serve_at_xdp();
-    // Returns what left at XDP; nothing if the frame goes on to tc.
+    // Returns what left at XDP, or goes up from there; nothing if the frame goes on to tc.
     [[nodiscard]] std::optional<Passage> admit_at_xdp(const Bytes& frame, Side side);
     void set_clock() const;
     void pin() const;
     [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame) const;
+    [[nodiscard]] Passage raise(const Outcome& outcome, const Bytes& frame, Side side);
     [[nodiscard]] Passage judge(Outcome outcome, const Bytes& frame, Side side);
 
     Director& director_;
     offload::SteeringProgram& program_;
     offload::SteeringMaps maps_;
     bool at_xdp_;
+    bool has_socket_;
     std::set<net::Prefix> local_;
     cpu_set_t allowed_{};  // CPUs of this thread before
     std::uint64_t replays_ = 0;
     std::uint64_t missed_at_xdp_ = 0;
+    std::uint64_t raised_ = 0;
 };
 
 // The steering program, loaded once, before one director after the other.
 class TestedProgram {
 public:
     struct Options {
-        bool replays = true;  // established packets, or only bring them to the engine
-        bool at_xdp = false;  // and meet them there first
+        bool replays = true;     // established packets, or only bring them to the engine
+        bool at_xdp = false;     // and meet them there first
+        bool by_af_xdp = false;  // and have what the engine must see go up from there
     };
 
     explicit TestedProgram(const Options& options) : options_(options) {}
@@ -111,6 +123,7 @@ public:
 private:
     Options options_;
     ReusedStorage storage_;
+    std::unique_ptr<io::XdpSocket> socket_;
     std::unique_ptr<offload::SteeringProgram> program_;
 };
 

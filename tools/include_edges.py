@@ -20,7 +20,8 @@ EDGES = {
     "engine": ("base", "net", "model", "flow"),
     "offload": ("base", "net", "model", "flow", "engine"),
     # Ports carry frames and know no protocol.
-    "io": ("base", "flow", "engine/packet_port.h", "net/address.h", "offload/steer_layout.h"),
+    "io": ("base", "flow", "engine/packet_port.h", "net/address.h", "net/checksum.h",
+           "offload/steer_layout.h"),
     "host": ("base", "net", "model", "flow", "engine"),
     "control": ("base", "net", "model", "flow", "engine", "host"),
     "sync": ("base", "net", "model", "flow", "engine"),

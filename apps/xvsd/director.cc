@@ -176,12 +176,16 @@ Status Director::take_over() {
 }
 
 Status Director::make_packet_path() {
-    auto port = io::SlowPathPort::open({.far_ifindex = private_link_->far_ifindex(),
-                                        .interfaces = program_->interfaces(),
-                                        .outer_headers = program_->outer_headers(),
-                                        .receive_socket = taken_socket_});
+    auto slow_path = io::SlowPathPort::open({.far_ifindex = private_link_->far_ifindex(),
+                                             .interfaces = program_->interfaces(),
+                                             .outer_headers = program_->outer_headers(),
+                                             .receive_socket = taken_socket_});
+    if (!slow_path) return fail(slow_path.error());
+    slow_path_ = std::move(*slow_path);
+    auto port = io::XdpPort::open(*slow_path_, program_->interfaces());
     if (!port) return fail(port.error());
     port_ = std::move(*port);
+    af_xdp_.emplace(options_.af_xdp, *program_, *xdp_, *port_, memory_of_machine());
     const auto seed = random_words();
     if (!seed) return fail(seed.error());
     auto router = host::KernelRouter::open(*mirror_, tables_->next_hops(), clock_, *seed);
@@ -207,12 +211,15 @@ Status Director::attach() {
         kept_.pins() != nullptr ? engine::to_ticks(options_.orphan_timeout) : 0;
     private_link_->keep(kept_.pins() != nullptr);
     if (auto status = attach_private_link(served_->how()); !status) return status;
+    const bool has_use_for_xdp =
+        program_->replays() || (options_.af_xdp != AfXdpUse::Off && program_->has_sockets());
     const std::lock_guard lock(gate_);
     events_.attach({.router = router_.get(),
                     .engine = &*engine_,
-                    .port = port_.get(),
+                    .port = slow_path_.get(),
                     .served = &*served_,
-                    .xdp = program_->replays() ? &*xdp_ : nullptr,
+                    .xdp = has_use_for_xdp ? &*xdp_ : nullptr,
+                    .af_xdp = &*af_xdp_,
                     .steering = &*steering_,
                     .private_link = &*private_link_},
                    *mirror_);
@@ -376,6 +383,8 @@ Status Director::run() {
         if (!is_stopping_) run_timers();
     }
     log_stop();
+    worker_->stop();
+    empty_sockets();
     // After a takeover systemd follows the one that is there now.
     if (!is_handed_over_) instance_->announce_stopping();
     log_counters();
@@ -431,7 +440,11 @@ void Director::run_timers() {
     }
     if (const auto due = server_->next_deadline(); due && *due <= now) server_->on_timer();
     if (const auto due = tap_watch_->next_deadline(); due && *due <= now) tap_watch_->on_timer();
-    if (heartbeat_at_ <= now) tell_alive();
+    if (heartbeat_at_ <= now) {
+        tell_alive();
+        const std::lock_guard lock(gate_);
+        af_xdp_->on_timer();
+    }
     if (events_.take_has_changed()) setup_watch_->host_changed();
     if (const auto due = setup_watch_->next_deadline(); due && *due <= now)
         setup_watch_->on_timer();

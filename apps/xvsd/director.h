@@ -17,6 +17,7 @@
 #include "control/sync_daemons.h"
 #include "offload/bpf_storage.h"
 #include "offload/xdp_interfaces.h"
+#include "xvsd/af_xdp.h"
 #include "xvsd/host_events.h"
 #include "xvsd/instance.h"
 #include "xvsd/kept_state.h"
@@ -81,6 +82,7 @@ private:
     [[nodiscard]] Status hand_over();
     [[nodiscard]] Status detach();
     [[nodiscard]] std::string status_text();
+    void empty_sockets();
     void tell_alive();
     void hand_back();
     void undo();
@@ -114,12 +116,14 @@ private:
     std::optional<offload::SteeringMaps> steering_;
     std::optional<offload::TcHook> return_hook_;
     std::optional<offload::TcHook> drop_hook_;
-    std::unique_ptr<io::SlowPathPort> port_;
+    std::unique_ptr<io::SlowPathPort> slow_path_;
+    std::unique_ptr<io::XdpPort> port_;
     std::unique_ptr<host::KernelRouter> router_;
     std::optional<TapWatch> tap_watch_;
     std::optional<engine::Engine> engine_;
     std::optional<offload::ServedInterfaces> served_;
     std::optional<offload::XdpInterfaces> xdp_;
+    std::optional<AfXdp> af_xdp_;
     std::optional<Worker> worker_;
     std::optional<control::EngineServiceManager> services_;
     control::SyncDaemons daemons_;

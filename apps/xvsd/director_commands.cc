@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "engine/ticks.h"
+#include "flow/grace_period.h"
 #include "xvsd/director.h"
 #include "xvsd/status.h"
 
@@ -20,7 +21,7 @@ control::CommandSocket::Reply Director::handle_command(std::string_view command)
     if (command == "takeover") {
         if (auto status = hand_over(); !status)
             return {.text = fail(status.error()), .descriptors = {}};
-        return {.text = "", .descriptors = {port_->fd(), instance_->commands().fd()}};
+        return {.text = "", .descriptors = {slow_path_->fd(), instance_->commands().fd()}};
     }
     return {.text = fail(ErrorCode::InvalidArgument,
                          fmt::format("this xvsd ({}) knows no command {}", XVS_VERSION, command)),
@@ -40,6 +41,7 @@ Status Director::hand_over() {
         if (auto status = state_saver_->save_now(); !status) return status;
     }
     worker_->stop();
+    empty_sockets();
     server_.reset();
     state_lock_.reset();
     is_handed_over_ = true;
@@ -47,9 +49,24 @@ Status Director::hand_over() {
     return {};
 }
 
+// What the engine must see comes by tc from here on; what AF_XDP sockets hold still is seen to. The
+// worker has stopped.
+void Director::empty_sockets() {
+    if (!af_xdp_) return;
+    const std::lock_guard lock(gate_);
+    af_xdp_->disconnect_all();
+    if (port_->socket_count() == 0) return;
+    flow::wait_for_kernel_readers();
+    while (port_->has_received())
+        (void)engine_->process_burst();
+    port_->remove_all_sockets();
+}
+
 // All that it has attached.
 void Director::hand_back() {
     if (worker_) worker_->stop();
+    empty_sockets();
+    af_xdp_.reset();
     xdp_.reset();
     if (served_) served_->release_all();
     if (return_hook_) return_hook_->detach();

@@ -11,6 +11,7 @@ namespace xvs::xvsd {
 
 void HostEvents::attach(const Followers& followers, const host::Mirror& mirror) {
     followers_ = followers;
+    mirror_ = &mirror;
     local_prefixes_changed(mirror.local_prefixes());
     for (const auto& [ifindex, link] : mirror.links())
         link_changed(link);
@@ -47,7 +48,7 @@ void HostEvents::serve(const host::Link& link) {
     }
     refused_.erase(link.ifindex);
     followers_.port->set_interface(link.ifindex, *slot, link.has_link_header());
-    serve_at_xdp(link);
+    serve_at_xdp(link, *slot);
     if (!is_new) return;
     spdlog::info("serving interface {} at {}", link.name, is_at_xdp(link) ? "XDP and tc" : "tc");
 }
@@ -61,10 +62,12 @@ std::vector<std::string> HostEvents::attach_points(const host::Mirror& mirror) c
     std::vector<std::string> points;
     for (const auto& [ifindex, link] : mirror.links()) {
         if (followers_.served == nullptr || !followers_.served->is_served(ifindex)) continue;
-        points.push_back(
-            is_at_xdp(link)
-                ? fmt::format("{}: native XDP and tc, {}", link.name, why_at_xdp(link, mirror))
-                : fmt::format("{}: tc, {}", link.name, why_not_at_xdp(link)));
+        points.push_back(is_at_xdp(link)
+                             ? fmt::format("{}: native XDP and tc, {}{}",
+                                           link.name,
+                                           why_at_xdp(link, mirror),
+                                           followers_.af_xdp->text_of(ifindex))
+                             : fmt::format("{}: tc, {}", link.name, why_not_at_xdp(link)));
     }
     return points;
 }
@@ -96,21 +99,25 @@ bool HostEvents::wants_xdp(const host::Link& link) const {
     return link.kind.empty() && host::is_physical(link.name);
 }
 
-void HostEvents::serve_at_xdp(const host::Link& link) {
+void HostEvents::serve_at_xdp(const host::Link& link, std::uint16_t slot) {
     if (followers_.xdp == nullptr) return;
     const bool is_new = !followers_.xdp->is_attached(link.ifindex);
     if (is_new && !without_xdp_.contains(link.ifindex) && wants_xdp(link)) {
         if (const auto attached = followers_.xdp->attach(link.ifindex, link.name); attached) {
             followers_.router->set_xdp(link.ifindex, true);
+            followers_.af_xdp->open(link.ifindex, link.name);
         } else {
             without_xdp_.emplace(link.ifindex, attached.error().context);
             spdlog::warn("{}", attached.error().context);
         }
     }
+    const host::Link* device = link.is_part_of_lower() ? mirror_->find_link(link.lower) : &link;
     followers_.xdp->serve({.ifindex = link.ifindex,
                            .lower = link.is_part_of_lower() ? link.lower : link.ifindex,
                            .vlan = link.vlan,
-                           .mac = link.mac});
+                           .mac = link.mac,
+                           .slot = slot,
+                           .leaves_checksums = device != nullptr && !device->kind.empty()});
 }
 
 void HostEvents::leave_xdp(std::uint32_t ifindex) {
@@ -119,6 +126,7 @@ void HostEvents::leave_xdp(std::uint32_t ifindex) {
     followers_.xdp->release(ifindex);
     if (!followers_.xdp->is_attached(ifindex)) return;
     followers_.router->set_xdp(ifindex, false);
+    followers_.af_xdp->close(ifindex);
     followers_.xdp->detach(ifindex);
 }
 

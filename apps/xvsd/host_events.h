@@ -15,6 +15,7 @@
 #include "offload/served_interfaces.h"
 #include "offload/steering_maps.h"
 #include "offload/xdp_interfaces.h"
+#include "xvsd/af_xdp.h"
 
 namespace xvs::xvsd {
 
@@ -32,7 +33,8 @@ public:
         engine::Engine* engine = nullptr;
         io::SlowPathPort* port = nullptr;
         offload::ServedInterfaces* served = nullptr;
-        offload::XdpInterfaces* xdp = nullptr;  // nullptr: nothing is replayed
+        offload::XdpInterfaces* xdp = nullptr;  // nullptr: there is nothing to do at XDP
+        AfXdp* af_xdp = nullptr;
         offload::SteeringMaps* steering = nullptr;
         const host::PrivateLink* private_link = nullptr;
     };
@@ -64,7 +66,7 @@ private:
     void serve(const host::Link& link);
     void release(const host::Link& link);
     [[nodiscard]] bool wants_xdp(const host::Link& link) const;
-    void serve_at_xdp(const host::Link& link);
+    void serve_at_xdp(const host::Link& link, std::uint16_t slot);
     [[nodiscard]] bool is_at_xdp(const host::Link& link) const;
     [[nodiscard]] std::string why_at_xdp(const host::Link& link, const host::Mirror& mirror) const;
     [[nodiscard]] std::string why_not_at_xdp(const host::Link& link) const;
@@ -73,6 +75,7 @@ private:
     std::vector<std::string> interfaces_;
     std::map<std::string, bool> attach_at_xdp_;
     Followers followers_;
+    const host::Mirror* mirror_ = nullptr;
     std::set<std::uint32_t> refused_;  // interfaces that could not be served, and were logged
     // Devices that refused the program, and what was logged then.
     std::map<std::uint32_t, std::string> without_xdp_;

@@ -84,6 +84,18 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
         ->type_name("IF=xdp|tc")
         ->expected(1)
         ->take_all();
+    app.add_option_function<std::string>(
+           "--af-xdp",
+           [&options](const std::string& use) {
+               options.af_xdp = use == "on"    ? AfXdpUse::On
+                                : use == "off" ? AfXdpUse::Off
+                                               : AfXdpUse::Auto;
+           },
+           "how packets that user space must see come up from interfaces at XDP: by AF_XDP where "
+           "that locks no more than a sixteenth of the memory (auto, the default), by AF_XDP "
+           "whatever it takes (on), or by tc (off)")
+        ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->type_name("auto|on|off");
     app.add_option("--redirect-peer",
                    peer_redirect,
                    "put packets straight into the other end of a veth in another network "

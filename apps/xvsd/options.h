@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/kernel_router.h"
+#include "xvsd/af_xdp.h"
 
 namespace xvs::xvsd {
 
@@ -25,6 +26,7 @@ struct Options {
     std::optional<double> wait_s;              // client: wait until the daemon is ready, then end
     // Interfaces whose attach point is set by hand: true for XDP, false for tc alone.
     std::map<std::string, bool> attach_at_xdp;
+    AfXdpUse af_xdp = AfXdpUse::Auto;
     host::PeerRedirect peer_redirect = host::PeerRedirect::Auto;
     bool is_verbose = false;
 };

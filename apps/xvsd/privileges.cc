@@ -5,6 +5,7 @@
 #include <string>
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cap-ng.h>
 #include <fmt/format.h>
@@ -45,16 +46,32 @@ Status check_privileges() {
                             fmt::join(missing, " and ")));
 }
 
+namespace {
+
+// AF_XDP sockets lock their memory.
+bool may_lock_memory() {
+    constexpr rlimit kNone{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    return ::setrlimit(RLIMIT_MEMLOCK, &kNone) == 0;
+}
+
+bool keep(unsigned capability) {
+    constexpr auto kWhere =
+        static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET);
+    return ::capng_update(CAPNG_ADD, kWhere, capability) == 0;
+}
+
+}  // namespace
+
 Status drop_privileges() {
+    const bool can_lock =
+        !may_lock_memory() && ::capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK) != 0;
     const bool can_bound = ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
     ::capng_clear(CAPNG_SELECT_BOTH);
     for (const Needed& needed : kNeeded) {
-        const int failed = ::capng_update(
-            CAPNG_ADD,
-            static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET),
-            needed.capability);
-        if (failed != 0) return fail(ErrorCode::System, "choosing the capabilities to keep");
+        if (!keep(needed.capability))
+            return fail(ErrorCode::System, "choosing the capabilities to keep");
     }
+    if (can_lock) (void)keep(CAP_IPC_LOCK);
     if (::capng_apply(can_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0)
         return fail(system_error("giving up capabilities", errno));
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

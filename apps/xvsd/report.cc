@@ -17,19 +17,23 @@ void add(std::vector<std::string>& lines,
 
 }  // namespace
 
-std::vector<std::string> report_packets(engine::Engine& engine, io::SlowPathPort& port) {
+std::vector<std::string> report_packets(engine::Engine& engine, io::XdpPort& port) {
     const engine::PacketTotals& totals = engine.totals();
-    const io::SlowPathCounters& path = port.counters();
+    const io::SlowPathCounters& path = port.slow_path().counters();
+    const io::XdpCounters xdp = port.counters();
     std::vector<std::string> lines;
     lines.push_back(
         fmt::format("packets received={} super_packets={} forwarded={} to_host={} "
-                    "super_packets_sent={} super_packets_encapsulated={}",
+                    "super_packets_sent={} super_packets_encapsulated={} by_af_xdp={} "
+                    "sent_by_af_xdp={}",
                     totals.received,
                     totals.super_packets,
                     totals.forwarded,
                     totals.to_host,
                     path.super_frames_sent,
-                    path.super_frames_encapsulated));
+                    path.super_frames_encapsulated,
+                    xdp.frames_received,
+                    xdp.frames_sent));
     for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
         const auto reason = static_cast<engine::DropReason>(i);
         add(lines, "dropped", engine::drop_reason_name(reason), engine.drops()[reason]);
@@ -38,10 +42,10 @@ std::vector<std::string> report_packets(engine::Engine& engine, io::SlowPathPort
         add(lines,
             "not sent",
             io::send_error_name(static_cast<io::SendError>(i)),
-            path.send_errors[i]);
-    add(lines, "not received", "overflow", path.overflows);
+            path.send_errors[i] + xdp.send_errors[i]);
+    add(lines, "not received", "overflow", path.overflows + xdp.overflows);
     add(lines, "not received", "truncated", path.truncated);
-    add(lines, "not received", "stray", path.strays);
+    add(lines, "not received", "stray", path.strays + xdp.strays);
     return lines;
 }
 

@@ -224,6 +224,12 @@ INLINE __u32 now_tick(void) {
     return c ? tick + c->tick_offset : tick;
 }
 
+/* How far this CPU's reports have come. */
+INLINE __u32 report_position(__u32 cpu) {
+    const struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &cpu);
+    return ring ? ring->head : 0;
+}
+
 /* False when the ring is full. */
 INLINE bool report_packet(const struct found* f, __u8 events, __u32 tick) {
     const __u32 cpu = bpf_get_smp_processor_id();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 //
 // Replaying at XDP, before the kernel has made anything of a frame: established packets between
-// physical interfaces. Whatever this program does not replay goes on to the one at tc, which judges
-// it anew; nothing is steered from here.
+// physical interfaces.
 #ifndef XVS_OFFLOAD_REPLAY_XDP_BPF_H
 #define XVS_OFFLOAD_REPLAY_XDP_BPF_H
 
@@ -123,22 +122,20 @@ INLINE int leave_at_xdp(struct xdp_md* xdp,
     return interface == xdp->ingress_ifindex ? XDP_TX : (int)bpf_redirect(interface, 0);
 }
 
-INLINE int replay_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
-    struct sighting s;
-    struct found f;
+/* What becomes of a frame that was to be replayed: an XDP action, or this. */
+#define FRAME_FOR_ENGINE (-1)
+
+INLINE int replay_frame(struct xdp_md* xdp,
+                        const struct link_sight* l,
+                        struct sighting* s,
+                        const struct found* f,
+                        __u8 family) {
     struct plan plan;
-    void* packet = l->data + l->size;
-    const __u32 whole = (__u32)(l->end - packet);
-    s.frame = l->data;
-    if (!(family == 4 ? sight4(packet, l->end, whole, &s) : sight6(packet, l->end, whole, &s)))
-        return XDP_PASS;
-    if (is_strange(&s, family) || !find_flow(&s, family, &f)) return XDP_PASS;
-    if (!bpf_map_lookup_elem(&hosts, &l->host)) return XDP_PASS;
-    if (!make_plan(&f, &s, s.length, ARRIVING, &plan)) return XDP_PASS;
+    if (!make_plan(f, s, s->length, ARRIVING, &plan)) return FRAME_FOR_ENGINE;
     if (!plan.interface || !(plan.hop_flags & XVS_HOP_XDP)) return XDP_PASS;
-    if (!note_replay(&f, &s, &plan)) return XDP_PASS;
-    rewrite_frame(&s, plan.translation, family);
-    return leave_at_xdp(xdp, l, &s, &plan);
+    if (!note_replay(f, s, &plan)) return FRAME_FOR_ENGINE;
+    rewrite_frame(s, plan.translation, family);
+    return leave_at_xdp(xdp, l, s, &plan);
 }
 
 #endif

@@ -6,7 +6,9 @@
 //
 // - xvs_ingress*, at a real interface's ingress: replays what it can (replay_tc.bpf.h); what else
 //   is ours gets metadata and is redirected to the private link's near end.
-// - xvs_xdp, at XDP of a physical interface: replays what it can, passes everything else on.
+// - xvs_xdp, at XDP of a physical interface: replays what it can; sends to the engine by AF_XDP
+// what
+//   it sees to be ours (steer_xdp.bpf.h); passes everything else on.
 // - xvs_egress*, at its egress: the same for what the host itself sends as a real server.
 // - xvs_return, at the near end's ingress: what comes back from the engine.
 // - xvs_drop, at the far end's ingress: the engine's socket has read it, the stack must not.
@@ -20,15 +22,12 @@
 #include <bpf/bpf_helpers.h>
 
 #include "offload/replay_tc.bpf.h"
-#include "offload/replay_xdp.bpf.h"
 #include "offload/steer_return.bpf.h"
+#include "offload/steer_xdp.bpf.h"
 
 /* A packet that came in. Returns an xvs_reason, or 0. */
 INLINE int judge_whole(const struct tuple* t, bool may_be_live) {
-    if (may_be_live && is_live_flow(t)) return XVS_REASON_FLOW;
-    if (is_service(&t->destination)) return XVS_REASON_SERVICE;
-    if (is_nat_source(&t->source) && !is_local(&t->destination)) return XVS_REASON_REPLY;
-    return 0;
+    return may_be_live && is_live_flow(t) ? XVS_REASON_FLOW : judge_unknown(t);
 }
 
 INLINE int judge_error(struct __sk_buff* skb, const struct parsed* p) {
@@ -103,12 +102,6 @@ INLINE const struct xvs_steer_control* find_daemon(void) {
     /* The daemon's clock is finer than this one: its heartbeat may be a tick ahead. */
     const __s32 silence = (__s32)(now_tick() - c->heartbeat);
     return patience && silence > 0 && (__u32)silence > patience ? 0 : c;
-}
-
-/* How far this CPU's reports have come. */
-INLINE __u32 report_position(__u32 cpu) {
-    const struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &cpu);
-    return ring ? ring->head : 0;
 }
 
 /* Puts metadata into the destination MAC's place, in a new Ethernet header where there is none, and
@@ -210,7 +203,7 @@ SEC("tc") int xvs_egress_bare(struct __sk_buff* skb) {
 SEC("xdp") int xvs_xdp(struct xdp_md* xdp) {
     struct link_sight l;
     if (!sight_link(xdp, &l)) return XDP_PASS;
-    return l.family == 4 ? replay_frame(xdp, &l, 4) : replay_frame(xdp, &l, 6);
+    return l.family == 4 ? steer_frame(xdp, &l, 4) : steer_frame(xdp, &l, 6);
 }
 
 SEC("tc") int xvs_return(struct __sk_buff* skb) {

@@ -48,6 +48,19 @@ struct xvs_host_key {
     __u8 mac[6];
 };
 
+/* What is to be known of such an interface there. Of a device that has AF_XDP sockets, one for each
+ * of its receive queues, `first_socket` and `sockets` say which; a frame that the engine must see
+ * goes on to tc where its queue has none. */
+struct xvs_host {
+    __u16 slot;
+    __u16 flags; /* XVS_HOST_* */
+    __u16 first_socket;
+    __u16 sockets;
+};
+
+#define XVS_HOST_UNFILLED 1u /* a veth: checksums may be left to whoever sends last */
+#define XVS_MAX_XDP_SOCKETS 1024u
+
 /* In the place of a frame's destination MAC address, on the private link in either direction. A
  * frame without the magic is none of ours. What goes up names the CPU that sent it as well, in the
  * bits that are left: 4 of `kind`, 4 of `slot` and 2 of `position`. */
@@ -105,6 +118,19 @@ static inline __u32 xvs_metadata_position(const struct xvs_metadata* metadata) {
     return metadata->position & ((1u << XVS_POSITION_BITS) - 1);
 }
 
+/* In front of a frame that goes up by AF_XDP, which is as it came. */
+struct xvs_frame_metadata {
+    struct xvs_metadata up;
+    __u16 link_size; /* of its link header, tag included */
+    __u16
+        checksum_start; /* 0, or behind the link header: an unfilled checksum covers what follows */
+    __u16 checksum_offset; /* from there: where it belongs */
+};
+
+/* A longer one is tc's: no chunk of a socket's memory holds it. */
+#define XVS_XDP_CHUNK 4096u
+#define XVS_XDP_HEADROOM 256u
+
 /* What the program at the private link's near end is to do with a frame. */
 enum xvs_command {
     XVS_COMMAND_TO_HOST = 0x81,     /* receive it again where it came in */
@@ -130,10 +156,11 @@ struct xvs_outer_header {
 struct xvs_steer_constants {
     __u32 seed[2]; /* of the tables, as what follows */
     __u32 destinations;
-    __u32 watched;   /* steer only while the daemon's socket is in the map `alive` */
-    __u32 replays;   /* replay live flows; else their packets go to the engine */
-    __u32 can_cast;  /* the kernel tells how a packet's checksum stands */
-    __u32 is_tested; /* the clock is moved by xvs_steer_control.tick_offset */
+    __u32 watched;     /* steer only while the daemon's socket is in the map `alive` */
+    __u32 replays;     /* replay live flows; else their packets go to the engine */
+    __u32 can_cast;    /* the kernel tells how a packet's checksum stands */
+    __u32 has_sockets; /* the kernel has AF_XDP */
+    __u32 is_tested;   /* the clock is moved by xvs_steer_control.tick_offset */
 };
 
 /* What the daemon changes while they run: one record, which a later daemon finds again. */

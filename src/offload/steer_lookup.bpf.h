@@ -93,6 +93,13 @@ INLINE bool is_nat_source(const struct xvs_endpoint_key* key) {
     return bpf_map_lookup_elem(&nat_sources, key) != 0;
 }
 
+/* A packet of no live flow that came in. Returns an xvs_reason, or 0. */
+INLINE int judge_unknown(const struct tuple* t) {
+    if (is_service(&t->destination)) return XVS_REASON_SERVICE;
+    if (is_nat_source(&t->source) && !is_local(&t->destination)) return XVS_REASON_REPLY;
+    return 0;
+}
+
 INLINE struct tuple reversed(const struct tuple* t) {
     return (struct tuple){.source = t->destination, .destination = t->source};
 }

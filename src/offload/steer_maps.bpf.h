@@ -18,6 +18,7 @@
 const volatile struct xvs_steer_constants constants = {};
 volatile struct xvs_steer_kinds kinds = {};
 __u64 known_addresses[XVS_ADDRESS_WORDS] = {};
+volatile __u32 without_metadata = 0; /* the last device whose driver had no room for any at XDP */
 
 #define ARRAY_OF(value_type, entries)  \
     __uint(type, BPF_MAP_TYPE_ARRAY);  \
@@ -106,8 +107,15 @@ struct {
 } slots SEC(".maps"); /* by ifindex */
 
 struct {
-    HASH_OF(struct xvs_host_key, __u32, XVS_MAX_INTERFACES);
+    HASH_OF(struct xvs_host_key, struct xvs_host, XVS_MAX_INTERFACES);
 } hosts SEC(".maps"); /* interfaces whose frames may be replayed at XDP */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_XSKMAP);
+    __uint(max_entries, XVS_MAX_XDP_SOCKETS);
+    __type(key, __u32);
+    __type(value, __u32);
+} xdp_sockets SEC(".maps"); /* a socket leaves it when it is closed, however that comes */
 
 struct {
     ARRAY_OF(struct xvs_interface, XVS_MAX_INTERFACES);

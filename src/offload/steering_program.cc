@@ -113,6 +113,9 @@ Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& option
     constants = {};
     constants.watched = options.is_watched ? 1 : 0;
     constants.is_tested = options.is_tested ? 1 : 0;
+    constants.has_sockets = ::libbpf_probe_bpf_map_type(BPF_MAP_TYPE_XSKMAP, nullptr) == 1 ? 1 : 0;
+    // What the program does not reach any more may refer to a map that is not there.
+    if (constants.has_sockets == 0) ::bpf_map__set_autocreate(skeleton.maps.xdp_sockets, false);
     if (auto status = reuse(skeleton.maps.control, "control", options.control); !status)
         return status;
     if (options.storage != nullptr) {
@@ -187,6 +190,14 @@ xvs_steer_kinds& SteeringProgram::kinds() const noexcept {
     return skeleton_->bss->kinds;
 }
 
+bool SteeringProgram::has_sockets() const noexcept {
+    return skeleton_->rodata->constants.has_sockets != 0;
+}
+
+std::uint32_t SteeringProgram::take_without_metadata() const noexcept {
+    return __atomic_exchange_n(&skeleton_->bss->without_metadata, 0u, __ATOMIC_RELAXED);
+}
+
 void SteeringProgram::remember(const net::IpAddress& address) const noexcept {
     std::uint32_t words[4];
     static_assert(sizeof(words) == sizeof(xvs_endpoint_key::address));
@@ -249,13 +260,14 @@ int SteeringProgram::program(SteeringPart part) const noexcept {
 
 int SteeringProgram::map(SteeringMap map) const noexcept {
     const auto& maps = skeleton_->maps;
-    const std::array<const bpf_map*, 7> by_name = {maps.services,
+    const std::array<const bpf_map*, 8> by_name = {maps.services,
                                                    maps.nat_sources,
                                                    maps.addresses,
                                                    maps.local4,
                                                    maps.local6,
                                                    maps.slots,
-                                                   maps.hosts};
+                                                   maps.hosts,
+                                                   maps.xdp_sockets};
     return ::bpf_map__fd(by_name[static_cast<std::size_t>(map)]);
 }
 

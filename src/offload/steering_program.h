@@ -34,6 +34,7 @@ enum class SteeringMap : std::uint8_t {
     Local6,
     Slots,
     Hosts,
+    XdpSockets,
 };
 
 class SteeringProgram {
@@ -74,6 +75,12 @@ public:
 
     // Whether the programs replay live flows.
     [[nodiscard]] bool replays() const noexcept;
+
+    // Whether the kernel knows AF_XDP, so that frames can be sent up to its sockets.
+    [[nodiscard]] bool has_sockets() const noexcept;
+
+    // Returns a device whose driver left no room for metadata since it was asked last, or 0.
+    [[nodiscard]] std::uint32_t take_without_metadata() const noexcept;
 
     // Which kinds of services the programs are to look for; shared with them.
     [[nodiscard]] xvs_steer_kinds& kinds() const noexcept;

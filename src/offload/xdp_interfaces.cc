@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <linux/bpf.h>
 #include <linux/if_link.h>
@@ -79,6 +80,7 @@ UniqueFd XdpInterfaces::take_over(std::uint32_t ifindex) const {
 }
 
 void XdpInterfaces::detach(std::uint32_t ifindex) {
+    disconnect(ifindex);
     if (links_.erase(ifindex) > 0 && pins_ != nullptr) pins_->unpin(pin_name(ifindex));
 }
 
@@ -93,18 +95,74 @@ void XdpInterfaces::release_others() {
     }
 }
 
+Status XdpInterfaces::connect(std::uint32_t device, std::span<const int> sockets) {
+    disconnect(device);
+    const auto first = find_room(sockets.size());
+    if (!first) {
+        return fail(ErrorCode::OutOfRange,
+                    fmt::format("all devices together may have {} AF_XDP sockets, one a receive "
+                                "queue",
+                                XVS_MAX_XDP_SOCKETS));
+    }
+    const Sockets range{.first = *first, .count = static_cast<std::uint16_t>(sockets.size())};
+    for (std::uint32_t i = 0; i < range.count; ++i) {
+        const std::uint32_t key = range.first + i;
+        const auto value = static_cast<std::uint32_t>(sockets[i]);
+        if (::bpf_map_update_elem(program_.map(SteeringMap::XdpSockets), &key, &value, BPF_ANY) !=
+            0)
+            return fail(system_error("telling the steering program of an AF_XDP socket", errno));
+    }
+    sockets_[device] = range;
+    write_all_of(device);
+    return {};
+}
+
+void XdpInterfaces::disconnect(std::uint32_t device) {
+    const auto found = sockets_.find(device);
+    if (found == sockets_.end()) return;
+    const Sockets range = found->second;
+    sockets_.erase(found);
+    write_all_of(device);
+    for (std::uint32_t key = range.first; key < std::uint32_t{range.first} + range.count; ++key)
+        ::bpf_map_delete_elem(program_.map(SteeringMap::XdpSockets), &key);
+}
+
+// The first gap that is long enough.
+std::optional<std::uint16_t> XdpInterfaces::find_room(std::size_t count) const {
+    std::vector<bool> used(XVS_MAX_XDP_SOCKETS);
+    for (const auto& [device, range] : sockets_)
+        std::fill_n(used.begin() + range.first, range.count, true);
+    const auto gap = std::search_n(used.begin(), used.end(), static_cast<int>(count), false);
+    if (count == 0 || gap == used.end()) return std::nullopt;
+    return static_cast<std::uint16_t>(gap - used.begin());
+}
+
+bool XdpInterfaces::write(const XdpInterface& interface) const {
+    const xvs_host_key key = key_of(interface);
+    const auto found = sockets_.find(interface.lower);
+    const Sockets range = found == sockets_.end() ? Sockets{} : found->second;
+    const xvs_host host{
+        .slot = interface.slot,
+        .flags = static_cast<std::uint16_t>(interface.leaves_checksums ? XVS_HOST_UNFILLED : 0),
+        .first_socket = range.first,
+        .sockets = range.count};
+    return ::bpf_map_update_elem(program_.map(SteeringMap::Hosts), &key, &host, BPF_ANY) == 0;
+}
+
+void XdpInterfaces::write_all_of(std::uint32_t device) const {
+    for (const auto& [ifindex, interface] : served_) {
+        if (interface.lower == device) (void)write(interface);
+    }
+}
+
 void XdpInterfaces::serve(const XdpInterface& interface) {
     const auto known = served_.find(interface.ifindex);
     if (known != served_.end()) {
         if (known->second == interface) return;
         release(interface.ifindex);
     }
-    const xvs_host_key key = key_of(interface);
-    const std::uint32_t present = 1;
     // Where it does not fit, its frames are replayed at tc.
-    if (::bpf_map_update_elem(program_.map(SteeringMap::Hosts), &key, &present, BPF_ANY) != 0)
-        return;
-    served_.emplace(interface.ifindex, interface);
+    if (write(interface)) served_.emplace(interface.ifindex, interface);
 }
 
 void XdpInterfaces::release(std::uint32_t ifindex) {

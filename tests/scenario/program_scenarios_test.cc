@@ -1,6 +1,7 @@
 // Every scenario with the steering program in the kernel before the engine, over the tables that
-// the engine uses: once as with --no-fast-path, once with established packets replayed at tc, and
-// once with those replayed at XDP that can be.
+// the engine uses: once as with --no-fast-path, once with established packets replayed at tc, once
+// with those replayed at XDP that can be; and at XDP with what the engine must see going up from
+// there by AF_XDP, with and without replaying.
 #include <gtest/gtest.h>
 
 #include "testing/engine_target.h"
@@ -11,25 +12,30 @@
 namespace xvs::test {
 namespace {
 
-// Returns how many packets did not pass the engine.
-std::uint64_t run(const std::string& path, TestedProgram& program) {
+// How many packets did not pass the engine, and how many came to it by AF_XDP.
+struct Ways {
+    std::uint64_t replays = 0;
+    std::uint64_t raised = 0;
+};
+
+Ways run(const std::string& path, TestedProgram& program) {
     const auto scenario = read_scenario(path);
     if (!scenario) {
         ADD_FAILURE() << scenario.error().context;
-        return 0;
+        return {};
     }
     EngineTarget target({.storage = &program.storage(), .cpus = TestedProgram::cpus()});
     const auto entrance = program.stand_before(target.director());
     if (!entrance) {
         ADD_FAILURE() << entrance.error().context;
-        return 0;
+        return {};
     }
     target.enter_by(**entrance);
     const auto status = run_scenario(*scenario, target);
     EXPECT_TRUE(status) << status.error().context;
     EXPECT_EQ(target.director().inconsistencies(), "");
     EXPECT_EQ((*entrance)->missed_at_xdp(), 0U);
-    return (*entrance)->replays();
+    return {.replays = (*entrance)->replays(), .raised = (*entrance)->raised()};
 }
 
 class ProgramScenarios : public ::testing::TestWithParam<std::string> {
@@ -43,7 +49,7 @@ class WithoutFastPath : public ProgramScenarios {
 protected:
     static void SetUpTestSuite() {
         program_ = std::make_unique<TestedProgram>(
-            TestedProgram::Options{.replays = false, .at_xdp = false});
+            TestedProgram::Options{.replays = false, .at_xdp = false, .by_af_xdp = false});
     }
 
     static void TearDownTestSuite() { program_.reset(); }
@@ -54,14 +60,14 @@ protected:
 std::unique_ptr<TestedProgram> WithoutFastPath::program_;
 
 TEST_P(WithoutFastPath, Runs) {
-    EXPECT_EQ(run(GetParam(), *program_), 0U);
+    EXPECT_EQ(run(GetParam(), *program_).replays, 0U);
 }
 
 class WithFastPath : public ProgramScenarios {
 protected:
     static void SetUpTestSuite() {
         program_ = std::make_unique<TestedProgram>(
-            TestedProgram::Options{.replays = true, .at_xdp = false});
+            TestedProgram::Options{.replays = true, .at_xdp = false, .by_af_xdp = false});
     }
 
     // Most scenarios are about what the engine decides; in some a connection goes on.
@@ -79,26 +85,66 @@ std::unique_ptr<TestedProgram> WithFastPath::program_;
 std::uint64_t WithFastPath::replays_ = 0;
 
 TEST_P(WithFastPath, Runs) {
-    replays_ += run(GetParam(), *program_);
+    replays_ += run(GetParam(), *program_).replays;
 }
 
 class AtXdp : public WithFastPath {
 protected:
     static void SetUpTestSuite() {
         program_ = std::make_unique<TestedProgram>(
-            TestedProgram::Options{.replays = true, .at_xdp = true});
+            TestedProgram::Options{.replays = true, .at_xdp = true, .by_af_xdp = false});
         replays_ = 0;
     }
 };
 
 TEST_P(AtXdp, Runs) {
-    replays_ += run(GetParam(), *program_);
+    replays_ += run(GetParam(), *program_).replays;
+}
+
+// What the engine must see comes up from XDP.
+class ByAfXdp : public AtXdp {
+protected:
+    static void SetUpTestSuite() { set_up(true); }
+
+    static void TearDownTestSuite() {
+        const bool is_whole = GTEST_FLAG_GET(filter) == "*" && why_no_programs().empty();
+        EXPECT_TRUE(raised_ >= 100 || !is_whole) << raised_;
+        AtXdp::TearDownTestSuite();
+    }
+
+    static void set_up(bool replays) {
+        program_ = std::make_unique<TestedProgram>(
+            TestedProgram::Options{.replays = replays, .at_xdp = true, .by_af_xdp = true});
+        replays_ = 0;
+        raised_ = 0;
+    }
+
+    static std::uint64_t raised_;
+};
+
+std::uint64_t ByAfXdp::raised_ = 0;
+
+TEST_P(ByAfXdp, Runs) {
+    const Ways ways = run(GetParam(), *program_);
+    replays_ += ways.replays;
+    raised_ += ways.raised;
+}
+
+class AllByAfXdp : public ByAfXdp {
+protected:
+    static void SetUpTestSuite() { set_up(false); }
+
+    static void TearDownTestSuite() { program_.reset(); }
+};
+
+TEST_P(AllByAfXdp, Runs) {
+    EXPECT_EQ(run(GetParam(), *program_).replays, 0U);
 }
 
 // A frame on the wire may be for somebody else, which the kernel sees to before tc.
 TEST(FrameAtXdp, IsLeftAloneIfItIsNotForTheInterface) {
     if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
-    TestedProgram program({.replays = true, .at_xdp = true});
+    TestedProgram program({.replays = true, .at_xdp = true, .by_af_xdp = false});
     EngineTarget target({.storage = &program.storage(), .cpus = TestedProgram::cpus()});
     const auto entrance = program.stand_before(target.director());
     ASSERT_TRUE(entrance) << entrance.error().context;
@@ -119,6 +165,8 @@ TEST(FrameAtXdp, IsLeftAloneIfItIsNotForTheInterface) {
 INSTANTIATE_TEST_SUITE_P(Program, WithoutFastPath, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, WithFastPath, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, AtXdp, all_scenarios(), scenario_name);
+INSTANTIATE_TEST_SUITE_P(Program, ByAfXdp, all_scenarios(), scenario_name);
+INSTANTIATE_TEST_SUITE_P(Program, AllByAfXdp, all_scenarios(), scenario_name);
 
 }  // namespace
 }  // namespace xvs::test

@@ -1,0 +1,70 @@
+// AfXdp: the AF_XDP sockets of the devices that are met at XDP, one for each receive queue, by
+// which the engine gets what it must see. Where there are none, it comes by tc.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "io/xdp_port.h"
+#include "offload/steering_program.h"
+#include "offload/xdp_interfaces.h"
+
+namespace xvs::xvsd {
+
+// Whether they are used: by default where they lock a sixteenth of the machine's memory at most.
+enum class AfXdpUse : std::uint8_t { Auto, On, Off };
+
+// Thread: the control thread under the worker's gate.
+class AfXdp {
+public:
+    // All of them must outlive this.
+    AfXdp(AfXdpUse use,
+          const offload::SteeringProgram& program,
+          offload::XdpInterfaces& interfaces,
+          io::XdpPort& port,
+          std::uint64_t machine_memory) noexcept
+        : use_(use),
+          program_(program),
+          interfaces_(interfaces),
+          port_(port),
+          memory_limit_(machine_memory / 16) {}
+
+    // The program has been attached to this device. Says in the log what came of it.
+    void open(std::uint32_t device, const std::string& name);
+    void close(std::uint32_t device);
+
+    // Tries again where another daemon was just leaving, and gives up where the driver turned out
+    // to have no room for metadata. Wants to be called about once a second.
+    void on_timer();
+
+    // From here on what the engine must see comes by tc. The sockets may hold frames still.
+    void disconnect_all();
+
+    // What a listing says of a device at XDP: "; AF_XDP (zero copy, 4 queues)", "; no AF_XDP: why".
+    [[nodiscard]] std::string text_of(std::uint32_t device) const;
+
+private:
+    struct Device {
+        std::string name;
+        std::size_t queues = 0;
+        bool is_zero_copy = false;
+        std::string why_not;
+        int tries_left = 0;
+    };
+
+    [[nodiscard]] Status try_open(std::uint32_t ifindex, Device& device);
+    void attempt(std::uint32_t ifindex, Device& device);
+    [[nodiscard]] static std::string way_of(const Device& device);
+    void drop_sockets(std::uint32_t ifindex, Device& device);
+
+    AfXdpUse use_;
+    const offload::SteeringProgram& program_;
+    offload::XdpInterfaces& interfaces_;
+    io::XdpPort& port_;
+    std::uint64_t memory_limit_;
+    std::map<std::uint32_t, Device> devices_;
+};
+
+}  // namespace xvs::xvsd
