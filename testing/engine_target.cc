@@ -118,8 +118,8 @@ Status EngineTarget::set_mtu(Side side, std::uint32_t mtu) {
     return {};
 }
 
-Status EngineTarget::set_sysctl(const std::string& name, const std::string& /*value*/) {
-    return fail(ErrorCode::NotSupported, "the engine has no setting " + name);
+Status EngineTarget::set_sysctl(const std::string& name, const std::string& value) {
+    return director_.engine.set_sysctl(name, value);
 }
 
 std::optional<std::map<std::string, std::uint64_t>> EngineTarget::drops() {

@@ -207,6 +207,12 @@ public:
         return find(key)->status.statistics;
     }
 
+    [[nodiscard]] model::Sysctls sysctls() const override { return sysctls_; }
+
+    Status set_sysctl(const model::SysctlValue& wanted) override {
+        return model::set_sysctl(sysctls_, wanted.name, wanted.value);
+    }
+
     control::DestinationStatus& status(const model::ServiceKey& key, const net::Endpoint& real) {
         return *find(*find(key), real);
     }
@@ -250,6 +256,7 @@ private:
     model::Surroundings surroundings_;
     std::map<model::ServiceKey, Entry> services_;
     model::Timeouts timeouts_;
+    model::Sysctls sysctls_;
 };
 
 }  // namespace xvs::testing

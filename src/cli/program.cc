@@ -82,6 +82,7 @@ int Program::connect() {
 }
 
 Outcome<int> Program::execute(std::vector<std::string> words, bool restoring) {
+    if (!words.empty() && words.front() == kSysctlOption) return sysctl(words);
     const auto command = parse_command(name_, std::move(words));
     // Edits of -R are answered later; whatever else speaks waits until they have.
     if (restoring && !(command && is_edit(command->verb))) client_->finish_edits();
@@ -109,7 +110,7 @@ Outcome<int> Program::execute(const Command& command, bool restoring) {
         case Verb::List:
             return list(command);
         case Verb::Save:
-            return list_services(Format::of(command), false);
+            return save(Format::of(command));
         default:
             break;
     }

@@ -35,6 +35,8 @@ public:
     [[nodiscard]] int run(std::vector<std::string> words);
 
 private:
+    static constexpr std::string_view kSysctlOption = "--sysctl";
+
     // Returns 0, or the exit status once it has said why there is no director.
     int connect();
     // Runs one command line. Returns the status of a command that failed, which does not end -R;
@@ -49,6 +51,10 @@ private:
     Outcome<int> list_services(const Format& format, bool with_version);
     Outcome<int> list_service(const Command& command, const Format& format);
     Outcome<int> list_connections(const Format& format);
+    // --sysctl [NAME[=VALUE]], which ipvsadm does not have.
+    Outcome<int> sysctl(const std::vector<std::string>& words);
+    Outcome<int> show_sysctls(std::string_view name);
+    Outcome<int> save(const Format& format);
     Outcome<int> list_daemons();
     Outcome<int> list_timeouts();
     Status edit(const Command& command);

@@ -200,6 +200,16 @@ void EngineServiceManager::set_timeouts(const model::Timeouts& timeouts) {
     engine_.set_timeouts(timeouts);
 }
 
+model::Sysctls EngineServiceManager::sysctls() const {
+    const std::scoped_lock lock(gate_);
+    return engine_.sysctls();
+}
+
+Status EngineServiceManager::set_sysctl(const model::SysctlValue& wanted) {
+    const std::scoped_lock lock(gate_);
+    return engine_.set_sysctl(wanted.name, wanted.value);
+}
+
 std::uint32_t EngineServiceManager::connection_capacity() const {
     const std::scoped_lock lock(gate_);
     return engine_.connection_capacity();

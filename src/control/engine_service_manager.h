@@ -47,6 +47,8 @@ public:
     void zero_all() override;
     [[nodiscard]] model::Timeouts timeouts() const override;
     void set_timeouts(const model::Timeouts& timeouts) override;
+    [[nodiscard]] model::Sysctls sysctls() const override;
+    Status set_sysctl(const model::SysctlValue& wanted) override;
     [[nodiscard]] std::uint32_t connection_capacity() const override;
 
 private:

@@ -10,6 +10,7 @@
 #include "model/connection.h"
 #include "model/counters.h"
 #include "model/destination.h"
+#include "model/sysctls.h"
 #include "model/timeouts.h"
 #include "model/virtual_service.h"
 
@@ -84,6 +85,9 @@ public:
 
     [[nodiscard]] virtual model::Timeouts timeouts() const = 0;
     virtual void set_timeouts(const model::Timeouts& timeouts) = 0;
+    [[nodiscard]] virtual model::Sysctls sysctls() const = 0;
+    // Errors as model::set_sysctl().
+    virtual Status set_sysctl(const model::SysctlValue& wanted) = 0;
     // How many connections the table holds at most.
     [[nodiscard]] virtual std::uint32_t connection_capacity() const = 0;
 };

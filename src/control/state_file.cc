@@ -119,6 +119,8 @@ Result<StateFile::Restored> StateFile::restore(ServiceManager& services,
         return status.has_value();
     };
     services.set_timeouts(state->timeouts);
+    for (const auto& value : state->sysctls)
+        static_cast<void>(note(services.set_sysctl(value)));
     for (const auto& saved : state->services) {
         if (!note(services.add_service(saved.service))) continue;
         ++restored.services;

@@ -57,6 +57,8 @@ protected:
         text += to_text(services.timeouts());
         for (const auto& daemon : daemons.running())
             text += to_text(daemon);
+        for (const auto& value : model::changed_sysctls(services.sysctls()))
+            text += to_text(value);
         for (const auto& status : services.services())
             text += service_text(status.service, services.destinations(status.service.key));
         return text.append(kStateLastLine);
@@ -113,6 +115,8 @@ TEST_F(StateFileTest, RestoresAllThatAnAdministratorCanSay) {
         ASSERT_TRUE(services_.add_destination(web.key, each));
     ASSERT_TRUE(services_.add_destination(marked.key, destination("[2001:db8::12]:0")));
     services_.set_timeouts({.tcp_s = 1, .tcp_fin_s = 2, .udp_s = 3});
+    ASSERT_TRUE(services_.set_sysctl({"sloppy_tcp", "1"}));
+    ASSERT_TRUE(services_.set_sysctl({"sync_threshold", "4 60"}));
     model::SyncDaemon backup;
     backup.role = model::SyncRole::Backup;
     backup.interface = "eth0";
@@ -128,6 +132,7 @@ TEST_F(StateFileTest, RestoresAllThatAnAdministratorCanSay) {
     EXPECT_EQ(restored->services, 4U);
     EXPECT_EQ(restored->destinations, 4U);
     EXPECT_EQ(text_of(again, daemons_again), text);
+    EXPECT_EQ(again.sysctls(), services_.sysctls());
     EXPECT_EQ(again.destinations(web.key)[1].destination, gue);
     EXPECT_EQ(again.destinations(web.key)[2].destination, limited);
 }

@@ -302,6 +302,16 @@ model::SyncDaemon read_daemon(Words& words) {
     return daemon;
 }
 
+model::SysctlValue read_sysctl(Words& words) {
+    const std::string_view word = words.next();
+    const std::size_t equals = word.find('=');
+    if (equals == std::string_view::npos) {
+        words.fail("a setting is NAME=VALUE");
+        return {};
+    }
+    return {std::string(word.substr(0, equals)), std::string(word.substr(equals + 1))};
+}
+
 // A destination belongs to the service above it, whose key it repeats.
 void read_line(Words& words, SavedState& state) {
     const std::string_view verb = words.next();
@@ -321,6 +331,8 @@ void read_line(Words& words, SavedState& state) {
         state.timeouts.tcp_s = words.number<std::uint32_t>();
         state.timeouts.tcp_fin_s = words.number<std::uint32_t>();
         state.timeouts.udp_s = words.number<std::uint32_t>();
+    } else if (verb == "--sysctl") {
+        state.sysctls.push_back(read_sysctl(words));
     } else if (verb == "--start-daemon") {
         state.daemons.push_back(read_daemon(words));
     } else {
@@ -333,6 +345,13 @@ void read_line(Words& words, SavedState& state) {
 
 std::string to_text(const model::Timeouts& timeouts) {
     return fmt::format("--set {} {} {}\n", timeouts.tcp_s, timeouts.tcp_fin_s, timeouts.udp_s);
+}
+
+std::string to_text(const model::SysctlValue& value) {
+    // One word, where there are two numbers.
+    std::string text = fmt::format("--sysctl {}={}\n", value.name, value.value);
+    std::replace(text.begin() + static_cast<std::ptrdiff_t>(text.find('=')), text.end(), ' ', ',');
+    return text;
 }
 
 std::string to_text(const model::SyncDaemon& daemon) {

@@ -1,5 +1,5 @@
 // Services and settings as text: the lines of ipvsadm -S, and of what -S leaves out (thresholds,
-// timeouts, sync daemons). docs/state-file.md describes the format.
+// timeouts, other settings, sync daemons). docs/state-file.md describes the format.
 #pragma once
 
 #include <string>
@@ -19,6 +19,7 @@ struct SavedService {
 
 struct SavedState {
     model::Timeouts timeouts;
+    std::vector<model::SysctlValue> sysctls;
     std::vector<model::SyncDaemon> daemons;
     std::vector<SavedService> services;
 };
@@ -28,6 +29,7 @@ inline constexpr std::string_view kStateLastLine = "# end\n";
 
 // Each returns whole lines.
 [[nodiscard]] std::string to_text(const model::Timeouts& timeouts);
+[[nodiscard]] std::string to_text(const model::SysctlValue& value);
 [[nodiscard]] std::string to_text(const model::SyncDaemon& daemon);
 // A service; its real servers follow it, the oldest first.
 [[nodiscard]] std::string to_text(const model::VirtualService& service);

@@ -176,6 +176,11 @@ void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
     hastened6_ = 0;
 }
 
+Status Engine::set_sysctl(std::string_view name, std::string_view value) {
+    catch_up();  // what came before has the settings of its time
+    return model::set_sysctl(settings_.sysctls, name, value);
+}
+
 void Engine::finish_adoption() {
     if (!is_adopting_) return;
     is_adopting_ = false;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <string_view>
 
 #include "base/clock.h"
 #include "engine/drop_reason.h"
@@ -75,6 +76,11 @@ public:
     // A zero keeps what is set. Connections take them with their next packet. Those that do are
     // looked at in time, for which all are gone through, some in each burst.
     void set_timeouts(const model::Timeouts& timeouts) noexcept;
+
+    [[nodiscard]] const model::Sysctls& sysctls() const noexcept { return settings_.sysctls; }
+
+    // Errors as model::set_sysctl(). It holds from the next packet on.
+    Status set_sysctl(std::string_view name, std::string_view value);
 
     [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
 

@@ -368,6 +368,24 @@ Status Client::set_timeouts(const model::Timeouts& timeouts) {
                 [&](MessageWriter& writer) { write_timeouts(writer, timeouts); });
 }
 
+Result<std::vector<model::SysctlValue>> Client::sysctls() {
+    std::vector<model::SysctlValue> result;
+    const auto status = request(
+        Command::GetSysctl, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
+            auto entry = read_sysctl(top.bytes(attribute::kSysctl));
+            if (!entry) return fail(std::move(entry).error());
+            result.push_back(*std::move(entry));
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
+Status Client::set_sysctl(const model::SysctlValue& wanted) {
+    return edit(Command::SetSysctl,
+                [&wanted](MessageWriter& writer) { write_sysctl(writer, wanted); });
+}
+
 Result<std::vector<model::SyncDaemon>> Client::daemons() {
     std::vector<model::SyncDaemon> result;
     const auto status = request(

@@ -55,6 +55,9 @@ public:
     // A timeout of zero stays as it is.
     Status set_timeouts(const model::Timeouts& timeouts);
 
+    [[nodiscard]] Result<std::vector<model::SysctlValue>> sysctls();
+    Status set_sysctl(const model::SysctlValue& wanted);
+
     [[nodiscard]] Result<std::vector<model::SyncDaemon>> daemons();
     Status start_daemon(const model::SyncDaemon& daemon);
     Status stop_daemon(model::SyncRole role);

@@ -140,4 +140,20 @@ void write_timeouts(MessageWriter& writer, const model::Timeouts& timeouts) {
     writer.put_u32(kTimeoutUdp, timeouts.udp_s);
 }
 
+Result<model::SysctlValue> read_sysctl(Bytes sysctl) {
+    constexpr std::size_t kMaxLength = 63;  // of the longest name and the longest value
+    const Attributes attributes(sysctl);
+    auto name = attributes.string(attribute::kSysctlName, kMaxLength);
+    auto value = attributes.string(attribute::kSysctlText, kMaxLength);
+    if (!name || !value) return fail(ErrorCode::InvalidArgument);
+    return model::SysctlValue{*std::move(name), *std::move(value)};
+}
+
+void write_sysctl(MessageWriter& writer, const model::SysctlValue& value) {
+    const auto nest = writer.begin_nest(attribute::kSysctl);
+    writer.put_string(attribute::kSysctlName, value.name);
+    writer.put_string(attribute::kSysctlText, value.value);
+    writer.end_nest(nest);
+}
+
 }  // namespace xvs::control::netlink

@@ -1,10 +1,11 @@
-// Sync daemons, connections and timeouts as attributes, both ways.
+// Sync daemons, connections, timeouts and settings as attributes, both ways.
 #pragma once
 
 #include "base/result.h"
 #include "control/netlink/wire.h"
 #include "model/connection.h"
 #include "model/sync_daemon.h"
+#include "model/sysctls.h"
 #include "model/timeouts.h"
 
 namespace xvs::control::netlink {
@@ -24,5 +25,9 @@ void write_connection(MessageWriter& writer, const model::ConnectionInfo& connec
 [[nodiscard]] Result<model::Timeouts> read_timeouts(const Attributes& top,
                                                     const model::Timeouts& present);
 void write_timeouts(MessageWriter& writer, const model::Timeouts& timeouts);
+
+// Of the attribute SYSCTL. InvalidArgument for what is missing or too long.
+[[nodiscard]] Result<model::SysctlValue> read_sysctl(Bytes sysctl);
+void write_sysctl(MessageWriter& writer, const model::SysctlValue& value);
 
 }  // namespace xvs::control::netlink

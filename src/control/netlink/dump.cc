@@ -29,6 +29,11 @@ void write_entry(MessageWriter& writer, const model::SyncDaemon& daemon) {
     write_daemon(writer, daemon);
 }
 
+void write_entry(MessageWriter& writer, const model::SysctlValue& value) {
+    put_command(writer, Command::NewSysctl);
+    write_sysctl(writer, value);
+}
+
 template <class Entry>
 class VectorSource final : public DumpSource {
 public:
@@ -89,6 +94,10 @@ std::unique_ptr<DumpSource> make_dump(std::vector<DestinationStatus> destination
 
 std::unique_ptr<DumpSource> make_dump(std::vector<model::SyncDaemon> daemons) {
     return std::make_unique<VectorSource<model::SyncDaemon>>(std::move(daemons));
+}
+
+std::unique_ptr<DumpSource> make_dump(std::vector<model::SysctlValue> values) {
+    return std::make_unique<VectorSource<model::SysctlValue>>(std::move(values));
 }
 
 std::unique_ptr<DumpSource> make_connection_dump(const ServiceManager& services) {

@@ -7,6 +7,7 @@
 #include "control/netlink/wire.h"
 #include "control/service_manager.h"
 #include "model/sync_daemon.h"
+#include "model/sysctls.h"
 
 namespace xvs::control::netlink {
 
@@ -29,6 +30,7 @@ public:
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<ServiceStatus> services);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<DestinationStatus> destinations);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::SyncDaemon> daemons);
+[[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::SysctlValue> values);
 [[nodiscard]] std::unique_ptr<DumpSource> make_connection_dump(const ServiceManager& services);
 
 class Dump {

@@ -55,6 +55,9 @@ enum class Command : std::uint8_t {
     // Of XVS alone, far from where the kernel's may grow to.
     NewConnection = 64,  // a reply only
     GetConnection = 65,  // a dump only
+    NewSysctl = 80,      // a reply only
+    GetSysctl = 81,      // a dump only
+    SetSysctl = 82,
 };
 
 namespace controller {
@@ -82,6 +85,7 @@ enum Top : std::uint16_t {
     kTimeoutTcpFin = 5,
     kTimeoutUdp = 6,
     kConnection = 16,  // of XVS alone
+    kSysctl = 20,      // of XVS alone
 };
 
 enum Info : std::uint16_t { kInfoVersion = 1, kInfoTableSize = 2 };
@@ -159,6 +163,8 @@ enum Connection : std::uint16_t {
     kConnectionPersistenceEngine = 13,
     kConnectionPersistenceData = 14,
 };
+
+enum Sysctl : std::uint16_t { kSysctlName = 1, kSysctlText = 2 };
 
 }  // namespace attribute
 

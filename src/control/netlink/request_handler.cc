@@ -41,6 +41,8 @@ constexpr Operation kOperations[] = {
     {Command::Zero, kCanDo},
     {Command::Flush, kCanDo},
     {Command::GetConnection, kCanDump},
+    {Command::GetSysctl, kCanDump},
+    {Command::SetSysctl, kCanDo},
 };
 
 void write_family(MessageWriter& writer) {
@@ -197,6 +199,9 @@ Result<Answer> RequestHandler::dump(const Request& request) const {
         case Command::GetDaemon:
             source = make_dump(daemons_.running());
             break;
+        case Command::GetSysctl:
+            source = make_dump(model::list_sysctls(services_.sysctls()));
+            break;
         default:
             source = make_connection_dump(services_);
             break;
@@ -241,6 +246,12 @@ Status RequestHandler::edit(const Request& request) {
             const auto timeouts = read_timeouts(request.top, services_.timeouts());
             if (!timeouts) return fail(timeouts.error());
             services_.set_timeouts(*timeouts);
+            break;
+        }
+        case Command::SetSysctl: {
+            const auto wanted = read_sysctl(request.top.bytes(attribute::kSysctl));
+            if (!wanted) return fail(wanted.error());
+            status = services_.set_sysctl(*wanted);
             break;
         }
         case Command::Zero:

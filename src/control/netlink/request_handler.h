@@ -21,7 +21,7 @@ struct Answer {
 class RequestHandler {
 public:
     // `after_edit` is called by finish_edits() after requests that changed services, destinations
-    // or timeouts.
+    // or settings.
     RequestHandler(ServiceManager& services,
                    SyncDaemons& daemons,
                    std::function<void()> after_edit = {})

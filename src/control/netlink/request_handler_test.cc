@@ -307,6 +307,24 @@ TEST_F(RequestHandlerTest, KeepsTimeoutsThatAreZero) {
               ERANGE);
 }
 
+TEST_F(RequestHandlerTest, ListsAndSetsSettingsByTheirNames) {
+    const auto set = [this](const char* name, const char* value) {
+        return do_edit(Command::SetSysctl, [&](MessageWriter& writer) {
+            write_sysctl(writer, {name, value});
+        });
+    };
+    EXPECT_EQ(set("sloppy_tcp", "1"), 0);
+    EXPECT_EQ(services_.sysctls().sloppy_tcp, 1);
+    EXPECT_EQ(set("sloppy_udp", "1"), ENOENT);
+    EXPECT_EQ(set("drop_entry", "4"), EINVAL);
+    EXPECT_EQ(set("sloppy_tcp", std::string(100, '1').c_str()), EINVAL);
+    EXPECT_EQ(do_edit(Command::SetSysctl), EINVAL);
+    handler_.finish_edits();
+    EXPECT_EQ(edits_, 1);
+    const std::size_t entries = types(ask(Command::GetSysctl, kList)).size() - 1;
+    EXPECT_EQ(entries, model::list_sysctls({}).size());
+}
+
 TEST_F(RequestHandlerTest, StartsSyncDaemonsOnceEachAndNotBesideMixedFamilies) {
     const auto daemon = [](model::SyncRole role, const char* interface) {
         return [=](MessageWriter& writer) {
