@@ -67,9 +67,10 @@ enum class Option : unsigned {
     TunnelNoChecksum,
     TunnelChecksum,
     TunnelRemoteChecksum,
+    MssClamp,  // of XVS alone from here on
 };
 
-inline constexpr unsigned kOptionCount = 34;
+inline constexpr unsigned kOptionCount = 35;
 
 class OptionSet {
 public:

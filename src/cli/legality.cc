@@ -42,44 +42,45 @@ constexpr std::array<std::string_view, kOptionCount> kOptionNames{"numeric",
                                                                   "tun-port",
                                                                   "tun-nocsum",
                                                                   "tun-csum",
-                                                                  "tun-remcsum"};
+                                                                  "tun-remcsum",
+                                                                  "mss-clamp"};
 
 constexpr char kRequired = '+';
 constexpr char kIllegal = 'x';
 constexpr char kExclusive = '1';  // of these at most one
-constexpr std::string_view kFree = "                                  ";
+constexpr std::string_view kFree = "                                   ";
 
 struct Row {
     std::string_view name;
     std::string_view rules;  // one letter an option, blank where it is welcome
 };
 
-// Recorded from ipvsadm 1.31.
+// Recorded from ipvsadm 1.31, but for the last column.
 // clang-format off
 constexpr std::array<Row, 16> kVerbs{{
-    //                  nc.srvc-sched-real-w/x/y-d timeout.....exact-ops..mcast.tunnel
-    {"add-service",    "xx+   xxxxxxxxxxxxxxx   xxxxxxxxxx"},
-    {"edit-service",   "xx+   xxxxxxxxxxxxxxx   xxxxxxxxxx"},
-    {"delete-service", "xx+xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
-    {"flush",          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
-    {"add-server",     "xx+xxx+    xxxxxxxxxxxxxxxxxx     "},
-    {"edit-server",    "xx+xxx+    xxxxxxxxxxxxxxxxxx     "},
-    {"delete-server",  "xx+xxx+xxxxxxxxxxxxxxxxxxxxxxxxxxx"},
-    {"list",           " 11xxxxxxxxx11       xxxxxxx xxxxx"},
-    {"set",            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
-    {"start-daemon",   "xxxxxxxxxxx xxxxxxx xxxx    xxxxxx"},
-    {"stop-daemon",    "xxxxxxxxxxxxxxxxxxx xxxxxxxxxxxxxx"},
-    {"restore",        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
-    {"save",           " xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
-    {"zero",           "xx xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
+    //                  nc.srvc-sched-real-w/x/y-d timeout.....exact-ops..mcast.tunnelM
+    {"add-service",    "xx+   xxxxxxxxxxxxxxx   xxxxxxxxxx "},
+    {"edit-service",   "xx+   xxxxxxxxxxxxxxx   xxxxxxxxxx "},
+    {"delete-service", "xx+xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
+    {"flush",          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
+    {"add-server",     "xx+xxx+    xxxxxxxxxxxxxxxxxx     x"},
+    {"edit-server",    "xx+xxx+    xxxxxxxxxxxxxxxxxx     x"},
+    {"delete-server",  "xx+xxx+xxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
+    {"list",           " 11xxxxxxxxx11       xxxxxxx xxxxxx"},
+    {"set",            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
+    {"start-daemon",   "xxxxxxxxxxx xxxxxxx xxxx    xxxxxxx"},
+    {"stop-daemon",    "xxxxxxxxxxxxxxxxxxx xxxxxxxxxxxxxxx"},
+    {"restore",        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
+    {"save",           " xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
+    {"zero",           "xx xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
     {"help",           kFree},
     {"version",        kFree},
 }};
 
 constexpr std::array<Row, 3> kTunnels{{
-    {"ipip",           "                              xxxx"},
-    {"gue",            "                              +111"},
-    {"gre",            "                              x11x"},
+    {"ipip",           "                              xxxx "},
+    {"gue",            "                              +111 "},
+    {"gre",            "                              x11x "},
 }};
 
 // clang-format on

@@ -77,6 +77,7 @@ std::string rule_text(const model::VirtualService& service, bool numeric) {
     if ((service.flags & model::kServiceOnePacket) != 0) text += " -o";
     const auto flags = scheduler_flags_text(service.scheduler, service.flags);
     if (!flags.empty()) text += " -b " + flags;
+    if (service.clamps_mss) text += " --mss-clamp";
     return text + '\n';
 }
 
@@ -90,6 +91,7 @@ std::string line_text(const model::VirtualService& service, bool numeric) {
     }
     if (!service.persistence_engine.empty()) text += " pe " + service.persistence_engine;
     if ((service.flags & model::kServiceOnePacket) != 0) text += " ops";
+    if (service.clamps_mss) text += " mss-clamp";
     return text + '\n';
 }
 

@@ -49,6 +49,7 @@ enum Id : int {
     kSort,
     kExact,
     kPersistenceEngine,
+    kMssClamp,
 };
 
 constexpr OptionSpec kOptions[] = {
@@ -110,6 +111,7 @@ constexpr OptionSpec kOptions[] = {
     {kNoSort, "nosort", '\0', Value::None},
     {kSort, "sort", '\0', Value::None},
     {kExact, "exact", '\0', Value::None},
+    {kMssClamp, "mss-clamp", '\0', Value::None},
 };
 
 // What an option counts as in the table of legality.h; nullopt for those that fit everywhere.
@@ -154,6 +156,7 @@ std::optional<Option> kind_of(int id) {
         {kTunnelInfo, Option::TunnelInfo},
         {kNoSort, Option::NoSort},
         {kExact, Option::Exact},
+        {kMssClamp, Option::MssClamp},
     };
     for (const auto& [candidate, kind] : kKinds) {
         if (candidate == id) return kind;
@@ -359,6 +362,9 @@ Outcome<void> OptionReader::read_plain(Option kind, int id, const std::string& v
             return {};
         case Option::OnePacket:
             command_.service.flags |= model::kServiceOnePacket;
+            return {};
+        case Option::MssClamp:
+            command_.service.clamps_mss = true;
             return {};
         case Option::ForwardingMethod:
             destination.method = id == 'm'   ? model::ForwardingMethod::Masquerade

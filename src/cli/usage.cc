@@ -93,6 +93,11 @@ Daemon Options:
   --mcast-ttl ttl                     Multicast TTL (default=1)
 )";
 
+// What ipvsadm does not know.
+constexpr std::string_view kOwnBody = R"(Of XVS alone:
+  --mss-clamp                         TCP to tunnel servers fits the tunnel, ICMP or not (-A, -E)
+)";
+
 }  // namespace
 
 std::string version_text() {
@@ -103,7 +108,10 @@ std::string usage_text(const std::string& program) {
     std::string text = version_text() + "Usage:\n";
     for (const auto synopsis : kSynopses)
         text += fmt::format("  {} {}\n", program, synopsis);
-    return text.append(kBody);
+    text.append(kBody);
+    // Under ipvsadm's name it says what ipvsadm says.
+    const std::string_view name = std::string_view(program).substr(program.rfind('/') + 1);
+    return name == "ipvsadm" ? text : text.append(kOwnBody);
 }
 
 }  // namespace xvs::cli

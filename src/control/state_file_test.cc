@@ -91,6 +91,7 @@ TEST_F(StateFileTest, RestoresAllThatAnAdministratorCanSay) {
     web.flags = model::kServicePersistent | model::kServiceScheduler1 | model::kServiceScheduler3;
     web.persistence_timeout_s = 600;
     web.persistence_mask = 0xffffff00;
+    web.clamps_mss = true;
     auto six = service("[2001:db8::1]:5060");
     six.key.protocol = model::Protocol::Udp;
     six.flags = model::kServiceOnePacket | model::kServicePersistent;

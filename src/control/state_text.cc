@@ -221,6 +221,8 @@ model::VirtualService read_service(Words& words) {
             service.persistence_engine = words.next();
         } else if (word == "-o") {
             service.flags |= model::kServiceOnePacket;
+        } else if (word == "--mss-clamp") {
+            service.clamps_mss = true;
         } else if (word == "-b") {
             service.flags |= read_flags(words);
         } else {
@@ -375,6 +377,7 @@ std::string to_text(const model::VirtualService& service) {
         text += fmt::format(" --pe {}", service.persistence_engine);
     }
     if ((service.flags & model::kServiceOnePacket) != 0) text += " -o";
+    if (service.clamps_mss) text += " --mss-clamp";
     std::string_view separator = " -b ";
     for (const auto& [bit, name] : kFlags) {
         if ((service.flags & bit) == 0) continue;

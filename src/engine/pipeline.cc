@@ -6,6 +6,7 @@
 #include "engine/forward/fragment_output.h"
 #include "engine/forward/quoted.h"
 #include "engine/forward/replay.h"
+#include "engine/forward/tunnel_fit.h"
 
 namespace xvs::engine {
 namespace {
@@ -297,6 +298,10 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     if (!is_outbound) decrement_ttl(packet);
     const xvs_next_hop& hop = parts_.tables.next_hops()[translation.next_hop];
     const std::uint32_t mtu = hop.mtu - std::min<std::uint32_t>(hop.mtu, translation.overhead);
+    if (subject == Subject::Packet && is_to_fit(packet, translation)) {
+        if ((packet.events & XVS_EVENT_SYN) != 0) clamp_mss(packet, mtu);
+        if (is_unfragmentable(packet)) cut_segments(packet, mtu);
+    }
     const bool is_super = packet.frame.offload.segmentation != Segmentation::None;
     // Whole, it has to fit into its outer header's length as well.
     const bool outgrows_ip =
@@ -309,6 +314,19 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     if (is_outbound) decrement_ttl(packet);
     apply(packet, translation, subject);
     return send_on_wire(packet, translation);
+}
+
+// Whether its service wants TCP to fit the tunnel, come what may of ICMP errors. ADR-0014.
+template <class Ip>
+bool Pipeline<Ip>::is_to_fit(const Packet<Ip>& packet,
+                             const xvs_translation& translation) const noexcept {
+    const bool is_tunnelled = (translation.rewrite & XVS_ENCAPSULATE) != 0;
+    if (!is_tunnelled || packet.protocol != net::IpProtocol::Tcp || packet.fragment.is_fragment) {
+        return false;
+    }
+    if (!is_available(translation)) return false;
+    const ServiceState* service = parts_.services.destination(translation.destination).service;
+    return service != nullptr && service->config.clamps_mss;
 }
 
 template <class Ip>

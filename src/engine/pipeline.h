@@ -111,6 +111,8 @@ private:
                  const xvs_translation& translation,
                  bool is_outbound,
                  Subject subject) noexcept;
+    [[nodiscard]] bool is_to_fit(const Packet<Ip>& packet,
+                                 const xvs_translation& translation) const noexcept;
     void apply(Packet<Ip>& packet, const xvs_translation& translation, Subject subject) noexcept;
     Verdict send_on_wire(Packet<Ip>& packet, const xvs_translation& translation) noexcept;
 

@@ -44,6 +44,8 @@ struct VirtualService {
     // IPv4: the mask as a number in host order; IPv6: the prefix length, 1..128.
     std::uint32_t persistence_mask = 0xffffffff;
     std::string persistence_engine;
+    // Of TCP to TUN servers: SYNs announce what fits into the tunnel, and longer segments are cut.
+    bool clamps_mss = false;
 
     bool operator==(const VirtualService&) const = default;
 };

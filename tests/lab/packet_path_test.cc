@@ -101,6 +101,40 @@ TEST_P(TunnelPath, SuperPacketsAreCutWithTheirOuterHeader) {
         std::filesystem::remove(file);
 }
 
+// The client keeps to the segment size that the real server announces, in an answer that does not
+// come by the director, and here nobody tells it of the tunnel.
+TEST_P(TunnelPath, WithMssClampAnUploadPassesWithoutPathMtuDiscovery) {
+    PlanOptions plan;
+    plan.method = model::ForwardingMethod::Tunnel;
+    plan.real_servers = 1;
+    plan.tunnel_mtu = 1500;
+    ASSERT_OK_AND_ASSIGN(lab, build_bare(plan));
+    ASSERT_OK(lab.start_director(arguments_of(GetParam())));
+    ASSERT_OK(lab.configure(net::Family::Ipv4));
+    ASSERT_OK(lab.node("client").run_checked(
+        {"nft", "-f", "-"},
+        {.input = "table ip deaf { chain input { type filter hook input priority 0;\n"
+                  "icmp type destination-unreachable drop; }; }"}));
+    // So that no card cuts super-packets to another size.
+    ASSERT_OK(lab.node("client").run_checked(command("ethtool -K eth0 tso off gso off")));
+    const auto up = std::filesystem::temp_directory_path() / (lab.name() + ".up");
+    const std::string body = noise(500'000);
+    std::ofstream(up, std::ios::binary) << body;
+    const auto upload = [&](const std::string& patience_s) {
+        return *lab.node("client").run(
+            {"curl", "-sS", "-m", patience_s, "-T", up, "http://192.0.2.1/"});
+    };
+    constexpr int kTimedOut = 28;
+    EXPECT_EQ(upload("3").exit_code, kTimedOut) << "nothing is in the way";
+    ASSERT_OK(lab.node("director")
+                  .run_checked(
+                      {programs().xvsadm, "-E", "-t", "192.0.2.1:80", "-s", "rr", "--mss-clamp"}));
+    const auto passed = upload("20");
+    EXPECT_EQ(passed.exit_code, 0) << passed.err;
+    EXPECT_THAT(passed.out, HasSubstr(sha256_of(body)));
+    std::filesystem::remove(up);
+}
+
 // macvlan frames are PACKET_OTHERHOST on the device below: its own interface is the one to serve.
 TEST_P(PacketPath, TakesPacketsForAVipOnAMacvlan) {
     const auto made = host_->run(command("ip link add mv0 link eth0 type macvlan mode bridge"));

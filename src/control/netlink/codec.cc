@@ -144,13 +144,14 @@ net::IpAddress read_address(Bytes bytes, net::Family family) {
 }
 
 model::VirtualService ServiceSettings::service(const model::ServiceKey& key,
-                                               std::uint32_t old_flags) const {
+                                               const model::VirtualService& old) const {
     return {.key = key,
             .scheduler = scheduler,
-            .flags = (old_flags & ~flags_mask) | (flags & flags_mask),
+            .flags = (old.flags & ~flags_mask) | (flags & flags_mask),
             .persistence_timeout_s = timeout_s,
             .persistence_mask = mask,
-            .persistence_engine = persistence_engine};
+            .persistence_engine = persistence_engine,
+            .clamps_mss = clamps_mss.value_or(old.clamps_mss)};
 }
 
 Result<model::ServiceKey> read_service_key(Bytes service) {
@@ -198,7 +199,9 @@ Result<ServiceSettings> read_service_settings(Bytes service, net::Family family)
                              .flags = flags_and_mask[0],
                              .flags_mask = flags_and_mask[1],
                              .timeout_s = *timeout,
-                             .mask = *mask};
+                             .mask = *mask,
+                             .clamps_mss = {}};
+    if (const auto clamps = attributes.u8(kServiceMssClamp)) settings.clamps_mss = *clamps != 0;
     if (attributes.has(kServicePersistenceEngine)) {
         auto engine = attributes.string(kServicePersistenceEngine, kMaxEngineName);
         if (!engine) return invalid("a persistence engine's name that is too long");
@@ -213,7 +216,7 @@ Result<ServiceStatus> read_service_status(Bytes service) {
     const auto settings = read_service_settings(service, key->family());
     if (!settings) return fail(settings.error());
     ServiceStatus status;
-    status.service = settings->service(*key, 0);
+    status.service = settings->service(*key, {});
     status.statistics = read_statistics(Attributes(service).bytes(kServiceStatistics64));
     return status;
 }
@@ -285,6 +288,7 @@ void write_service(MessageWriter& writer, const model::VirtualService& service) 
     const auto nest = writer.begin_nest(kService);
     write_key_attributes(writer, service.key);
     write_service_settings(writer, service, service.flags);
+    writer.put_u8(kServiceMssClamp, service.clamps_mss ? 1 : 0);
     writer.end_nest(nest);
 }
 
@@ -293,6 +297,7 @@ void write_service_status(MessageWriter& writer, const ServiceStatus& status) {
     write_key_attributes(writer, status.service.key);
     write_service_settings(writer, status.service, status.service.flags | model::kServiceHashed);
     write_statistics(writer, kServiceStatistics, kServiceStatistics64, status.statistics);
+    if (status.service.clamps_mss) writer.put_u8(kServiceMssClamp, 1);
     writer.end_nest(nest);
 }
 

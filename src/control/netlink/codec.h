@@ -18,11 +18,13 @@ struct ServiceSettings {
     std::uint32_t flags = 0;
     std::uint32_t flags_mask = 0;
     std::uint32_t timeout_s = 0;
-    std::uint32_t mask = 0;  // as VirtualService::persistence_mask
+    std::uint32_t mask = 0;          // as VirtualService::persistence_mask
+    std::optional<bool> clamps_mss;  // clients that know IPVS alone do not say
 
-    // Returns the service that a request asks for where `old_flags` are the present one's.
+    // Returns the service that a request asks for. What it does not say is `old`'s, that of the
+    // present one or a blank one.
     [[nodiscard]] model::VirtualService service(const model::ServiceKey& key,
-                                                std::uint32_t old_flags) const;
+                                                const model::VirtualService& old) const;
 };
 
 // Of the attribute SERVICE, an empty nest included: InvalidArgument for what is missing or too

@@ -103,6 +103,7 @@ enum Service : std::uint16_t {
     kServiceStatistics = 10,
     kServicePersistenceEngine = 11,
     kServiceStatistics64 = 12,
+    kServiceMssClamp = 24,  // of XVS alone
 };
 
 enum Destination : std::uint16_t {

@@ -285,11 +285,11 @@ Status RequestHandler::edit_service(const Request& request) {
     const auto settings = read_service_settings(request.service(), key->family());
     if (!settings) return fail(settings.error());
     if (request.command == Command::NewService) {
-        return services_.add_service(settings->service(*key, 0));
+        return services_.add_service(settings->service(*key, {}));
     }
     const auto old = services_.configured_service(*key);
     if (!old) return fail(old.error());
-    return services_.edit_service(settings->service(*key, old->flags));
+    return services_.edit_service(settings->service(*key, *old));
 }
 
 Status RequestHandler::edit_destination(const Request& request) {

@@ -157,6 +157,27 @@ TEST_F(RequestHandlerTest, AddsEditsAndDeletesServices) {
     EXPECT_EQ(edits_, 1);
 }
 
+TEST_F(RequestHandlerTest, KeepsWhatAClientOfIpvsAloneCannotSay) {
+    auto service = web_service();
+    service.clamps_mss = true;
+    ASSERT_EQ(do_edit(Command::NewService, with(service)), 0);
+    const auto as_ipvsadm = [](MessageWriter& writer) {
+        Buffer whole;
+        MessageWriter inner(whole);
+        write_service(inner, web_service());
+        // The last attribute is XVS's own; the nest's length goes with it.
+        constexpr std::size_t kOwn = 8;
+        const auto length = static_cast<std::uint16_t>(whole.size() - kOwn);
+        std::memcpy(whole.data(), &length, sizeof length);
+        writer.put_raw(Bytes(whole).first(length));
+    };
+    EXPECT_EQ(do_edit(Command::SetService, as_ipvsadm), 0);
+    EXPECT_TRUE(services_.get_service(service.key)->service.clamps_mss);
+    service.clamps_mss = false;
+    EXPECT_EQ(do_edit(Command::SetService, with(service)), 0);
+    EXPECT_FALSE(services_.get_service(service.key)->service.clamps_mss);
+}
+
 TEST_F(RequestHandlerTest, TellsOnlyOfWhatChangedSomething) {
     EXPECT_EQ(do_edit(Command::DeleteService, with(web_service())), ESRCH);
     EXPECT_EQ(do_edit(Command::Zero), 0);
