@@ -181,6 +181,9 @@ bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection)
     const xvs_connection& record = connections_[connection];
     const bool is_inbound = flows_.key(record.inbound) == packet.key;
     if (!is_inbound || record.controller != XVS_NONE) return false;
+    // Another CPU may have met the reset or the last FIN that this SYN comes after. Of its own,
+    // what it reported later came later.
+    parts_.reports.follow_others(packet.frame);
     const auto state = static_cast<TcpState>(record.protocol_state);
     return state == TcpState::TimeWait || state == TcpState::Close;
 }

@@ -43,6 +43,14 @@ public:
         if (ahead != 0 && ahead <= XVS_REPORTS) drain(ring, tail + ahead, visit);
     }
 
+    // Calls `visit(report)` for all there is but in this ring.
+    template <class Visit>
+    void drain_others(std::size_t ring, Visit&& visit) noexcept {
+        for (std::size_t other = 0; other < rings_.size(); ++other) {
+            if (other != ring) drain(other, load_acquire(rings_[other].head), visit);
+        }
+    }
+
     // Calls `visit(report)` for all there is.
     template <class Visit>
     void drain_all(Visit&& visit) noexcept {

@@ -35,6 +35,15 @@ protected:
     std::vector<std::uint32_t> seen_;
 };
 
+TEST_F(ReportRingsTest, ReadsAllButOne) {
+    report(0, 20);
+    report(1, 10);
+    rings_.drain_others(1, note());
+    EXPECT_THAT(seen_, ElementsAre(20));
+    rings_.drain_others(0xffff, note());
+    EXPECT_THAT(seen_, ElementsAre(20, 10));
+}
+
 TEST_F(ReportRingsTest, ReadsAsFarAsAsked) {
     report(1, 10);
     report(1, 11);

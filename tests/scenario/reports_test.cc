@@ -119,6 +119,15 @@ TEST_F(Reports, AfterAPacketOfTheSameCpuAreFollowedAfterIt) {
     EXPECT_EQ(state(), "CLOSE");
 }
 
+TEST_F(Reports, OfAnotherCpuAreFollowedBeforeAClientsSyn) {
+    open();
+    // CPU 1 met the reset, CPU 0 the SYN that came after it.
+    write(about_request(XVS_EVENT_RST), 1);
+    receive_at(Packet::tcp(kClient, kVip).flags("S"), 0);
+    EXPECT_EQ(state(), "SYN_RECV");
+    EXPECT_EQ(director.statistics("-t 192.0.2.1:80").counters.connections, 2U);
+}
+
 TEST_F(Reports, BeforeAChangeOfTimeoutsHaveTheTimeoutsOfTheirTime) {
     (void)director.receives(Packet::tcp(kClient, kVip).flags("S"));
     write(about_request(XVS_EVENT_ACK));
