@@ -264,9 +264,15 @@ INLINE void count_packet(const struct xvs_translation* t, __u32 bytes, bool outb
     }
 }
 
+/* A test has something happen here to the entry whose state word this is. */
+#ifndef BETWEEN_READINGS
+#define BETWEEN_READINGS(state_word)
+#endif
+
 /* Everything but the packet itself; false: it is for the engine after all. The copy is one flow's
  * if the state word has not changed. */
 INLINE bool note_replay(const struct found* f, const struct sighting* s, const struct plan* plan) {
+    BETWEEN_READINGS(f->state_word);
     if (*f->state_word != f->state) return false;
     const __u32 tick = now_tick();
     if ((s->events & f->report) && !report_packet(f, s->events, tick)) return false;
