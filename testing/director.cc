@@ -1,6 +1,8 @@
 #include "testing/director.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <ostream>
 #include <stdexcept>
 #include <utility>
@@ -34,8 +36,11 @@ engine::Frame frame_like(const Arrival& arrival) {
     return frame;
 }
 
+// Of a director in tests, and of one that takes over from it.
+constexpr std::uint32_t kMaxWorkers = 4;
+
 flow::Sizes sizes_of(const DirectorParts& parts) {
-    flow::Sizes sizes = flow::sizes_for(parts.connections, parts.cpus);
+    flow::Sizes sizes = flow::sizes_for(parts.connections, parts.cpus, kMaxWorkers);
     sizes.translations = 512;
     sizes.next_hops = 64;
     sizes.destinations = 128;
@@ -51,6 +56,21 @@ std::unique_ptr<flow::Tables> make_tables(flow::Storage& storage,
     if (!tables) throw std::runtime_error(tables.error().context);
     if (!*tables) throw std::runtime_error("there are no tables to adopt");
     return std::move(*tables);
+}
+
+std::vector<std::unique_ptr<io::MemoryPort>> make_ports(std::size_t count) {
+    std::vector<std::unique_ptr<io::MemoryPort>> ports(count);
+    for (auto& each : ports)
+        each = std::make_unique<io::MemoryPort>();
+    return ports;
+}
+
+std::vector<engine::PacketPort*> as_ports(
+    const std::vector<std::unique_ptr<io::MemoryPort>>& ports) {
+    std::vector<engine::PacketPort*> all;
+    for (const auto& each : ports)
+        all.push_back(each.get());
+    return all;
 }
 
 net::IpAddress address_of(const DirectorLink& link, net::Family family) {
@@ -106,7 +126,9 @@ Director::Director(std::string_view services, const DirectorParts& parts)
       tables(make_tables(
           parts.storage != nullptr ? *parts.storage : storage, sizes, parts.former != nullptr)),
       router(*tables),
-      engine(*tables, router, steering, port, clock) {
+      ports(make_ports(parts.workers)),
+      port(*ports.front()),
+      engine(*tables, router, steering, as_ports(ports), clock) {
     if (parts.former == nullptr) {
         add_topology(router);
     } else {
@@ -162,7 +184,50 @@ std::vector<Sent> Director::receives(std::span<const std::byte> packet,
 
 void Director::queue(const Packet& packet, const Arrival& arrival) {
     const DirectorLink& link = director_link(arrival.side);
-    port.inject(packet.frame(net::MacAddress(), link.mac), frame_like(arrival));
+    const Bytes frame = packet.frame(net::MacAddress(), link.mac);
+    ports[arrival.worker.value_or(worker_of(frame, arrival))]->inject(frame, frame_like(arrival));
+}
+
+std::uint8_t Director::worker_of(const net::Endpoint& client) const {
+    const std::uint16_t port_number = to_wire16(net::number(client.port));
+    if (client.address.family() == net::Family::Ipv4) {
+        const auto address = client.address.as<net::Ipv4Address>();
+        return tables->worker_of(to_wire32(address.value()), port_number);
+    }
+    const auto address = client.address.as<net::Ipv6Address>();
+    return tables->worker_of(std::bit_cast<std::array<std::uint32_t, 4>>(address.bytes()),
+                             port_number);
+}
+
+// As the steering program would choose it; of what shows no ports the first.
+std::uint8_t Director::worker_of(const Bytes& frame, const Arrival& arrival) const {
+    const auto link = net::EthernetView::parse(frame);
+    Bytes copy = frame;
+    const engine::Frame as_frame{
+        .data = copy.data(), .length = static_cast<std::uint32_t>(copy.size()), .offload = {}};
+    if (!link || engine.workers() == 1) return 0;
+    if (link->type() == net::EtherType::Ipv4) return worker_of<flow::Ipv4>(as_frame, arrival);
+    if (link->type() == net::EtherType::Ipv6) return worker_of<flow::Ipv6>(as_frame, arrival);
+    return 0;
+}
+
+template <class Ip>
+std::uint8_t Director::worker_of(const engine::Frame& frame, const Arrival& arrival) const {
+    engine::Packet<Ip> packet;
+    const auto parsed = engine::parse_packet<Ip>(frame, packet);
+    if (parsed.outcome != engine::ParseOutcome::Balanced || packet.fragment.is_fragment) return 0;
+    const bool is_request = arrival.side == Side::Client && arrival.reason != XVS_REASON_EGRESS;
+    return is_request ? tables->worker_of(packet.key.source, packet.key.source_port)
+                      : tables->worker_of(packet.key.destination, packet.key.destination_port);
+}
+
+std::vector<io::MemoryPort::Output> Director::take_output() {
+    std::vector<io::MemoryPort::Output> all;
+    for (const auto& each : ports) {
+        for (io::MemoryPort::Output& output : each->take_output())
+            all.push_back(std::move(output));
+    }
+    return all;
 }
 
 std::vector<Sent> Director::process() {
@@ -173,7 +238,7 @@ std::vector<Sent> Director::process() {
 }
 
 void Director::collect() {
-    for (io::MemoryPort::Output& output : port.take_output()) {
+    for (io::MemoryPort::Output& output : take_output()) {
         const bool is_host = output.way == io::MemoryPort::Way::ToHost;
         Sent sent{.packet = Bytes(output.bytes.begin() + net::EthernetView::kHeaderSize,
                                   output.bytes.end()),
@@ -258,10 +323,11 @@ model::Statistics Director::total() const {
 }
 
 std::map<engine::DropReason, std::uint64_t> Director::drops() const {
+    const engine::DropCounters all = engine.drops();
     std::map<engine::DropReason, std::uint64_t> counts;
     for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
         const auto reason = static_cast<engine::DropReason>(i);
-        if (engine.drops()[reason] != 0) counts[reason] = engine.drops()[reason];
+        if (all[reason] != 0) counts[reason] = all[reason];
     }
     return counts;
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <iosfwd>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +57,7 @@ struct Arrival {
     xvs_reason reason = XVS_REASON_SERVICE;
     engine::Offload offload{};
     std::uint32_t fwmark = 0;
+    std::optional<std::uint8_t> worker{};  // that gets it, or its client's
 };
 
 struct ServerCounts {
@@ -74,6 +76,7 @@ struct DirectorParts {
     std::uint32_t connections = 1024;
     flow::Storage* storage = nullptr;  // for the tables, outliving the director; or one of its own
     std::uint32_t cpus = 0;            // on which programs in the kernel replay
+    std::uint32_t workers = 1;
     Nanoseconds time = std::chrono::hours(1);  // at the start
     // One that died at any moment: its tables are in `storage`, its services are wanted again, and
     // its network is the same.
@@ -116,6 +119,12 @@ public:
     // Queues a packet that the next receives() takes in the same burst.
     void queue(const Packet& packet, const Arrival& arrival = {});
 
+    // The worker that a client's connections belong to.
+    [[nodiscard]] std::uint8_t worker_of(const net::Endpoint& client) const;
+
+    // What all ports have flushed since the last call.
+    std::vector<io::MemoryPort::Output> take_output();
+
     // Lets time pass, timers included; returns what was sent meanwhile.
     std::vector<Sent> advance(Nanoseconds by);
 
@@ -153,10 +162,14 @@ public:
     std::unique_ptr<flow::Tables> tables;
     testing::FakeRouter router;
     testing::FakeSteering steering;
-    io::MemoryPort port;
+    std::vector<std::unique_ptr<io::MemoryPort>> ports;  // of each worker
+    io::MemoryPort& port;                                // the first one's
     engine::Engine engine;
 
 private:
+    template <class Ip>
+    [[nodiscard]] std::uint8_t worker_of(const engine::Frame& frame, const Arrival& arrival) const;
+    [[nodiscard]] std::uint8_t worker_of(const Bytes& frame, const Arrival& arrival) const;
     std::vector<Sent> process();
     void collect();
     void restore_services(const engine::Engine& former);

@@ -98,10 +98,20 @@ private:
             const bool is_outbound = (flows.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
             if (is_outbound != (slot == record.outbound))
                 report(fmt::format("record {}: entry {} of the wrong direction", index, slot));
+            if (flows.owner(slot) != owner_of<Ip>(record))
+                report(fmt::format("record {}: entry {} of the wrong worker", index, slot));
             const std::uint32_t translation = flows.entry(slot).translation;
             if (translation != XVS_NONE) ++references_[translation];
         }
         return count;
+    }
+
+    // A template is of the worker that made it.
+    template <class Ip>
+    [[nodiscard]] std::uint8_t owner_of(const xvs_connection& record) const {
+        if ((record.flags & engine::kConnectionTemplate) != 0) return record.owner;
+        const flow::FlowKey<Ip> inbound = tables().flows<Ip>().key(record.inbound);
+        return tables().worker_of(inbound.source, inbound.source_port);
     }
 
     // What programs in the kernel may do with the connection's packets follows from its state.

@@ -44,12 +44,12 @@ void EngineTarget::follow(Passage passage, Side side, bool is_leaving) {
     std::optional<Sighting> sighting;
     switch (passage.way) {
         case Passage::Way::Engine:
-            director_.port.inject(passage.frame,
-                                  {.interface = interface_of(side),
-                                   .reason = passage.reason,
-                                   .report_ring = passage.report_ring,
-                                   .report_position = passage.report_position,
-                                   .offload = {}});
+            director_.ports[passage.worker]->inject(passage.frame,
+                                                    {.interface = interface_of(side),
+                                                     .reason = passage.reason,
+                                                     .report_ring = passage.report_ring,
+                                                     .report_position = passage.report_position,
+                                                     .offload = {}});
             process();
             break;
         case Passage::Way::Host:
@@ -73,7 +73,7 @@ void EngineTarget::process() {
 }
 
 void EngineTarget::take_output() {
-    for (const io::MemoryPort::Output& output : director_.port.take_output()) {
+    for (const io::MemoryPort::Output& output : director_.take_output()) {
         const bool is_to_host = output.way == io::MemoryPort::Way::ToHost;
         std::optional<Sighting> sighting;
         if (is_to_host && output.reason == XVS_REASON_EGRESS) {

@@ -6,9 +6,12 @@
 namespace xvs::test {
 namespace {
 
-Passage to_passage(const Bytes& frame, std::optional<xvs_reason> reason) {
-    if (!reason) return {.way = Passage::Way::Host, .frame = frame};
-    return {.way = Passage::Way::Engine, .frame = frame, .reason = *reason};
+Passage to_passage(const Bytes& frame, std::optional<Judgement> judgement) {
+    if (!judgement) return {.way = Passage::Way::Host, .frame = frame};
+    return {.way = Passage::Way::Engine,
+            .frame = frame,
+            .reason = judgement->reason,
+            .worker = judgement->worker};
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ struct Passage {
     Way way = Way::Host;
     Bytes frame;
     xvs_reason reason = XVS_REASON_SERVICE;
-    // Of what is brought to the engine: the CPU, and how far its reports had come.
+    std::uint8_t worker = 0;  // that it is brought to
+    // Of what is brought to the engine: the CPU, and how far its reports to that worker had come.
     std::uint16_t report_ring = engine::kNoReportRing;
     std::uint16_t report_position = 0;
 };

@@ -240,6 +240,7 @@ Passage ProgramEntrance::raise(const Outcome& outcome, const Bytes& frame, Side 
     return {.way = Passage::Way::Engine,
             .frame = frame,
             .reason = static_cast<xvs_reason>(xvs_metadata_reason(&metadata.up)),
+            .worker = static_cast<std::uint8_t>(metadata.worker),
             .report_ring = static_cast<std::uint16_t>(xvs_metadata_cpu(&metadata.up)),
             .report_position = static_cast<std::uint16_t>(xvs_metadata_position(&metadata.up))};
 }
@@ -284,12 +285,17 @@ ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
     pin();
     set_clock();
     Outcome outcome{.action = 0, .frame = Bytes(frame.size() + kGrowth)};
+    program_.control().workers = static_cast<std::uint32_t>(director_.engine.workers());
+    __sk_buff context{};
+    const bool is_at_tc = part != offload::SteeringPart::Xdp;
     LIBBPF_OPTS(bpf_test_run_opts,
                 options,
                 .data_in = frame.data(),
                 .data_out = outcome.frame.data(),
                 .data_size_in = static_cast<__u32>(frame.size()),
-                .data_size_out = static_cast<__u32>(outcome.frame.size()));
+                .data_size_out = static_cast<__u32>(outcome.frame.size()),
+                .ctx_out = is_at_tc ? &context : nullptr,
+                .ctx_size_out = is_at_tc ? static_cast<__u32>(sizeof(context)) : 0);
     if (::bpf_prog_test_run_opts(program_.program(part), &options) != 0) {
         throw std::runtime_error(
             system_error(fmt::format("running a program on {} bytes", frame.size()), errno)
@@ -297,6 +303,7 @@ ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
     }
     outcome.action = static_cast<int>(options.retval);
     outcome.frame.resize(options.data_size_out);
+    outcome.mark = context.mark;
     return outcome;
 }
 
@@ -317,6 +324,7 @@ Passage ProgramEntrance::judge(Outcome outcome, const Bytes& frame, Side side) {
     return {.way = Passage::Way::Engine,
             .frame = std::move(outcome.frame),
             .reason = reason,
+            .worker = static_cast<std::uint8_t>(outcome.mark),
             .report_ring = static_cast<std::uint16_t>(xvs_metadata_cpu(&metadata)),
             .report_position = static_cast<std::uint16_t>(xvs_metadata_position(&metadata))};
 }

@@ -77,6 +77,7 @@ private:
     struct Outcome {
         int action = 0;
         Bytes frame;
+        std::uint32_t mark = 0;
     };
 
     void serve(Side side);

@@ -62,7 +62,8 @@ std::optional<Passage> ReplayModel::replay_as(const Bytes& frame, Direction dire
                                                         .tick = now,
                                                         .events = packet.events,
                                                         .family = static_cast<__u8>(Ip::kFamily),
-                                                        .reserved = 0}))
+                                                        .reserved = 0},
+                                                       flows.owner(slot)))
         return std::nullopt;
     flows.note_packet(slot, now);
     const xvs_translation translation = director_.tables->translations()[entry.translation];
@@ -113,18 +114,24 @@ Passage ReplayModel::write(engine::Packet<Ip>& packet, const xvs_translation& tr
     return passage;
 }
 
+std::size_t ReplayModel::ring_of(std::size_t worker) const {
+    return worker * director_.tables->header().report_rings + cpu();
+}
+
 // Returns false when the ring is full.
-bool ReplayModel::report(const xvs_report& report) {
-    xvs_report_ring& ring = rings_[cpu()];
+bool ReplayModel::report(const xvs_report& report, std::uint8_t worker) {
+    const std::size_t number = ring_of(worker);
+    xvs_report_ring& ring = rings_[number];
     if (ring.head - flow::load_acquire(ring.tail) >= XVS_REPORTS) return false;
-    reports_[std::size_t{cpu()} * XVS_REPORTS + ring.head % XVS_REPORTS] = report;
+    reports_[number * XVS_REPORTS + ring.head % XVS_REPORTS] = report;
     flow::store_release(ring.head, ring.head + 1);
     ++reports_written_;
     return true;
 }
 
 void ReplayModel::count(const xvs_translation& translation, std::uint32_t bytes) {
-    xvs_counters& counters = director_.tables->counters(cpu() + 1, translation.destination);
+    xvs_counters& counters =
+        director_.tables->counters(director_.tables->row_of_cpu(cpu()), translation.destination);
     if ((translation.rewrite & XVS_REWRITE_SOURCE) != 0) {
         ++counters.packets_out;
         counters.bytes_out += bytes;
@@ -138,7 +145,8 @@ void ReplayModel::count(const xvs_translation& translation, std::uint32_t bytes)
 Passage ReplayModel::bring(Passage passage) const {
     constexpr std::uint32_t kMask = (1u << flow::ReportRings::kPositionBits) - 1;
     passage.report_ring = static_cast<std::uint16_t>(cpu());
-    passage.report_position = static_cast<std::uint16_t>(rings_[cpu()].head & kMask);
+    passage.report_position =
+        static_cast<std::uint16_t>(rings_[ring_of(passage.worker)].head & kMask);
     return passage;
 }
 

@@ -36,7 +36,8 @@ private:
                                   Direction direction) const;
     template <class Ip>
     [[nodiscard]] Passage write(engine::Packet<Ip>& packet, const xvs_translation& translation);
-    [[nodiscard]] bool report(const xvs_report& report);
+    [[nodiscard]] std::size_t ring_of(std::size_t worker) const;
+    [[nodiscard]] bool report(const xvs_report& report, std::uint8_t worker);
     void count(const xvs_translation& translation, std::uint32_t bytes);
     [[nodiscard]] Passage bring(Passage passage) const;
 

@@ -92,17 +92,21 @@ class Judge {
 public:
     explicit Judge(Director& director) : director_(director) {}
 
-    [[nodiscard]] std::optional<xvs_reason> ingress(const Parsed& parsed) const {
+    [[nodiscard]] std::optional<Judgement> ingress(const Parsed& parsed) const {
         const bool is_to_host = is_local(parsed.tuple.destination);
         switch (parsed.shape) {
             case Shape::Whole:
-                if (is_flow(parsed.tuple)) return XVS_REASON_FLOW;
-                if (is_to_host && is_service(parsed.tuple)) return XVS_REASON_SERVICE;
-                if (!is_to_host && is_nat_source(parsed.tuple)) return XVS_REASON_REPLY;
+                if (const auto owner = owner_of_flow(parsed.tuple))
+                    return Judgement{XVS_REASON_FLOW, *owner};
+                if (is_to_host && is_service(parsed.tuple))
+                    return Judgement{XVS_REASON_SERVICE, worker_of(parsed.tuple.source)};
+                if (!is_to_host && is_nat_source(parsed.tuple))
+                    return Judgement{XVS_REASON_REPLY, worker_of(parsed.tuple.destination)};
                 return std::nullopt;
             case Shape::Fragment:
                 if (is_known(is_to_host ? parsed.tuple.destination : parsed.tuple.source))
-                    return XVS_REASON_FRAGMENT;
+                    return Judgement{XVS_REASON_FRAGMENT,
+                                     worker_of({parsed.tuple.source.address, net::Port{0}})};
                 return std::nullopt;
             case Shape::Error:
                 return ingress_error(parsed.quoted.reversed(), is_to_host);
@@ -112,24 +116,40 @@ public:
         return std::nullopt;
     }
 
-    [[nodiscard]] std::optional<xvs_reason> egress(const Parsed& parsed) const {
-        const bool is_ours =
-            (parsed.shape == Shape::Whole && is_nat_source(parsed.tuple)) ||
-            (parsed.shape == Shape::Fragment && is_known(parsed.tuple.source)) ||
-            (parsed.shape == Shape::Error && is_nat_source(parsed.quoted.reversed()));
-        if (!is_ours || !is_local(parsed.tuple.source)) return std::nullopt;
-        return XVS_REASON_EGRESS;
+    [[nodiscard]] std::optional<Judgement> egress(const Parsed& parsed) const {
+        if (!is_local(parsed.tuple.source)) return std::nullopt;
+        const auto ours = [this](bool is_ours, const net::Endpoint& client) {
+            return is_ours ? std::optional(Judgement{XVS_REASON_EGRESS, worker_of(client)})
+                           : std::nullopt;
+        };
+        switch (parsed.shape) {
+            case Shape::Whole:
+                return ours(is_nat_source(parsed.tuple), parsed.tuple.destination);
+            case Shape::Fragment:
+                return ours(is_known(parsed.tuple.source),
+                            {parsed.tuple.source.address, net::Port{0}});
+            case Shape::Error:
+                return ours(is_nat_source(parsed.quoted.reversed()), parsed.quoted.source);
+            case Shape::Other:
+                break;
+        }
+        return std::nullopt;
     }
 
 private:
     // `original` is the packet that the error answers, turned round.
-    [[nodiscard]] std::optional<xvs_reason> ingress_error(const Tuple& original,
-                                                          bool is_to_host) const {
-        const bool is_ours = is_flow(original) ||
-                             (is_local(original.destination) && is_service(original)) ||
-                             (!is_to_host && is_nat_source(original));
-        if (!is_ours) return std::nullopt;
-        return XVS_REASON_ICMP;
+    [[nodiscard]] std::optional<Judgement> ingress_error(const Tuple& original,
+                                                         bool is_to_host) const {
+        if (const auto owner = owner_of_flow(original)) return Judgement{XVS_REASON_ICMP, *owner};
+        if (is_local(original.destination) && is_service(original))
+            return Judgement{XVS_REASON_ICMP, worker_of(original.source)};
+        if (!is_to_host && is_nat_source(original))
+            return Judgement{XVS_REASON_ICMP, worker_of(original.destination)};
+        return std::nullopt;
+    }
+
+    [[nodiscard]] std::uint8_t worker_of(const net::Endpoint& client) const {
+        return director_.worker_of(client);
     }
 
     [[nodiscard]] bool is_local(const net::Endpoint& endpoint) const {
@@ -153,7 +173,7 @@ private:
     }
 
     template <class Ip>
-    [[nodiscard]] bool is_live(const Tuple& tuple) const {
+    [[nodiscard]] std::optional<std::uint8_t> find_owner(const Tuple& tuple) const {
         using Address = typename Ip::Address;
         const auto& flows = director_.tables->flows<Ip>();
         const auto key = flow::FlowKey<Ip>::make(tuple.source.address.as<Address>(),
@@ -161,12 +181,13 @@ private:
                                                  tuple.destination.address.as<Address>(),
                                                  tuple.destination.port,
                                                  net::number(tuple.protocol));
-        return flows.find(key, flows.hash(key)) != XVS_NONE;
+        const flow::SlotIndex slot = flows.find(key, flows.hash(key));
+        return slot == XVS_NONE ? std::nullopt : std::optional(flows.owner(slot));
     }
 
-    [[nodiscard]] bool is_flow(const Tuple& tuple) const {
-        return tuple.source.address.family() == net::Family::Ipv4 ? is_live<flow::Ipv4>(tuple)
-                                                                  : is_live<flow::Ipv6>(tuple);
+    [[nodiscard]] std::optional<std::uint8_t> owner_of_flow(const Tuple& tuple) const {
+        return tuple.source.address.family() == net::Family::Ipv4 ? find_owner<flow::Ipv4>(tuple)
+                                                                  : find_owner<flow::Ipv6>(tuple);
     }
 
     Director& director_;
@@ -174,11 +195,11 @@ private:
 
 }  // namespace
 
-std::optional<xvs_reason> judge_ingress(Director& director, std::span<const std::byte> packet) {
+std::optional<Judgement> judge_ingress(Director& director, std::span<const std::byte> packet) {
     return Judge(director).ingress(parse(packet, false));
 }
 
-std::optional<xvs_reason> judge_egress(Director& director, std::span<const std::byte> packet) {
+std::optional<Judgement> judge_egress(Director& director, std::span<const std::byte> packet) {
     return Judge(director).egress(parse(packet, false));
 }
 

@@ -40,6 +40,12 @@ public:
         return counts_[static_cast<std::size_t>(reason)];
     }
 
+    DropCounters& operator+=(const DropCounters& other) noexcept {
+        for (std::size_t each = 0; each < counts_.size(); ++each)
+            counts_[each] += other.counts_[each];
+        return *this;
+    }
+
 private:
     std::array<std::uint64_t, kDropReasons.size()> counts_{};
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "net/ethernet.h"
-
 namespace xvs::engine {
 namespace {
 
@@ -18,112 +16,162 @@ constexpr std::uint64_t kIpv6Cursor = std::uint64_t{1} << 32;
 
 Engine::Engine(
     flow::Tables& tables, Router& router, Steering& steering, PacketPort& port, const Clock& clock)
+    : Engine(tables, router, steering, std::array{&port}, clock) {}
+
+Engine::Engine(flow::Tables& tables,
+               Router& router,
+               Steering& steering,
+               std::span<PacketPort* const> ports,
+               const Clock& clock)
     : tables_(tables),
-      port_(port),
       clock_(clock),
-      services_(tables, steering, router, settings_.sysctls, clock),
-      reports_(tables),
-      transmitter_(tables, router, port, drops_, clock),
+      shared_router_(router),
+      router_(ports.size() > 1 ? static_cast<Router&>(shared_router_) : router),
+      services_(tables, steering, router_, settings_.sysctls, clock),
       icmp_limit_(clock),
-      ipv4_({tables,
-             services_,
-             router,
-             port,
-             transmitter_,
-             icmp_limit_,
-             drops_,
-             totals_,
-             reports_,
-             settings_,
-             clock,
-             identification_}),
-      ipv6_({tables,
-             services_,
-             router,
-             port,
-             transmitter_,
-             icmp_limit_,
-             drops_,
-             totals_,
-             reports_,
-             settings_,
-             clock,
-             identification_}),
+      hand_over_(ports.size()),
       estimated_at_(clock.now()),
       trash_emptied_at_(clock.now()) {
     settings_.timeouts_changed_at = to_tick(clock.now());
-    reports_.attach(ipv4_.connections(), ipv6_.connections());
+    if (ports.size() > 1) {
+        tables_.share_among(ports.size());
+        services_.share();
+        icmp_limit_.share();
+    }
+    for (PacketPort* port : ports) {
+        const auto number = static_cast<std::uint8_t>(workers_.size());
+        workers_.push_back(std::make_unique<Worker>(worker_parts(), *port, number));
+    }
     if (tables.adoption() == nullptr) {
         tables.header().timeouts_changed_at = settings_.timeouts_changed_at;
-        return;
+    } else {
+        adopt();
     }
+}
+
+WorkerParts Engine::worker_parts() noexcept {
+    return {.tables = tables_,
+            .services = services_,
+            .router = router_,
+            .icmp_limit = icmp_limit_,
+            .hand_over = hand_over_,
+            .settings = settings_,
+            .clock = clock_};
+}
+
+// The earlier daemon may have had another number of workers: what programs report of an entry is
+// for the new owner from a grace period after it has changed.
+void Engine::adopt() {
     is_adopting_ = true;
-    tables.note_ended(ipv4_.connections().adopt());
-    tables.note_ended(ipv6_.connections().adopt());
+    adopt_connections<flow::Ipv4>();
+    adopt_connections<flow::Ipv6>();
+    if (tables_.grace_period().is_needed()) flow::wait_for_kernel_readers();
+}
+
+template <class Ip>
+void Engine::adopt_connections() {
+    std::vector<Connections<Ip>*> all;
+    for (const auto& worker : workers_)
+        all.push_back(&worker->connections<Ip>());
+    tables_.note_ended(workers_.front()->connections<Ip>().adopt(all));
 }
 
 std::size_t Engine::process_burst() noexcept {
-    std::array<const Frame*, kMaxBurst> ipv4;
-    std::array<const Frame*, kMaxBurst> ipv6;
-    std::size_t ipv4_count = 0;
-    std::size_t ipv6_count = 0;
-    const std::size_t count = port_.receive(frames_);
-    for (std::size_t i = 0; i < count; ++i) {
-        const Frame& frame = frames_[i];
-        ++totals_.received;
-        if (frame.offload.segmentation != Segmentation::None) ++totals_.super_packets;
-        const auto link = net::EthernetView::parse(frame.bytes());
-        if (!link) {
-            drops_.count(DropReason::TruncatedHeader);
-        } else if (link->type() == net::EtherType::Ipv4) {
-            ipv4[ipv4_count++] = &frame;
-        } else if (link->type() == net::EtherType::Ipv6) {
-            ipv6[ipv6_count++] = &frame;
-        } else {
-            ++totals_.to_host;
-            port_.give_to_host(frame);
-        }
-    }
-    ipv4_.process(std::span(ipv4).first(ipv4_count));
-    ipv6_.process(std::span(ipv6).first(ipv6_count));
-    port_.flush();
-    catch_up();
+    std::size_t count = 0;
+    for (const auto& worker : workers_)
+        count += worker->process_burst();
+    run_chores();
+    return count;
+}
+
+void Engine::run_timers() noexcept {
+    for (const auto& worker : workers_)
+        worker->run_timers();
+    run_shared_timers();
+}
+
+bool Engine::has_work_left() const noexcept {
+    const bool has_overdue = std::any_of(
+        workers_.begin(), workers_.end(), [](const auto& worker) { return worker->has_overdue(); });
+    return has_overdue || is_estimating_ || is_emptying_trash_ || hastened4_ != XVS_NONE ||
+           hastened6_ != XVS_NONE;
+}
+
+void Engine::run_shared_timers() noexcept {
     grow_tables();
-    if (has_overdue_) {
-        expire_connections(kTimerLimitOfBurst);
-    } else if (is_estimating_) {
+    estimate_rates();
+    if (!is_emptying_trash_ && clock_.now() - trash_emptied_at_ >= kTrashInterval) {
+        trash_emptied_at_ = clock_.now();
+        empty_trash();
+    }
+}
+
+bool Engine::has_chores() const noexcept {
+    return tables_.flows<flow::Ipv4>().has_to_grow() || tables_.flows<flow::Ipv6>().has_to_grow() ||
+           is_estimating_ || is_emptying_trash_ || hastened4_ != XVS_NONE || hastened6_ != XVS_NONE;
+}
+
+// Connections that have run out come before what is not urgent.
+void Engine::run_chores() noexcept {
+    grow_tables();
+    for (const auto& worker : workers_) {
+        if (worker->has_overdue()) return;
+    }
+    if (is_estimating_) {
         estimate_rates();
     } else if (is_emptying_trash_) {
         empty_trash();
     } else {
         hasten_connections();
     }
-    tables_.reclaim();
-    return count;
 }
 
-void Engine::expire_connections(std::size_t limit) noexcept {
-    const bool has_ipv4 = ipv4_.run_timers(limit);
-    const bool has_ipv6 = ipv6_.run_timers(limit);
-    has_overdue_ = has_ipv4 || has_ipv6;
+void Engine::catch_up() noexcept {
+    if (is_adopting_) return follow_all_rings();
+    for (const auto& worker : workers_)
+        worker->catch_up();
+}
+
+// Also those of workers that the earlier daemon had.
+void Engine::follow_all_rings() noexcept {
+    for (std::size_t number = 0; number < tables_.header().workers; ++number) {
+        tables_.reports(number).drain_all([this](const xvs_report& report) {
+            const bool is_ipv4 = report.family == static_cast<std::uint8_t>(net::Family::Ipv4);
+            const auto owner_in = [&](const auto& flows) -> std::size_t {
+                const flow::SlotIndex slot = flows.find_reported(report.slot, report.state);
+                return slot == XVS_NONE ? 0 : flows.owner(slot);
+            };
+            const std::size_t owner = is_ipv4 ? owner_in(tables_.flows<flow::Ipv4>())
+                                              : owner_in(tables_.flows<flow::Ipv6>());
+            if (owner < workers_.size()) workers_[owner]->follow(report);
+        });
+    }
+}
+
+void Engine::neighbour_resolved() noexcept {
+    for (const auto& worker : workers_)
+        worker->retry_waiting();
 }
 
 void Engine::grow_tables() noexcept {
-    ipv4_.connections().continue_growing(kSlotsMovedAtOnce);
-    ipv6_.connections().continue_growing(kSlotsMovedAtOnce);
+    grow_table<flow::Ipv4>();
+    grow_table<flow::Ipv6>();
 }
 
-void Engine::run_timers() noexcept {
-    catch_up();
-    grow_tables();
-    expire_connections(kTimerLimit);
-    transmitter_.retry();
-    tables_.reclaim();
-    estimate_rates();
-    if (!is_emptying_trash_ && clock_.now() - trash_emptied_at_ >= kTrashInterval) {
-        trash_emptied_at_ = clock_.now();
-        empty_trash();
-    }
+template <class Ip>
+void Engine::grow_table() noexcept {
+    flow::FlowTable<Ip>& flows = tables_.flows<Ip>();
+    if (!flows.has_to_grow()) return;
+    flow::ConnectionTable<Ip>& records = tables_.connections<Ip>();
+    flows.continue_growing(
+        kSlotsMovedAtOnce,
+        [&](std::uint32_t connection, flow::SlotIndex from, flow::SlotIndex to) noexcept {
+            if (to == XVS_NONE) {
+                workers_[records[connection].owner]->template connections<Ip>().end(connection);
+            } else {
+                records.note_move(connection, from, to);
+            }
+        });
 }
 
 void Engine::estimate_rates() noexcept {
@@ -149,19 +197,23 @@ std::uint64_t Engine::for_each_connection(
     const auto position = static_cast<std::uint32_t>(cursor);
     const auto count = static_cast<std::uint32_t>(limit);
     if (cursor < kIpv6Cursor) {
-        const std::uint32_t next = ipv4_.connections().records().for_each(
-            position, count, [&](std::uint32_t index, const xvs_connection&) {
-                if (!ipv4_.connections().is_listed(index)) return;
-                visit(ipv4_.connections().info(index));
-            });
+        const std::uint32_t next = visit_connections<flow::Ipv4>(position, count, visit);
         return next != XVS_NONE ? next : kIpv6Cursor;
     }
-    const std::uint32_t next = ipv6_.connections().records().for_each(
-        position, count, [&](std::uint32_t index, const xvs_connection&) {
-            if (!ipv6_.connections().is_listed(index)) return;
-            visit(ipv6_.connections().info(index));
-        });
+    const std::uint32_t next = visit_connections<flow::Ipv6>(position, count, visit);
     return next != XVS_NONE ? kIpv6Cursor + next : 0;
+}
+
+template <class Ip>
+std::uint32_t Engine::visit_connections(
+    std::uint32_t cursor,
+    std::uint32_t limit,
+    const std::function<void(const model::ConnectionInfo&)>& visit) {
+    const Connections<Ip>& connections = workers_.front()->connections<Ip>();
+    return tables_.connections<Ip>().for_each(
+        cursor, limit, [&](std::uint32_t index, const xvs_connection&) {
+            if (connections.is_listed(index)) visit(connections.info(index));
+        });
 }
 
 void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
@@ -183,26 +235,49 @@ Status Engine::set_sysctl(std::string_view name, std::string_view value) {
 
 void Engine::finish_adoption() {
     if (!is_adopting_) return;
+    catch_up();
     is_adopting_ = false;
     services_.finish_adoption();
     settings_.timeouts_changed_at = tables_.header().timeouts_changed_at;
 }
 
 void Engine::hasten_connections() noexcept {
-    constexpr std::uint32_t kAtOnce = 1024;
     if (hastened4_ != XVS_NONE) {
-        hastened4_ = ipv4_.connections().hasten(hastened4_, kAtOnce);
+        hastened4_ = hasten_from<flow::Ipv4>(hastened4_);
     } else if (hastened6_ != XVS_NONE) {
-        hastened6_ = ipv6_.connections().hasten(hastened6_, kAtOnce);
+        hastened6_ = hasten_from<flow::Ipv6>(hastened6_);
     }
 }
 
+template <class Ip>
+std::uint32_t Engine::hasten_from(std::uint32_t cursor) noexcept {
+    constexpr std::uint32_t kAtOnce = 1024;
+    return tables_.connections<Ip>().for_each(
+        cursor, kAtOnce, [this](std::uint32_t index, const xvs_connection& record) {
+            workers_[record.owner]->template connections<Ip>().hasten(index);
+        });
+}
+
+DropCounters Engine::drops() const noexcept {
+    DropCounters sum;
+    for (const auto& worker : workers_)
+        sum += worker->drops();
+    return sum;
+}
+
+PacketTotals Engine::totals() const noexcept {
+    PacketTotals sum;
+    for (const auto& worker : workers_)
+        sum += worker->totals();
+    return sum;
+}
+
 std::uint32_t Engine::connection_count() noexcept {
-    return ipv4_.connections().records().size() + ipv6_.connections().records().size();
+    return tables_.connections<flow::Ipv4>().size() + tables_.connections<flow::Ipv6>().size();
 }
 
 std::uint32_t Engine::connection_capacity() noexcept {
-    return ipv4_.connections().records().capacity();
+    return tables_.connections<flow::Ipv4>().capacity();
 }
 
 }  // namespace xvs::engine

@@ -1,11 +1,14 @@
-// Engine: services, connections and the packet path as one, driven by whoever owns the thread.
+// Engine: the workers and what they have in common: services, settings, and what is to be done now
+// and then while none of them is at work.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "engine/drop_reason.h"
@@ -13,25 +16,32 @@
 #include "engine/packet_port.h"
 #include "engine/pipeline.h"
 #include "engine/router.h"
+#include "engine/shared_router.h"
 #include "engine/steering.h"
+#include "engine/worker.h"
 #include "flow/tables.h"
 #include "model/connection.h"
 #include "model/timeouts.h"
 
 namespace xvs::engine {
 
-// Thread: every call under the worker's gate, a mutex of the owner's that is held for a burst at a
-// time.
+// Thread: one that holds the gates of all workers. A worker's thread calls its Worker, under that
+// one's gate alone.
 class Engine {
 public:
-    // How often run_timers() wants to be called, and how many connections one call ends at most.
+    // How often run_timers() wants to be called, of each worker and of this.
     static constexpr std::chrono::milliseconds kTimerInterval{100};
-    static constexpr std::size_t kTimerLimit = 1024;
-    // How many a burst ends when the timers had to leave some: more than it can begin.
-    static constexpr std::size_t kTimerLimitOfBurst = 4 * kMaxBurst;
 
-    // All of them must outlive the engine. Connections in adopted tables go on: their services are
-    // to be added again, then finish_adoption() is to be called, before the first packet.
+    // One worker for each of `ports`, at most as many as the tables have room for. All of them must
+    // outlive the engine. Connections in adopted tables go on: their services are to be added
+    // again, then finish_adoption() is to be called, before the first packet.
+    Engine(flow::Tables& tables,
+           Router& router,
+           Steering& steering,
+           std::span<PacketPort* const> ports,
+           const Clock& clock);
+
+    // With one worker.
     Engine(flow::Tables& tables,
            Router& router,
            Steering& steering,
@@ -41,24 +51,37 @@ public:
     // What an earlier daemon had and has not been added again is removed from here on.
     void finish_adoption();
 
-    // Takes one burst from the port through the pipeline; returns how many frames there were.
+    [[nodiscard]] std::size_t workers() const noexcept { return workers_.size(); }
+
+    [[nodiscard]] Worker& worker(std::size_t number) noexcept { return *workers_[number]; }
+
+    // A burst of each worker, then what they have left to this; for whoever has one thread for all.
+    // Returns how many frames there were.
     std::size_t process_burst() noexcept;
 
-    // Ends what has run out, sends what waited, moves the rates.
+    // The same of all timers.
     void run_timers() noexcept;
+
+    // Returns whether something is left to the next bursts, be they empty.
+    [[nodiscard]] bool has_work_left() const noexcept;
+
+    // What takes all gates, once a timer interval: moves the rates, empties the trash.
+    void run_shared_timers() noexcept;
+
+    // Returns whether run_chores() has something to do. Thread: a worker,
+    // under its gate.
+    [[nodiscard]] bool has_chores() const noexcept;
+
+    // A part of what all gates are needed for: the flow table grows, rates are moved, the trash is
+    // emptied, connections are looked at for new timeouts.
+    void run_chores() noexcept;
 
     // Follows what programs in the kernel have replayed up to now; for whoever looks at connections
     // or counts.
-    void catch_up() noexcept { reports_.follow_all(); }
-
-    // Returns whether timers have left some of their work to the next bursts, be they empty.
-    [[nodiscard]] bool has_work_left() const noexcept {
-        return has_overdue_ || is_estimating_ || is_emptying_trash_ || hastened4_ != XVS_NONE ||
-               hastened6_ != XVS_NONE;
-    }
+    void catch_up() noexcept;
 
     // Sends what waited for a neighbour, as soon as one was resolved.
-    void neighbour_resolved() noexcept { transmitter_.retry(); }
+    void neighbour_resolved() noexcept;
 
     [[nodiscard]] Services& services() noexcept { return services_; }
 
@@ -82,9 +105,9 @@ public:
     // Errors as model::set_sysctl(). It holds from the next packet on.
     Status set_sysctl(std::string_view name, std::string_view value);
 
-    [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
-
-    [[nodiscard]] const PacketTotals& totals() const noexcept { return totals_; }
+    // Of all workers.
+    [[nodiscard]] DropCounters drops() const noexcept;
+    [[nodiscard]] PacketTotals totals() const noexcept;
 
     [[nodiscard]] std::uint32_t connection_count() noexcept;
     [[nodiscard]] std::uint32_t connection_capacity() noexcept;
@@ -93,29 +116,35 @@ private:
     // A burst installs at most 64 entries, so that the table has grown before it must again.
     static constexpr std::size_t kSlotsMovedAtOnce = 512;
 
+    [[nodiscard]] WorkerParts worker_parts() noexcept;
+    void adopt();
+    template <class Ip>
+    void adopt_connections();
+    void follow_all_rings() noexcept;
     void grow_tables() noexcept;
-    void expire_connections(std::size_t limit) noexcept;
+    template <class Ip>
+    void grow_table() noexcept;
     void estimate_rates() noexcept;
     void empty_trash() noexcept;
     void hasten_connections() noexcept;
+    template <class Ip>
+    [[nodiscard]] std::uint32_t hasten_from(std::uint32_t cursor) noexcept;
+    template <class Ip>
+    std::uint32_t visit_connections(std::uint32_t cursor,
+                                    std::uint32_t limit,
+                                    const std::function<void(const model::ConnectionInfo&)>& visit);
 
     flow::Tables& tables_;
-    PacketPort& port_;
     const Clock& clock_;
     Settings settings_;
-    DropCounters drops_;
-    PacketTotals totals_;
-    std::uint16_t identification_ = 0;
+    SharedRouter shared_router_;
+    Router& router_;  // of the workers
     Services services_;
-    Reports reports_;
-    Transmitter transmitter_;
     IcmpRateLimit icmp_limit_;
-    Pipeline<flow::Ipv4> ipv4_;
-    Pipeline<flow::Ipv6> ipv6_;
-    std::array<Frame, kMaxBurst> frames_;
+    HandOver hand_over_;
+    std::vector<std::unique_ptr<Worker>> workers_;
     Nanoseconds estimated_at_;
     Nanoseconds trash_emptied_at_;
-    bool has_overdue_ = false;
     bool is_estimating_ = false;
     bool is_emptying_trash_ = false;
     // After a change of timeouts: how far the connections have been gone through.

@@ -87,10 +87,16 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
                                         packet.key.destination_address(),
                                         packet.key.destination_port_number());
     if (service == nullptr) return give_to_host(packet);
+    if (parts_.has_others) {
+        const std::uint8_t worker =
+            parts_.tables.worker_of(packet.key.source, packet.key.source_port);
+        if (worker != parts_.worker) return hand_over(packet, worker);
+    }
+    const SharingLock lock(*service->lock);
     return schedule(packet, *service);
 }
 
-// Kernel: ip_vs_schedule(), ip_vs_sched_persist().
+// With the service's lock held. Kernel: ip_vs_schedule(), ip_vs_sched_persist().
 template <class Ip>
 Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexcept {
     const model::VirtualService& config = service.config;
@@ -196,11 +202,12 @@ template <class Ip>
 Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination) noexcept {
     const std::uint32_t index = translation_for(destination, packet.key);
     if (index == XVS_NONE) return drop(why_no_translation(destination));
-    const xvs_translation translation = parts_.tables.translations()[index];
-    parts_.tables.translations().release(index);
+    const xvs_translation& translation = parts_.tables.translations()[index];
     parts_.services.count_connection(destination);
     count(translation, false, packet.network_length());
-    return send(packet, translation, false, Subject::Packet);
+    const Verdict verdict = send(packet, translation, false, Subject::Packet);
+    parts_.tables.translations().release(index);
+    return verdict;
 }
 
 // Kernel: ip_vs_leave().
@@ -230,8 +237,8 @@ bool Pipeline<Ip>::has_fresh_translation(const DestinationState& destination,
                                inbound.destination_port_number() == destination.service_key.port;
     if (!is_to_service || destination.translation == XVS_NONE) return false;
     if (now_ - destination.way_asked_at_tick >= kFresh) return false;
-    const xvs_translation& last = parts_.tables.translations()[destination.translation];
-    return parts_.tables.next_hops().is_current(last.next_hop, last.next_hop_generation);
+    const auto last = parts_.tables.translations().way(destination.translation);
+    return parts_.tables.next_hops().is_current(last.next_hop, last.generation);
 }
 
 // Returns a translation with a reference for a new connection, or XVS_NONE without one. The last
@@ -259,9 +266,9 @@ std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
                                                       .route = route}));
     }
     if (destination.translation != XVS_NONE && route.kind == RouteKind::Unicast) {
-        const xvs_translation& last = table[destination.translation];
+        const auto last = table.way(destination.translation);
         if (last.next_hop == route.next_hop &&
-            parts_.tables.next_hops().is_current(last.next_hop, last.next_hop_generation)) {
+            parts_.tables.next_hops().is_current(last.next_hop, last.generation)) {
             table.add_reference(destination.translation);
             return destination.translation;
         }

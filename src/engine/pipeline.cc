@@ -27,10 +27,10 @@ net::EtherType ether_type(std::uint8_t family) noexcept {
 template <class Ip>
 Pipeline<Ip>::Pipeline(const PipelineParts& parts)
     : parts_(parts),
-      flows_(parts.tables.template flows<Ip>()),
-      connections_(parts.tables, parts.services, parts.clock, parts.settings),
+      flows_(parts.tables.template flows<Ip>(parts.worker)),
+      connections_(parts.tables, parts.services, parts.clock, parts.settings, parts.worker),
       fragments_(parts.clock, parts.drops),
-      icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identification) {}
+      icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identifications) {}
 
 template <class Ip>
 void Pipeline<Ip>::process(std::span<const Frame* const> frames) noexcept {
@@ -84,7 +84,9 @@ template <class Ip>
 Verdict Pipeline<Ip>::handle(Packet<Ip>& packet) noexcept {
     if (packet.fragment.is_fragment) return handle_fragment(packet);
     const flow::SlotIndex slot = find_entry(packet);
-    return slot != XVS_NONE ? hit(packet, slot) : miss(packet);
+    if (slot == XVS_NONE) return miss(packet);
+    if (is_of_other(slot)) return hand_over(packet, flows_.owner(slot));
+    return hit(packet, slot);
 }
 
 template <class Ip>
@@ -100,22 +102,7 @@ flow::SlotIndex Pipeline<Ip>::find_entry(const Packet<Ip>& packet) noexcept {
 // packet.
 template <class Ip>
 Verdict Pipeline<Ip>::handle_fragment(Packet<Ip>& packet) noexcept {
-    if (packet.fragment.is_first) {
-        const Packet<Ip> first = packet;
-        const flow::SlotIndex slot = find_entry(packet);
-        Verdict verdict = slot != XVS_NONE ? hit(packet, slot) : miss(packet);
-        // Its followers may be here already.
-        if (verdict == Verdict::Held) verdict = install_beginning();
-        fragments_.remember(first,
-                            verdict == Verdict::Forwarded ? FragmentFate::Balanced
-                            : verdict == Verdict::ToHost  ? FragmentFate::ToHost
-                                                          : FragmentFate::Dropped);
-        const std::size_t resumed = fragments_.resume(
-            first, [this](Packet<Ip>& follower) { (void)handle_fragment(follower); });
-        // What was resumed lies in buffers that the next fragment may need.
-        if (resumed > 0) parts_.port.flush();
-        return verdict;
-    }
+    if (packet.fragment.is_first) return handle_first_fragment(packet);
     const auto fate = fragments_.find(packet);
     switch (fate.fate) {
         case FragmentFate::Balanced: {
@@ -129,11 +116,46 @@ Verdict Pipeline<Ip>::handle_fragment(Packet<Ip>& packet) noexcept {
             return give_to_host(packet);
         case FragmentFate::Dropped:
             return drop(DropReason::FragmentOfDropped);
+        case FragmentFate::Elsewhere:
+            return hand_over(packet, fate.worker);
         case FragmentFate::Unknown:
             break;
     }
     fragments_.keep(packet);
     return Verdict::Held;
+}
+
+// All fragments of a datagram come to one worker. Where the connection is another's, that one gets
+// them all, in order, and decides as if they had come to it.
+template <class Ip>
+Verdict Pipeline<Ip>::handle_first_fragment(Packet<Ip>& packet) noexcept {
+    const Packet<Ip> first = packet;
+    const flow::SlotIndex slot = find_entry(packet);
+    std::uint8_t worker = parts_.worker;
+    if (parts_.has_others)
+        worker = slot != XVS_NONE ? flows_.owner(slot) : worker_of_request(packet);
+    Verdict verdict = Verdict::HandedOver;
+    if (worker != parts_.worker) {
+        verdict = hand_over(packet, worker);
+        const bool has_gone = verdict == Verdict::HandedOver;
+        fragments_.remember(first,
+                            {.fate = has_gone ? FragmentFate::Elsewhere : FragmentFate::Dropped,
+                             .key = first.key,
+                             .worker = worker});
+    } else {
+        verdict = slot != XVS_NONE ? hit(packet, slot) : miss(packet);
+        // Its followers may be here already.
+        if (verdict == Verdict::Held) verdict = install_beginning();
+        const FragmentFate fate = verdict == Verdict::Forwarded ? FragmentFate::Balanced
+                                  : verdict == Verdict::ToHost  ? FragmentFate::ToHost
+                                                                : FragmentFate::Dropped;
+        fragments_.remember(first, {.fate = fate, .key = first.key});
+    }
+    const std::size_t resumed =
+        fragments_.resume(first, [this](Packet<Ip>& follower) { (void)handle_fragment(follower); });
+    // What was resumed lies in buffers that the next fragment may need.
+    if (resumed > 0) parts_.port.flush();
+    return verdict;
 }
 
 // Kernel: ip_vs_in_icmp(), handle_response_icmp(): an error about a balanced packet goes where the
@@ -147,12 +169,13 @@ Verdict Pipeline<Ip>::handle_icmp(Packet<Ip>& packet) noexcept {
     packet.hash = flows_.hash(packet.key);
     const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
     if (slot == XVS_NONE) return give_to_host(packet);
+    if (is_of_other(slot)) return hand_over(packet, flows_.owner(slot));
     const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
     if (!is_usable(packet, flows_.entry(slot).translation)) {
         const DropReason failure = refresh(packet, slot);
         if (!is_usable(packet, flows_.entry(slot).translation)) return drop(failure);
     }
-    const xvs_translation translation =
+    const xvs_translation& translation =
         parts_.tables.translations()[flows_.entry(slot).translation];
     const bool is_nat = (translation.rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0;
     if (is_nat && !has_valid_icmp_checksum(packet)) return drop(DropReason::BadIcmpChecksum);
@@ -209,17 +232,18 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
 template <class Ip>
 bool Pipeline<Ip>::is_available(const xvs_translation& translation) const noexcept {
     const xvs_destination& server = parts_.tables.destinations()[translation.destination];
-    return (server.flags & XVS_DESTINATION_AVAILABLE) != 0;
+    return (flow::load_relaxed(server.flags) & XVS_DESTINATION_AVAILABLE) != 0;
 }
 
 // Whether a translation leads somewhere still: its next hop is current, or it needs none.
 template <class Ip>
 bool Pipeline<Ip>::is_usable(const Packet<Ip>& packet, std::uint32_t translation) const noexcept {
     if (translation == XVS_NONE) return false;
-    const xvs_translation& entry = parts_.tables.translations()[translation];
-    if ((entry.rewrite & XVS_TO_HOST) != 0) return true;
-    if (entry.next_hop == XVS_NONE) return packet.frame.reason == XVS_REASON_EGRESS;
-    return parts_.tables.next_hops().is_current(entry.next_hop, entry.next_hop_generation);
+    const flow::TranslationTable& table = parts_.tables.translations();
+    if ((table[translation].rewrite & XVS_TO_HOST) != 0) return true;
+    const auto way = table.way(translation);
+    if (way.next_hop == XVS_NONE) return packet.frame.reason == XVS_REASON_EGRESS;
+    return parts_.tables.next_hops().is_current(way.next_hop, way.generation);
 }
 
 // Looks the way up again for an entry whose translation has none, or one that is gone. Returns why
@@ -265,7 +289,7 @@ template <class Ip>
 void Pipeline<Ip>::count(const xvs_translation& translation,
                          bool is_outbound,
                          std::uint32_t bytes) noexcept {
-    xvs_counters& counters = parts_.tables.counters(0, translation.destination);
+    xvs_counters& counters = parts_.tables.counters(parts_.worker, translation.destination);
     if (is_outbound) {
         ++counters.packets_out;
         counters.bytes_out += bytes;
@@ -299,7 +323,7 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     // The kernel counts a request down before it looks at the MTU and a reply after: an error that
     // quotes it shows which. Kernel: __ip_vs_get_out_rt(), ip_forward().
     if (!is_outbound) decrement_ttl(packet);
-    const xvs_next_hop& hop = parts_.tables.next_hops()[translation.next_hop];
+    const xvs_next_hop& hop = parts_.tables.next_hops()[flow::load_relaxed(translation.next_hop)];
     const std::uint32_t mtu = hop.mtu - std::min<std::uint32_t>(hop.mtu, translation.overhead);
     if (subject == Subject::Packet && is_to_fit(packet, translation)) {
         if ((packet.events & XVS_EVENT_SYN) != 0) clamp_mss(packet, mtu);
@@ -346,19 +370,20 @@ void Pipeline<Ip>::apply(Packet<Ip>& packet,
 template <class Ip>
 Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
                                    const xvs_translation& translation) noexcept {
-    const std::uint32_t mtu = parts_.tables.next_hops()[translation.next_hop].mtu;
+    const std::uint32_t next_hop = flow::load_relaxed(translation.next_hop);
+    const std::uint32_t mtu = parts_.tables.next_hops()[next_hop].mtu;
     const bool is_super = packet.frame.offload.segmentation != Segmentation::None;
     // Without DF a super-packet may be cut smaller instead of being fragmented.
     if (is_super) {
         limit_segments(packet, mtu - std::min<std::uint32_t>(mtu, translation.overhead));
     }
     Outgoing outgoing{.frame = packet.frame,
-                      .next_hop = translation.next_hop,
+                      .next_hop = next_hop,
                       .type = ether_type(static_cast<std::uint8_t>(Ip::kFamily))};
     if ((translation.rewrite & XVS_ENCAPSULATE) != 0) {
         // Not every card finds the checksum of a packet in a tunnel that it does not know.
         if (!is_super) complete_checksum(packet.frame);
-        encapsulate(packet, translation, ++parts_.identification);
+        encapsulate(packet, translation, parts_.identifications.next());
         outgoing.frame = packet.frame;
         outgoing.type = ether_type(translation.outer_family);
         if (is_super) outgoing.outer_size = translation.overhead;
@@ -380,6 +405,27 @@ template <class Ip>
 bool Pipeline<Ip>::run_timers(std::size_t limit) noexcept {
     fragments_.expire();
     return connections_.run_timers(limit);
+}
+
+template <class Ip>
+std::uint8_t Pipeline<Ip>::worker_of_request(const Packet<Ip>& packet) noexcept {
+    const bool is_request =
+        packet.frame.reason != XVS_REASON_EGRESS &&
+        parts_.services.find_for_packet(packet.frame.fwmark,
+                                        static_cast<model::Protocol>(packet.key.protocol),
+                                        packet.key.destination_address(),
+                                        packet.key.destination_port_number()) != nullptr;
+    return is_request ? parts_.tables.worker_of(packet.key.source, packet.key.source_port)
+                      : parts_.worker;
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::hand_over(const Packet<Ip>& packet, std::uint8_t worker) noexcept {
+    if (!parts_.hand_over.give(parts_.worker, worker, packet.frame))
+        return drop(DropReason::HandOverFull);
+    ++parts_.totals.handed_over;
+    parts_.woken |= 1U << worker;
+    return Verdict::HandedOver;
 }
 
 template <class Ip>

@@ -16,6 +16,7 @@
 #include "engine/forward/forwarder.h"
 #include "engine/forward/icmp_responder.h"
 #include "engine/forward/transmitter.h"
+#include "engine/hand_over.h"
 #include "engine/lookup/connections.h"
 #include "engine/lookup/reports.h"
 #include "engine/lookup/services.h"
@@ -28,8 +29,8 @@
 namespace xvs::engine {
 
 // What became of a packet. Held ones wait for their datagram's first fragment, or for the end of
-// the burst in which their connection begins.
-enum class Verdict : std::uint8_t { Forwarded, ToHost, Dropped, Held };
+// the burst in which their connection begins; another worker decides of those handed over.
+enum class Verdict : std::uint8_t { Forwarded, ToHost, Dropped, Held, HandedOver };
 
 // How many packets met each end. Dropped ones are counted by reason.
 struct PacketTotals {
@@ -37,10 +38,23 @@ struct PacketTotals {
     std::uint64_t super_packets = 0;  // of those received
     std::uint64_t forwarded = 0;
     std::uint64_t to_host = 0;
+    std::uint64_t handed_over = 0;  // to another worker, which counts what becomes of them
+
+    PacketTotals& operator+=(const PacketTotals& other) noexcept {
+        received += other.received;
+        super_packets += other.super_packets;
+        forwarded += other.forwarded;
+        to_host += other.to_host;
+        handed_over += other.handed_over;
+        return *this;
+    }
 };
 
-// What the pipelines of both families share.
+// What the pipelines of both families share: a worker's own, and what workers have in common.
 struct PipelineParts {
+    std::uint8_t worker = 0;  // its number
+    bool has_others = false;  // other workers
+    HandOver& hand_over;
     flow::Tables& tables;
     Services& services;
     Router& router;
@@ -52,7 +66,8 @@ struct PipelineParts {
     Reports& reports;
     const Settings& settings;
     const Clock& clock;
-    std::uint16_t& identification;  // of IPv4 packets of the director's own
+    Identifications& identifications;
+    std::uint32_t& woken;  // workers, a bit each, that frames were handed over to
 };
 
 // Thread: the worker. Nothing allocates after construction.
@@ -77,6 +92,7 @@ private:
     // The live entry of a packet, or XVS_NONE.
     [[nodiscard]] flow::SlotIndex find_entry(const Packet<Ip>& packet) noexcept;
     Verdict handle_fragment(Packet<Ip>& packet) noexcept;
+    Verdict handle_first_fragment(Packet<Ip>& packet) noexcept;
     Verdict handle_icmp(Packet<Ip>& packet) noexcept;
 
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
@@ -116,6 +132,14 @@ private:
     void apply(Packet<Ip>& packet, const xvs_translation& translation, Subject subject) noexcept;
     Verdict send_on_wire(Packet<Ip>& packet, const xvs_translation& translation) noexcept;
 
+    // The worker that a packet without an entry belongs to, if a service is its destination.
+    [[nodiscard]] std::uint8_t worker_of_request(const Packet<Ip>& packet) noexcept;
+
+    [[nodiscard]] bool is_of_other(flow::SlotIndex slot) const noexcept {
+        return parts_.has_others && flows_.owner(slot) != parts_.worker;
+    }
+
+    Verdict hand_over(const Packet<Ip>& packet, std::uint8_t worker) noexcept;
     Verdict drop(DropReason reason) noexcept;
     Verdict give_to_host(const Packet<Ip>& packet) noexcept;
 

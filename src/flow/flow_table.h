@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/sharing_mutex.h"
 #include "flow/grace_period.h"
 #include "flow/key.h"
 #include "flow/layout.h"
@@ -53,15 +54,16 @@ struct InsertResult {
 // What a new entry holds beside its key.
 struct NewEntry {
     std::uint32_t translation = 0;
-    std::uint8_t flags = 0;   // XVS_FLOW_*
+    std::uint8_t flags = 0;   // XVS_FLOW_*, but for the worker's number
     std::uint8_t punt = 0;    // XVS_EVENT_*
     std::uint8_t report = 0;  // XVS_EVENT_*
     std::uint32_t last_seen = 0;
     std::uint32_t connection = XVS_NONE;  // the owner
 };
 
-// Thread: the worker, but for read(), which any thread may call. Programs in the kernel look
-// entries up meanwhile.
+// Of several workers each has its own FlowTable over the same entries: it finds those of all, and
+// counts and retires its own. Thread: the worker, but for read(), which any thread may call, and
+// what grows the table. Programs in the kernel look entries up meanwhile.
 template <class Ip>
 class FlowTable {
 public:
@@ -93,7 +95,24 @@ public:
           former_mask_(mask_),
           seed_{seed[0], seed[1]},
           grace_(grace),
-          retired_(owners, grace) {}
+          retired_(owners, grace),
+          first_(this) {}
+
+    // The next worker's, over the entries of `first`, which must outlive it. REQUIRES: no worker
+    // has begun.
+    explicit FlowTable(FlowTable* first) noexcept
+        : entries_(first->entries_),
+          owners_(first->owners_),
+          capacity_(first->capacity_),
+          mask_(first->mask_),
+          former_mask_(first->former_mask_),
+          seed_{first->seed_[0], first->seed_[1]},
+          grace_(first->grace_),
+          retired_({owners_, capacity_}, grace_),
+          first_(first),
+          is_shared_(true) {
+        first->join(*this);
+    }
 
     FlowTable(const FlowTable&) = delete;
     FlowTable& operator=(const FlowTable&) = delete;
@@ -103,13 +122,13 @@ public:
 
     // Worth its 6-8 ns only where the table has outgrown the L2 cache.
     [[gnu::always_inline]] void prefetch(std::uint32_t hash) const noexcept {
-        __builtin_prefetch(&entries_[hash & mask_]);
+        __builtin_prefetch(&entries_[hash & mask()]);
     }
 
     // For a key that is likely to be inserted: a miss left over stalls at the next
     // compare-and-swap.
     [[gnu::always_inline]] void prefetch_insert(std::uint32_t hash) const noexcept {
-        prefetch_slot(hash & mask_);
+        prefetch_slot(hash & mask());
     }
 
     // For writing, with its owner and what lies behind it: of an entry that is about to be retired,
@@ -118,43 +137,47 @@ public:
     [[gnu::always_inline]] void prefetch_slot(SlotIndex slot) const noexcept {
         constexpr SlotIndex kNextLine = 64 / sizeof(Entry);
         __builtin_prefetch(&entries_[slot], 1);
-        __builtin_prefetch(&entries_[(slot + kNextLine) & mask_], 1);
+        __builtin_prefetch(&entries_[(slot + kNextLine) & mask()], 1);
         __builtin_prefetch(&owners_[slot], 1);
     }
 
     // Returns the live entry for `key`, or XVS_NONE. Cost: 1 cache miss expected.
     [[nodiscard]] SlotIndex find(const Key& key, std::uint32_t hash) const noexcept {
-        const SlotIndex slot = probe(key, hash, mask_);
-        if (slot != XVS_NONE || !is_growing()) [[likely]]
+        const SlotIndex slot = probe(key, hash, mask());
+        if (slot != XVS_NONE || (!is_growing() && !is_shared_)) [[likely]]
             return slot;
-        return probe(key, hash, former_mask_);
+        return is_shared_ ? find_beside_others(key, hash) : probe(key, hash, former_mask());
     }
 
     // Installs an entry unless its key is live already. Cost: as find(), and 2 more stores.
     [[nodiscard]] InsertResult insert(const Key& key,
                                       std::uint32_t hash,
                                       const NewEntry& wanted) noexcept {
-        if (is_growing()) {
-            const SlotIndex present = probe(key, hash, former_mask_);
+        if (is_growing() || is_shared_) {
+            const SlotIndex present = find(key, hash);
             if (present != XVS_NONE) return {present, InsertOutcome::Exists};
         }
         while (true) {
-            const Place place = find_place(key, hash);
+            const std::uint32_t mask = this->mask();
+            const Place place = find_place(key, hash, mask);
             if (place.is_taken) return {place.slot, InsertOutcome::Exists};
             if (place.slot == XVS_NONE) {
-                if (grow_beyond_ == XVS_NONE) return {XVS_NONE, InsertOutcome::Full};
-                start_growing();
+                if (!grow_from(mask)) return {XVS_NONE, InsertOutcome::Full};
                 continue;
             }
             Entry& entry = entries_[place.slot];
             const std::uint32_t claimed =
                 with_state(next_generation(place.state), XVS_SLOT_CLAIMED);
-            if (!swap_if(entry.state, place.state, claimed)) continue;  // a program was faster
-            write(entry, key, wanted);
+            if (!swap_if(entry.state, place.state, claimed)) continue;  // somebody was faster
+            if (is_shared_ && has_empty(hash & mask, place.slot, mask)) {
+                store_release(entry.state, with_state(claimed, XVS_SLOT_TOMBSTONE));
+                continue;
+            }
+            write(entry, key, wanted, number_);
             owners_[place.slot] = wanted.connection;
-            ++live_;
+            store_relaxed(live_, live_ + 1);
             store_release(entry.state, with_state(claimed, XVS_SLOT_LIVE));
-            if (live_ > grow_beyond_) start_growing();
+            if (static_cast<std::int32_t>(live_ - review_at_) >= 0) review_growth();
             return {place.slot, InsertOutcome::Inserted};
         }
     }
@@ -165,15 +188,35 @@ public:
 
     // Goes on growing, if the table is: looks at `limit` slots and calls `moved(connection, from,
     // to)` for each entry that has a new slot; where there is none, `to` is XVS_NONE, and the
-    // connection must be ended. To be called once a burst, after reports were followed.
+    // connection must be ended. To be called once a burst, after reports were followed, while no
+    // worker is at work. Thread: any; the first worker's table.
     template <class Moved>
     void continue_growing(std::size_t limit, Moved&& moved) noexcept;
 
     // Whether some entries are still where they were when fewer slots were in use.
-    [[nodiscard]] bool is_growing() const noexcept { return former_mask_ != mask_; }
+    [[nodiscard]] bool is_growing() const noexcept { return former_mask() != mask(); }
+
+    // Whether continue_growing() has something to do.
+    [[nodiscard]] bool has_to_grow() const noexcept {
+        return is_growing() || load_relaxed(looked_at_) < load_relaxed(clean_until_);
+    }
 
     // Returns how many slots are in use; the others are EMPTY.
-    [[nodiscard]] std::uint32_t active() const noexcept { return mask_ + 1; }
+    [[nodiscard]] std::uint32_t active() const noexcept { return mask() + 1; }
+
+    // The worker that this table is of.
+    [[nodiscard]] std::uint8_t number() const noexcept { return number_; }
+
+    // The worker that an entry is of: it alone follows its connection.
+    [[nodiscard]] std::uint8_t owner(SlotIndex slot) const noexcept {
+        return owner_of_flags(load_relaxed(entries_[slot].flags));
+    }
+
+    // REQUIRES: no worker has begun, but for what continue_growing() calls.
+    void set_owner(SlotIndex slot, std::uint8_t worker) noexcept {
+        const std::uint8_t flags = entries_[slot].flags;
+        store_release(entries_[slot].flags, with_owner(flags, worker));
+    }
 
     // The fields that others touch at the same time (state, last_seen, packets, punt, report) are
     // best reached by the functions below.
@@ -235,7 +278,7 @@ public:
         if (!swap_if(entries_[slot].state, state_word, with_state(state_word, XVS_SLOT_DEAD))) {
             return false;
         }
-        --live_;
+        store_relaxed(live_, live_ - 1);
         dispose(slot);
         return true;
     }
@@ -243,6 +286,7 @@ public:
     // Frees at most `limit` retired slots whose grace period has ended; to be called once a burst.
     void reclaim(std::size_t limit) noexcept {
         if (retired_.size() == 0) return;
+        const SharingLock lock(first_->cleaning_);
         retired_.drain(
             limit,
             [this](SlotIndex slot) { prefetch_slot(slot); },
@@ -253,14 +297,22 @@ public:
     // grace period. Entries without an owner are the caller's to retire.
     void adopt() noexcept;
 
-    [[nodiscard]] std::uint32_t live() const noexcept { return live_; }
+    // Returns how many entries are live, of all workers.
+    [[nodiscard]] std::uint32_t live() const noexcept {
+        std::uint32_t sum = 0;
+        for (const FlowTable* each = first_; each != nullptr; each = each->next_)
+            sum += load_relaxed(each->live_);
+        return sum;
+    }
 
-    // Returns how many slots wait for their grace period.
+    // Returns how many slots of this worker wait for their grace period.
     [[nodiscard]] std::size_t retired() const noexcept { return retired_.size(); }
 
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
 
 private:
+    static constexpr std::uint32_t kNoReview = 1u << 31;
+
     struct Place {
         SlotIndex slot = XVS_NONE;
         std::uint32_t state = 0;
@@ -284,15 +336,54 @@ private:
         return XVS_NONE;
     }
 
+    [[nodiscard]] std::uint32_t mask() const noexcept { return load_relaxed(mask_); }
+
+    [[nodiscard]] std::uint32_t former_mask() const noexcept { return load_relaxed(former_mask_); }
+
+    [[nodiscard]] static std::uint8_t owner_of_flags(std::uint8_t flags) noexcept {
+        return static_cast<std::uint8_t>(flags >> XVS_FLOW_OWNER_SHIFT);
+    }
+
+    [[nodiscard]] static std::uint8_t with_owner(std::uint8_t flags, std::uint8_t worker) noexcept {
+        constexpr unsigned kOthers = (1u << XVS_FLOW_OWNER_SHIFT) - 1;
+        return static_cast<std::uint8_t>((flags & kOthers) | static_cast<unsigned>(worker)
+                                                                 << XVS_FLOW_OWNER_SHIFT);
+    }
+
+    // Whether a slot from `home` to the one before `slot` is EMPTY: then what is in `slot` would
+    // not be found.
+    [[nodiscard]] bool has_empty(SlotIndex home,
+                                 SlotIndex slot,
+                                 std::uint32_t mask) const noexcept {
+        for (SlotIndex at = home; at != slot; at = (at + 1) & mask) {
+            if (is_empty(at)) return true;
+        }
+        return false;
+    }
+
+    [[nodiscard]] SlotIndex find_beside_others(const Key& key, std::uint32_t hash) const noexcept;
+    void join(FlowTable& other) noexcept;
+    [[nodiscard]] FlowTable& share_of(std::uint8_t worker) noexcept;
+    void set_masks_of_all(std::uint32_t mask, std::uint32_t former) noexcept;
+
     void take_extent() noexcept;
     void set_growth_limit() noexcept;
+    void review_growth() noexcept;
+    // Has the table grow if its slots are still those that `mask` leaves; returns whether there are
+    // more by now.
+    [[nodiscard]] bool grow_from(std::uint32_t mask) noexcept;
     void start_growing() noexcept;
     void end_growing() noexcept;
     template <class Moved>
     void move_if_due(SlotIndex from, Moved& moved) noexcept;
 
-    [[nodiscard]] Place find_place(const Key& key, std::uint32_t hash) const noexcept;
-    static void write(Entry& entry, const Key& key, const NewEntry& wanted) noexcept;
+    [[nodiscard]] Place find_place(const Key& key,
+                                   std::uint32_t hash,
+                                   std::uint32_t mask) const noexcept;
+    static void write(Entry& entry,
+                      const Key& key,
+                      const NewEntry& wanted,
+                      std::uint8_t worker) noexcept;
     void free_slot(SlotIndex slot) noexcept;
 
     // Of a slot that is DEAD.
@@ -300,11 +391,17 @@ private:
         if (grace_.is_needed()) {
             retired_.push(slot);
         } else {
+            const SharingLock lock(first_->cleaning_);
             free_slot(slot);
         }
     }
 
     void take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept;
+
+    void note_cleaning() noexcept {
+        std::uint32_t& cleanings = first_->cleanings_;
+        store_release(cleanings, cleanings + 1);
+    }
 
     [[nodiscard]] bool is_empty(SlotIndex slot) const noexcept {
         return slot_state(load_acquire(entries_[slot].state)) == XVS_SLOT_EMPTY;
@@ -315,23 +412,33 @@ private:
     std::uint32_t capacity_;
     std::uint32_t mask_;         // of the slots in use
     std::uint32_t former_mask_;  // of those in use before; the same unless the table is growing
-    std::uint32_t live_ = 0;
-    std::uint32_t grow_beyond_ = XVS_NONE;  // so many live entries
-    SlotIndex looked_at_ = 0;               // while growing, and while cleaning up after it
-    SlotIndex clean_until_ = 0;             // TOMBSTONEs before it may be of no use any more
-    xvs_table_extent* extent_ = nullptr;    // what programs in the kernel go by
+    std::uint32_t live_ = 0;     // installed by this worker, less those it retired
+    std::uint32_t review_at_ = kNoReview;  // at so many of them, count those of all
+    std::uint32_t grow_beyond_ =
+        XVS_NONE;                         // so many live entries; the first one's, as what follows
+    SlotIndex looked_at_ = 0;             // while growing, and while cleaning up after it
+    SlotIndex clean_until_ = 0;           // TOMBSTONEs before it may be of no use any more
+    xvs_table_extent* extent_ = nullptr;  // what programs in the kernel go by
     std::uint32_t seed_[2];
     GracePeriod& grace_;
     RetireQueue retired_;
+    FlowTable* first_;           // the first worker's
+    FlowTable* next_ = nullptr;  // the next worker's
+    std::uint8_t number_ = 0;
+    std::uint8_t count_ = 1;  // of workers
+    bool is_shared_ = false;
+    SharingMutex cleaning_;        // held by who frees slots or starts to grow; the first one's
+    std::uint32_t cleanings_ = 0;  // odd while an entry may be passed by; the first one's
 };
 
 // The key's own entry if it is live; else the first slot that may be claimed for it.
 template <class Ip>
 typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(const Key& key,
-                                                        std::uint32_t hash) const noexcept {
+                                                        std::uint32_t hash,
+                                                        std::uint32_t mask) const noexcept {
     Place free;
-    SlotIndex slot = hash & mask_;
-    for (unsigned probe = 0; probe < XVS_PROBES; ++probe, slot = (slot + 1) & mask_) {
+    SlotIndex slot = hash & mask;
+    for (unsigned probe = 0; probe < XVS_PROBES; ++probe, slot = (slot + 1) & mask) {
         const Entry& entry = entries_[slot];
         const std::uint32_t state = load_acquire(entry.state);
         if (is_live_state(state)) {
@@ -347,9 +454,12 @@ typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(const Key& key,
 
 // Each store is a release: whoever reads what it wrote sees the slot CLAIMED when it looks again.
 template <class Ip>
-void FlowTable<Ip>::write(Entry& entry, const Key& key, const NewEntry& wanted) noexcept {
+void FlowTable<Ip>::write(Entry& entry,
+                          const Key& key,
+                          const NewEntry& wanted,
+                          std::uint8_t worker) noexcept {
     key.store(entry);
-    store_release(entry.flags, wanted.flags);
+    store_release(entry.flags, with_owner(wanted.flags, worker));
     store_release(entry.punt, wanted.punt);
     store_release(entry.report, wanted.report);
     store_release(entry.translation, wanted.translation);
@@ -373,58 +483,7 @@ bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
     return load_relaxed(from.state) == state;
 }
 
-template <class Ip>
-void FlowTable<Ip>::adopt() noexcept {
-    for (SlotIndex slot = 0; slot < capacity(); ++slot) {
-        const std::uint32_t state = state_word(slot);
-        const bool is_free =
-            slot_state(state) == XVS_SLOT_EMPTY || slot_state(state) == XVS_SLOT_TOMBSTONE;
-        if (is_live_state(state)) {
-            ++live_;
-        } else if (!is_free) {
-            store_release(entries_[slot].state, with_state(state, XVS_SLOT_DEAD));
-        }
-    }
-    for (SlotIndex slot = 0; slot < capacity(); ++slot) {
-        if (slot_state(state_word(slot)) == XVS_SLOT_DEAD) dispose(slot);
-    }
-}
-
-// A look-up stops at an EMPTY slot, so a slot that one passes by must be a TOMBSTONE. Where an
-// EMPTY one follows, none does, nor by the TOMBSTONEs before it.
-template <class Ip>
-void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
-    std::uint32_t& word = entries_[slot].state;
-    store_release(word, with_state(load_acquire(word), XVS_SLOT_TOMBSTONE));
-    // Entries that have not moved yet are looked for in another order.
-    if (is_growing()) return;
-    if (!is_empty((slot + 1) & mask_)) return;
-    SlotIndex first = slot;
-    for (SlotIndex at = slot;; at = (at - 1) & mask_) {
-        const std::uint32_t state = load_acquire(entries_[at].state);
-        if (slot_state(state) != XVS_SLOT_TOMBSTONE) break;
-        if (!swap_if(entries_[at].state, state, with_state(state, XVS_SLOT_EMPTY))) break;
-        first = at;
-    }
-    take_back_if_claimed(first, slot);
-}
-
-// A program that claimed a slot from `first` to the one after `last` meanwhile may have passed by
-// those before it, which are EMPTY now: they are TOMBSTONEs again.
-template <class Ip>
-void FlowTable<Ip>::take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept {
-    const SlotIndex end = (last + 2) & mask_;
-    SlotIndex at = first;
-    while (at != end && is_empty(at))
-        at = (at + 1) & mask_;
-    if (at == end) return;
-    for (at = first; at != ((last + 1) & mask_); at = (at + 1) & mask_) {
-        const std::uint32_t state = load_acquire(entries_[at].state);
-        if (slot_state(state) != XVS_SLOT_EMPTY) continue;
-        (void)swap_if(entries_[at].state, state, with_state(state, XVS_SLOT_TOMBSTONE));
-    }
-}
-
 }  // namespace xvs::flow
 
 #include "flow/flow_table_growth.h"
+#include "flow/flow_table_slots.h"

@@ -1,4 +1,5 @@
-// How a FlowTable grows with what it holds; the rest of it is in flow_table.h.
+// How a FlowTable grows with what it holds, and is shared by workers; the rest of it is in
+// flow_table.h.
 #pragma once
 
 #include <bit>
@@ -6,6 +7,52 @@
 #include "flow/flow_table.h"
 
 namespace xvs::flow {
+
+template <class Ip>
+void FlowTable<Ip>::join(FlowTable& other) noexcept {
+    FlowTable* last = this;
+    while (last->next_ != nullptr)
+        last = last->next_;
+    last->next_ = &other;
+    ++count_;
+    other.number_ = static_cast<std::uint8_t>(last->number_ + 1);
+    is_shared_ = true;
+    cleaning_.share();
+    set_growth_limit();
+}
+
+// For a moment while another worker frees a slot an entry behind it may be passed by: what was not
+// found then is looked for again.
+template <class Ip>
+SlotIndex FlowTable<Ip>::find_beside_others(const Key& key, std::uint32_t hash) const noexcept {
+    const auto probe_all = [&] {
+        const SlotIndex slot = probe(key, hash, mask());
+        return slot != XVS_NONE || !is_growing() ? slot : probe(key, hash, former_mask());
+    };
+    const std::uint32_t before = load_acquire(first_->cleanings_);
+    if (before % 2 == 0) {
+        const SlotIndex slot = probe_all();
+        if (slot != XVS_NONE || load_acquire(first_->cleanings_) == before) return slot;
+    }
+    const SharingLock lock(first_->cleaning_);
+    return probe_all();
+}
+
+template <class Ip>
+FlowTable<Ip>& FlowTable<Ip>::share_of(std::uint8_t worker) noexcept {
+    FlowTable* share = first_;
+    while (share->number_ != worker && share->next_ != nullptr)
+        share = share->next_;
+    return *share;
+}
+
+template <class Ip>
+void FlowTable<Ip>::set_masks_of_all(std::uint32_t mask, std::uint32_t former) noexcept {
+    for (FlowTable* each = first_; each != nullptr; each = each->next_) {
+        store_relaxed(each->mask_, mask);
+        store_relaxed(each->former_mask_, former);
+    }
+}
 
 template <class Ip>
 SlotIndex FlowTable<Ip>::find_reported(SlotIndex slot, std::uint32_t state) const noexcept {
@@ -16,8 +63,9 @@ SlotIndex FlowTable<Ip>::find_reported(SlotIndex slot, std::uint32_t state) cons
     SlotIndex at = slot;
     for (int moves = 0; moves < 32; ++moves) {
         const Entry& entry = entries_[at];
-        if ((entry.flags & XVS_FLOW_MOVED) == 0 || entry.translation >= capacity_) break;
-        at = entry.translation;
+        const SlotIndex next = load_acquire(entry.translation);
+        if ((load_acquire(entry.flags) & XVS_FLOW_MOVED) == 0 || next >= capacity_) break;
+        at = next;
         if (!(key(at) == key(slot))) break;
         if (is_live_state(state_word(at))) return at;
     }
@@ -34,8 +82,7 @@ void FlowTable<Ip>::take_extent() noexcept {
     if (!is_extent(extent_->active)) extent_->active = capacity_;
     if (!is_extent(extent_->former) || extent_->former > extent_->active)
         extent_->former = extent_->active;
-    mask_ = extent_->active - 1;
-    former_mask_ = extent_->former - 1;
+    set_masks_of_all(extent_->active - 1, extent_->former - 1);
     set_growth_limit();
 }
 
@@ -44,22 +91,53 @@ void FlowTable<Ip>::set_growth_limit() noexcept {
     const bool can_grow = extent_ != nullptr && active() < capacity_ && !is_growing();
     // One of a hundred thousand finds its neighbourhood full by then, and has the table grow.
     grow_beyond_ = can_grow ? active() / 8 * 3 : XVS_NONE;
+    const std::uint32_t total = live();
+    const std::uint32_t room = total < grow_beyond_ ? grow_beyond_ - total : 0;
+    for (FlowTable* each = this; each != nullptr; each = each->next_) {
+        const std::uint32_t live = load_relaxed(each->live_);
+        store_relaxed(each->review_at_, live + (can_grow ? room / count_ + 1 : kNoReview - 1));
+    }
+}
+
+// Each worker has part of the room there is until the table has to grow; one that has used its part
+// up looks what is left.
+template <class Ip>
+void FlowTable<Ip>::review_growth() noexcept {
+    const SharingLock lock(first_->cleaning_);
+    const std::uint32_t limit = first_->grow_beyond_;
+    if (limit == XVS_NONE) {
+        store_relaxed(review_at_, live_ + kNoReview - 1);
+        return;
+    }
+    const std::uint32_t total = live();
+    if (total > limit) return first_->start_growing();
+    store_relaxed(review_at_, live_ + (limit - total) / first_->count_ + 1);
 }
 
 template <class Ip>
+bool FlowTable<Ip>::grow_from(std::uint32_t mask) noexcept {
+    const SharingLock lock(first_->cleaning_);
+    if (this->mask() != mask) return true;
+    if (first_->grow_beyond_ == XVS_NONE) return false;
+    first_->start_growing();
+    return true;
+}
+
+// Entries move only while no worker is at work: none installs one where it would be passed by.
+template <class Ip>
 void FlowTable<Ip>::start_growing() noexcept {
-    mask_ = 2 * mask_ + 1;
-    looked_at_ = 0;
-    clean_until_ = 0;
+    store_relaxed(looked_at_, 0u);
+    store_relaxed(clean_until_, 0u);
+    set_masks_of_all(2 * mask() + 1, former_mask());
     set_growth_limit();
     store_release(extent_->active, active());
 }
 
 template <class Ip>
 void FlowTable<Ip>::end_growing() noexcept {
-    clean_until_ = former_mask_ + 1;
+    clean_until_ = former_mask() + 1;
     looked_at_ = 0;
-    former_mask_ = mask_;
+    set_masks_of_all(mask(), mask());
     store_release(extent_->former, active());
     set_growth_limit();
 }
@@ -68,7 +146,7 @@ template <class Ip>
 template <class Moved>
 void FlowTable<Ip>::continue_growing(std::size_t limit, Moved&& moved) noexcept {
     for (; limit > 0 && is_growing(); --limit) {
-        if (looked_at_ <= former_mask_) {
+        if (looked_at_ <= former_mask()) {
             move_if_due(looked_at_++, moved);
         } else {
             end_growing();
@@ -77,7 +155,7 @@ void FlowTable<Ip>::continue_growing(std::size_t limit, Moved&& moved) noexcept 
     // Those that moved have left TOMBSTONEs, which only make look-ups longer.
     for (; limit > 0 && looked_at_ < clean_until_; --limit, ++looked_at_) {
         const bool is_tombstone = slot_state(state_word(looked_at_)) == XVS_SLOT_TOMBSTONE;
-        if (is_tombstone && is_empty((looked_at_ + 1) & mask_)) free_slot(looked_at_);
+        if (is_tombstone && is_empty((looked_at_ + 1) & mask())) free_slot(looked_at_);
     }
 }
 
@@ -90,15 +168,17 @@ void FlowTable<Ip>::move_if_due(SlotIndex from, Moved& moved) noexcept {
     if (!is_live_state(state)) return;
     const Key key = this->key(from);
     const std::uint32_t hash = this->hash(key);
-    const SlotIndex home = hash & mask_;
+    const SlotIndex home = hash & mask();
     if (home <= from && from - home < XVS_PROBES) return;
     const std::uint32_t connection = owners_[from];
-    const Place place = find_place(key, hash);
+    const Place place = find_place(key, hash, mask());
     Entry& old = entries_[from];
     const std::uint32_t claimed = with_state(next_generation(place.state), XVS_SLOT_CLAIMED);
     const bool has_place = place.slot != XVS_NONE && !place.is_taken &&
                            swap_if(entries_[place.slot].state, place.state, claimed);
     if (!has_place) return moved(connection, from, XVS_NONE);
+    // Retired by its owner, who follows what was reported about it before the slot is free.
+    FlowTable& share = share_of(owner(from));
     Entry& entry = entries_[place.slot];
     write(entry,
           key,
@@ -107,13 +187,14 @@ void FlowTable<Ip>::move_if_due(SlotIndex from, Moved& moved) noexcept {
            .punt = old.punt,
            .report = old.report,
            .last_seen = load_acquire(old.last_seen),
-           .connection = connection});
+           .connection = connection},
+          share.number_);
     store_release(entry.packets, load_acquire(old.packets));
     owners_[place.slot] = connection;
     store_release(entry.state, with_state(claimed, XVS_SLOT_LIVE));
-    ++live_;
+    ++share.live_;
     moved(connection, from, place.slot);
-    retire(from);
+    share.retire(from);
     // Whoever still replays it here reports it here.
     store_release(old.translation, place.slot);
     store_release(old.flags, static_cast<__u8>(old.flags | XVS_FLOW_MOVED));

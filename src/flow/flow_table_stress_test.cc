@@ -50,8 +50,8 @@ NewEntry entry_of(std::uint32_t number) {
 template <class Flow>
 bool belongs_to(const Flow& copy, std::uint32_t number) {
     const auto low = static_cast<std::uint8_t>(number);
-    return copy.translation == number && copy.flags == low && copy.punt == low &&
-           copy.report == low && copy.last_seen == number;
+    return copy.translation == number && copy.flags == low % (1u << XVS_FLOW_OWNER_SHIFT) &&
+           copy.punt == low && copy.report == low && copy.last_seen == number;
 }
 
 // A section that a grace period waits for, as it does for a program in the kernel.

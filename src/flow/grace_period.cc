@@ -39,9 +39,12 @@ GracePeriod::~GracePeriod() {
 GracePeriod::Number GracePeriod::request() noexcept {
     if (!is_needed()) return 0;
     const Number period = next();
-    if (wanted_.load(std::memory_order_relaxed) < period) {
-        wanted_.store(period, std::memory_order_seq_cst);
+    Number wanted = wanted_.load(std::memory_order_relaxed);
+    // Another worker may have asked for a later one.
+    while (wanted < period) {
+        if (!wanted_.compare_exchange_weak(wanted, period, std::memory_order_seq_cst)) continue;
         wanted_.notify_one();
+        break;
     }
     return period;
 }

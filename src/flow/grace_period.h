@@ -35,7 +35,8 @@ public:
         return begun_.load(std::memory_order_seq_cst) + 1;
     }
 
-    // Asks for a period that begins after this call and returns its number. Never waits.
+    // Asks for a period that begins after this call and returns its number. Never waits. Thread:
+    // any, as for has_ended().
     Number request() noexcept;
 
     [[nodiscard]] bool has_ended(Number period) const noexcept {

@@ -68,4 +68,19 @@ XVS_INLINE __u32 xvs_hash6(const __u32 seed[2],
     return xvs_final(&m);
 }
 
+/* What a client's address and port choose a worker by; independent of any flow's home. */
+XVS_INLINE __u32 xvs_client_hash4(const __u32 seed[2], __u32 client, __u16 port) {
+    return xvs_hash4(seed, client, 0, port, 0xff);
+}
+
+XVS_INLINE __u32 xvs_client_hash6(const __u32 seed[2], const __u32 client[4], __u16 port) {
+    const __u32 nobody[4] = {0, 0, 0, 0};
+    return xvs_hash6(seed, client, nobody, port, 0xff);
+}
+
+/* Which of `workers`, a few, has what hashes so. */
+XVS_INLINE __u32 xvs_worker_of(__u32 hash, __u32 workers) {
+    return (hash >> 16) * workers >> 16;
+}
+
 #endif

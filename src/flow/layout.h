@@ -19,7 +19,7 @@
 
 /* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
 #define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
-#define XVS_LAYOUT_VERSION 3u
+#define XVS_LAYOUT_VERSION 4u
 
 #define XVS_NONE 0xffffffffu /* no such index */
 
@@ -52,6 +52,10 @@ enum xvs_slot_state {
 /* xvs_flow*.flags */
 #define XVS_FLOW_OUTBOUND 0x01u /* real server -> client */
 #define XVS_FLOW_MOVED 0x02u    /* DEAD, since it is now in the slot that `translation` names */
+#define XVS_FLOW_OWNER_SHIFT 4  /* from here on the number of the worker whose it is */
+
+/* Threads of the engine there may be: each owns the connections of some clients' ports. */
+#define XVS_MAX_WORKERS 16u
 
 /* An entry: packets with these five fields, in this state, get that translation. */
 struct xvs_flow4 {
@@ -225,7 +229,8 @@ struct xvs_connection {
     __u32 check_at;    /* tick at which the timer looks at it next */
     __u8 protocol;
     __u8 protocol_state; /* IP_VS_TCP_S_* */
-    __u16 reserved;
+    __u8 owner;          /* worker that ends it in time */
+    __u8 reserved;
     __u32 controlled; /* how many connections name this one as controller */
 };
 
@@ -239,14 +244,15 @@ struct xvs_report {
     __u16 reserved;
 };
 
-/* Reports of one CPU: written at `head`, which counts on without end, as long as it is less than
- * XVS_REPORTS ahead of `tail`; read by the engine. Either lies in a cache line of its own. */
+/* Reports of one CPU about entries of one worker: written at `head`, which counts on without end,
+ * as long as it is less than XVS_REPORTS ahead of `tail`; read by the worker. Either lies in a
+ * cache line of its own. That of worker w and CPU c is number w * report_rings + c. */
 #define XVS_REPORTS 8192u
 
 struct xvs_report_ring {
     __u32 head; /* the CPU's */
     __u32 reserved[15];
-    __u32 tail; /* the engine's */
+    __u32 tail; /* the worker's */
     __u32 reserved2[15];
 };
 
@@ -270,13 +276,13 @@ struct xvs_table_header {
     __u32 next_hops;
     __u32 destinations;
     __u32 services;
-    __u32 counter_rows; /* the engine's, then one for each CPU */
+    __u32 counter_rows; /* one for each worker there may be, then one for each CPU */
     __u32 seed[2];      /* of the flow hash: random, so that a stranger cannot aim at one slot */
-    __u32 report_rings; /* one for each CPU, or none */
+    __u32 report_rings; /* of each worker: one for each CPU, or none */
     struct xvs_table_extent extent4;
     struct xvs_table_extent extent6;
     __u32 timeouts_changed_at; /* tick: connections take new timeouts with their next packet */
-    __u32 reserved;
+    __u32 workers;             /* how many there may be */
 };
 
 /* Why the steering program sends a packet up; it stands in the frame's metadata. */

@@ -31,7 +31,8 @@ public:
             freed_first_ = (freed_first_ + 1) % capacity_;
             --freed_count_;
         } else if (used_ < capacity_) {
-            index = used_++;
+            index = used_;
+            store_relaxed(used_, used_ + 1);
         } else {
             return XVS_NONE;
         }
@@ -60,7 +61,7 @@ public:
     }
 
     // Returns how many indices were ever used: those of all records lie below.
-    [[nodiscard]] std::uint32_t used() const noexcept { return used_; }
+    [[nodiscard]] std::uint32_t used() const noexcept { return load_relaxed(used_); }
 
     // REQUIRES: is_used(index).
     void free(std::uint32_t index) noexcept {
@@ -81,11 +82,11 @@ public:
 
     // Any index may be asked for.
     [[nodiscard]] bool is_used(std::uint32_t index) const noexcept {
-        return index < used_ && load_acquire(records_[index].generation) != 0;
+        return index < used() && load_acquire(records_[index].generation) != 0;
     }
 
     [[nodiscard]] bool is_current(std::uint32_t index, std::uint32_t generation) const noexcept {
-        return generation != 0 && index < used_ &&
+        return generation != 0 && index < used() &&
                load_acquire(records_[index].generation) == generation;
     }
 

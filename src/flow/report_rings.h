@@ -10,13 +10,15 @@
 
 namespace xvs::flow {
 
-// One ring a CPU, which alone writes it. A program that finds its ring full sends the packet up
-// instead, so that nothing is lost. Thread: the worker.
+// The rings of one worker: one a CPU, which alone writes it. A program that finds its ring full
+// sends the packet up instead, so that nothing is lost. Thread: the worker.
 class ReportRings {
 public:
     // A packet that is sent up says how far its CPU had come, by this many bits.
     static constexpr unsigned kPositionBits = 14;
     static_assert((1u << kPositionBits) >= 2 * XVS_REPORTS);
+
+    ReportRings() noexcept = default;
 
     // REQUIRES: XVS_REPORTS reports for each ring; there may be none.
     ReportRings(std::span<xvs_report_ring> rings, std::span<xvs_report> reports) noexcept

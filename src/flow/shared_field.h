@@ -26,6 +26,12 @@ inline void store_release(T& field, T value) noexcept {
     std::atomic_ref<T>(field).store(value, std::memory_order_release);
 }
 
+// Of a field that several threads add to.
+template <class T>
+inline void add_relaxed(T& field, T count) noexcept {
+    std::atomic_ref<T>(field).fetch_add(count, std::memory_order_relaxed);
+}
+
 // Returns whether `field` was `expected` and now is `wanted`. A full barrier: what precedes it is
 // seen by all before what follows it is done.
 [[nodiscard]] inline bool swap_if(std::uint32_t& field,

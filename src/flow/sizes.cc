@@ -32,12 +32,14 @@ Sizes sizes_for(std::uint32_t connections) noexcept {
             .destinations = kDestinations,
             .services = kServices,
             .counter_rows = 1,
-            .report_rings = 0};
+            .report_rings = 0,
+            .workers = 1};
 }
 
-Sizes sizes_for(std::uint32_t connections, std::uint32_t cpus) noexcept {
+Sizes sizes_for(std::uint32_t connections, std::uint32_t cpus, std::uint32_t workers) noexcept {
     Sizes sizes = sizes_for(connections);
-    sizes.counter_rows += cpus;
+    sizes.workers = std::clamp(workers, 1u, XVS_MAX_WORKERS);
+    sizes.counter_rows = sizes.workers + cpus;
     sizes.report_rings = cpus;
     return sizes;
 }

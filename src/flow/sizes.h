@@ -14,8 +14,10 @@ struct Sizes {
     std::uint32_t next_hops = 0;
     std::uint32_t destinations = 0;
     std::uint32_t services = 0;
-    std::uint32_t counter_rows = 0;  // one for each writer: the worker, and CPUs where BPF counts
-    std::uint32_t report_rings = 0;  // one for each CPU where BPF replays, else none
+    std::uint32_t counter_rows = 0;  // one for each writer: workers, and CPUs where BPF counts
+    std::uint32_t report_rings =
+        0;                      // of each worker: one for each CPU where BPF replays, else none
+    std::uint32_t workers = 1;  // at most so many
 };
 
 inline constexpr std::uint32_t kMinDefaultConnections = 1u << 16;
@@ -30,8 +32,11 @@ inline constexpr std::uint32_t kBytesPerConnection6 = 4 * (64 + 4) + 40;
 // `connections` is taken as it is between 1 and kMaxConnections; a power of two wastes no slots.
 [[nodiscard]] Sizes sizes_for(std::uint32_t connections) noexcept;
 
-// Returns the same for tables that programs in the kernel replay on `cpus` CPUs.
-[[nodiscard]] Sizes sizes_for(std::uint32_t connections, std::uint32_t cpus) noexcept;
+// Returns the same for tables that programs in the kernel replay on `cpus` CPUs, and for so many
+// workers, from 1 to XVS_MAX_WORKERS.
+[[nodiscard]] Sizes sizes_for(std::uint32_t connections,
+                              std::uint32_t cpus,
+                              std::uint32_t workers = 1) noexcept;
 
 // Returns how many connections of each family a host with `memory_bytes` of memory gets unless told
 // otherwise: what 2 % of it hold, as a power of two, and at least kMinDefaultConnections (31 MiB).

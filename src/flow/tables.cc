@@ -60,6 +60,15 @@ Status Tables::check(const Sizes& sizes) {
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("table {}: {} records; must be 1 to {}", name, count, 1u << 30));
     }
+    if (sizes.workers == 0 || sizes.workers > XVS_MAX_WORKERS ||
+        sizes.counter_rows < sizes.workers) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format("{} workers; must be 1 to {}, each with a row of the {} of counters",
+                        sizes.workers,
+                        XVS_MAX_WORKERS,
+                        sizes.counter_rows));
+    }
     return {};
 }
 
@@ -97,7 +106,7 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
               .extent4 = first_extent(sizes.slots4),
               .extent6 = first_extent(sizes.slots6),
               .timeouts_changed_at = 0,
-              .reserved = 0};
+              .workers = sizes.workers};
     store_release(header.magic, XVS_LAYOUT_MAGIC);
     return std::make_unique<Tables>(arrays, GracePeriod::make(storage.has_kernel_readers()));
 }
@@ -114,8 +123,20 @@ Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
       translations_(arrays.translations, *grace_),
       next_hops_(arrays.next_hops),
       destinations_(arrays.destinations),
-      services_(arrays.services),
-      reports_(arrays.report_rings, arrays.reports) {}
+      services_(arrays.services) {
+    const std::size_t cpus = arrays.header[0].report_rings;
+    for (std::size_t worker = 0; worker < header().workers; ++worker) {
+        reports_.emplace_back(
+            arrays.report_rings.subspan(worker * cpus, cpus),
+            arrays.reports.subspan(worker * cpus * XVS_REPORTS, cpus * XVS_REPORTS));
+    }
+}
+
+void Tables::share_among(std::size_t workers) {
+    translations_.share();
+    for (std::size_t worker = 1; worker < workers; ++worker)
+        others_.push_back(std::make_unique<Share>(*this));
+}
 
 Tables::~Tables() = default;
 

@@ -71,22 +71,41 @@ public:
         return adoption_ ? &*adoption_ : nullptr;
     }
 
+    // Several workers are to use the tables: each gets a FlowTable and a ConnectionTable of its own
+    // over the same records. REQUIRES: 2 to header().workers; no worker has begun.
+    void share_among(std::size_t workers);
+
     template <class Ip>
-    [[nodiscard]] FlowTable<Ip>& flows() noexcept {
+    [[nodiscard]] FlowTable<Ip>& flows(std::size_t worker = 0) noexcept {
         if constexpr (std::is_same_v<Ip, Ipv4>) {
-            return flows4_;
+            return worker == 0 ? flows4_ : others_[worker - 1]->flows4;
         } else {
-            return flows6_;
+            return worker == 0 ? flows6_ : others_[worker - 1]->flows6;
         }
     }
 
     template <class Ip>
-    [[nodiscard]] ConnectionTable<Ip>& connections() noexcept {
+    [[nodiscard]] ConnectionTable<Ip>& connections(std::size_t worker = 0) noexcept {
         if constexpr (std::is_same_v<Ip, Ipv4>) {
-            return connections4_;
+            return worker == 0 ? connections4_ : others_[worker - 1]->connections4;
         } else {
-            return connections6_;
+            return worker == 0 ? connections6_ : others_[worker - 1]->connections6;
         }
+    }
+
+    // Returns how many workers use the tables.
+    [[nodiscard]] std::size_t workers() const noexcept { return 1 + others_.size(); }
+
+    // Returns the worker that owns what a client's address and port begin; both in wire order.
+    [[nodiscard]] std::uint8_t worker_of(std::uint32_t client, std::uint16_t port) noexcept {
+        if (others_.empty()) return 0;
+        return pick(xvs_client_hash4(header().seed, client, port));
+    }
+
+    [[nodiscard]] std::uint8_t worker_of(const std::array<std::uint32_t, 4>& client,
+                                         std::uint16_t port) noexcept {
+        if (others_.empty()) return 0;
+        return pick(xvs_client_hash6(header().seed, client.data(), port));
     }
 
     [[nodiscard]] TranslationTable& translations() noexcept { return translations_; }
@@ -99,7 +118,8 @@ public:
 
     [[nodiscard]] GracePeriod& grace_period() noexcept { return *grace_; }
 
-    // What writer `row` has counted of a destination. One writer a row.
+    // What writer `row` has counted of a destination: a worker by its number, or a CPU. One writer
+    // a row.
     [[nodiscard]] xvs_counters& counters(std::uint32_t row, std::uint32_t destination) noexcept {
         return arrays_.counters[std::size_t{row} * header().destinations + destination];
     }
@@ -118,15 +138,22 @@ public:
         return arrays_.service_totals[header().services];
     }
 
-    [[nodiscard]] ReportRings& reports() noexcept { return reports_; }
+    // Returns the row in which programs in the kernel count on that CPU.
+    [[nodiscard]] std::uint32_t row_of_cpu(std::uint32_t cpu) const noexcept {
+        return arrays_.header[0].workers + cpu;
+    }
+
+    // The rings whose reports are for that worker, of those there may be.
+    [[nodiscard]] ReportRings& reports(std::size_t worker = 0) noexcept { return reports_[worker]; }
 
     // Returns the sum over all writers. Thread: any.
     [[nodiscard]] xvs_counters sum_counters(std::uint32_t destination) noexcept;
 
-    // Frees retired slots whose grace period has ended. Thread: the worker, once a burst.
-    void reclaim() noexcept {
-        flows4_.reclaim(kReclaimsPerBurst);
-        flows6_.reclaim(kReclaimsPerBurst);
+    // Frees retired slots of a worker whose grace period has ended. Thread: the worker, once a
+    // burst.
+    void reclaim(std::size_t worker = 0) noexcept {
+        flows<Ipv4>(worker).reclaim(kReclaimsPerBurst);
+        flows<Ipv6>(worker).reclaim(kReclaimsPerBurst);
     }
 
 private:
@@ -151,6 +178,25 @@ private:
         std::span<xvs_report_ring> report_rings;
         std::span<xvs_report> reports;
     };
+
+    // What a further worker has of its own.
+    struct Share {
+        explicit Share(Tables& tables)
+            : flows4(&tables.flows4_),
+              flows6(&tables.flows6_),
+              connections4(&tables.connections4_),
+              connections6(&tables.connections6_) {}
+
+        FlowTable<Ipv4> flows4;
+        FlowTable<Ipv6> flows6;
+        ConnectionTable<Ipv4> connections4;
+        ConnectionTable<Ipv6> connections6;
+    };
+
+    [[nodiscard]] std::uint8_t pick(std::uint32_t hash) const noexcept {
+        return static_cast<std::uint8_t>(
+            xvs_worker_of(hash, static_cast<std::uint32_t>(workers())));
+    }
 
     [[nodiscard]] static Status check(const Sizes& sizes);
     [[nodiscard]] static Status allocate(Storage& storage, const Sizes& sizes, Arrays& arrays);
@@ -182,7 +228,8 @@ private:
     NextHopTable next_hops_;
     DestinationRecords destinations_;
     ServiceRecords services_;
-    ReportRings reports_;
+    std::vector<ReportRings> reports_;  // by worker
+    std::vector<std::unique_ptr<Share>> others_;
     std::optional<Adoption> adoption_;
 };
 
@@ -203,8 +250,9 @@ void Tables::for_each_array(const Sizes& sizes, Arrays& arrays, Get&& get) {
     get("dest_totals", std::size_t{sizes.destinations}, arrays.destination_totals);
     get("service_totals", std::size_t{sizes.services} + 1, arrays.service_totals);
     if (sizes.report_rings == 0) return;
-    get("report_rings", std::size_t{sizes.report_rings}, arrays.report_rings);
-    get("reports", std::size_t{sizes.report_rings} * XVS_REPORTS, arrays.reports);
+    const std::size_t rings = std::size_t{sizes.workers} * sizes.report_rings;
+    get("report_rings", rings, arrays.report_rings);
+    get("reports", rings * XVS_REPORTS, arrays.reports);
 }
 
 }  // namespace xvs::flow

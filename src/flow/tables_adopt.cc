@@ -45,7 +45,8 @@ Sizes sizes_of(const xvs_table_header& header) noexcept {
             .destinations = header.destinations,
             .services = header.services,
             .counter_rows = header.counter_rows,
-            .report_rings = header.report_rings};
+            .report_rings = header.report_rings,
+            .workers = header.workers};
 }
 
 constexpr std::uint32_t kMaxTimeout = 1u << 30;  // half of what ticks can tell apart
@@ -138,7 +139,8 @@ void Tables::adopt() {
     adopt_connections<Ipv4>(references);
     adopt_connections<Ipv6>(references);
     translations_.adopt(references);
-    reports_.adopt();
+    for (ReportRings& each : reports_)
+        each.adopt();
 }
 
 // A record that is not whole ends, and its entries with it: they have no owner then.

@@ -48,11 +48,13 @@ TranslationTable::TranslationTable(std::span<xvs_translation> records, GracePeri
 
 std::uint32_t TranslationTable::acquire(const xvs_translation& wanted) noexcept {
     const std::uint32_t hash = hash_contents(wanted);
+    const SharingLock lock(mutex_);
     for (std::uint32_t at = hash & bucket_mask_; buckets_[at] != 0; at = (at + 1) & bucket_mask_) {
         const std::uint32_t index = buckets_[at] - 1;
         Meta& meta = meta_[index];
         if (meta.hash != hash || !has_equal_contents(records_[index], wanted)) continue;
-        if (meta.references++ == 0) remove_idle(index);
+        add_reference(index);
+        if (meta.is_idle) remove_idle(index);
         return index;
     }
 
@@ -62,7 +64,7 @@ std::uint32_t TranslationTable::acquire(const xvs_translation& wanted) noexcept 
     xvs_translation& record = records_[index];
     record = wanted;
     record.generation = generation_;
-    meta_[index] = {.references = 1, .hash = hash};
+    meta_[index] = {.references = 1, .is_idle = false, .hash = hash};
     put_into_buckets(index);
     return index;
 }
@@ -75,13 +77,16 @@ void TranslationTable::adopt(std::span<const std::uint32_t> references) noexcept
         --size_;
     for (std::uint32_t index = 0; index < size_; ++index) {
         if (records_[index].generation > generation_) generation_ = records_[index].generation;
-        meta_[index] = {.references = references[index], .hash = hash_contents(records_[index])};
+        meta_[index] = {.references = references[index],
+                        .is_idle = false,
+                        .hash = hash_contents(records_[index])};
         put_into_buckets(index);
         if (references[index] == 0) append_idle(index);
     }
 }
 
 bool TranslationTable::redirect(std::uint32_t index, const xvs_translation& wanted) noexcept {
+    const SharingLock lock(mutex_);
     xvs_translation& record = records_[index];
     xvs_translation redirected = record;
     redirected.next_hop = wanted.next_hop;
@@ -97,7 +102,15 @@ bool TranslationTable::redirect(std::uint32_t index, const xvs_translation& want
 }
 
 void TranslationTable::release(std::uint32_t index) noexcept {
-    if (--meta_[index].references > 0) return;
+    std::uint32_t& references = meta_[index].references;
+    if (mutex_.is_shared()) {
+        if (add(references, ~0u) != 1) return;
+    } else if (--references > 0) {
+        return;
+    }
+    const SharingLock lock(mutex_);
+    // Another worker may have acquired it meanwhile, and even released it again.
+    if (load_relaxed(references) > 0 || meta_[index].is_idle) return;
     append_idle(index);
     // When room grows scarce, have a grace period pass in time.
     if (size_ - idle_ > capacity_ / 8 * 7 || size_ == capacity_) (void)grace_.request();
@@ -122,13 +135,15 @@ void TranslationTable::append_idle(std::uint32_t index) noexcept {
     meta.older = newest_idle_;
     meta.newer = XVS_NONE;
     meta.idle_since = grace_.next();
+    meta.is_idle = true;
     (newest_idle_ == XVS_NONE ? oldest_idle_ : meta_[newest_idle_].newer) = index;
     newest_idle_ = index;
     ++idle_;
 }
 
 void TranslationTable::remove_idle(std::uint32_t index) noexcept {
-    const Meta& meta = meta_[index];
+    Meta& meta = meta_[index];
+    meta.is_idle = false;
     (meta.older == XVS_NONE ? oldest_idle_ : meta_[meta.older].newer) = meta.newer;
     (meta.newer == XVS_NONE ? newest_idle_ : meta_[meta.newer].older) = meta.older;
     --idle_;

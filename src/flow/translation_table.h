@@ -5,19 +5,24 @@
 #include <memory>
 #include <span>
 
+#include "base/sharing_mutex.h"
 #include "flow/grace_period.h"
 #include "flow/layout.h"
+#include "flow/shared_field.h"
 
 namespace xvs::flow {
 
 // Records are interned: equal contents (all but `generation`), one record. Contents change by
-// redirect() alone. A record without references
-// is kept until its room is needed, so that a lull does not cost its making; the one longest
-// without any goes first, after a grace period. Thread: the worker.
+// redirect() alone. A record without references is kept until its room is needed, so that a lull
+// does not cost its making; the one longest without any goes first, after a grace period. Thread:
+// the worker; after share() any.
 class TranslationTable {
 public:
     // REQUIRES: zeroed records, at least one.
     TranslationTable(std::span<xvs_translation> records, GracePeriod& grace);
+
+    // Several workers are to use it. REQUIRES: none has begun.
+    void share() noexcept { mutex_.share(); }
 
     // Takes over what the records hold. `references` has, for each record, how many entries name
     // it.
@@ -28,7 +33,13 @@ public:
     [[nodiscard]] std::uint32_t acquire(const xvs_translation& wanted) noexcept;
 
     // REQUIRES: the caller has a reference.
-    void add_reference(std::uint32_t index) noexcept { ++meta_[index].references; }
+    void add_reference(std::uint32_t index) noexcept {
+        if (mutex_.is_shared()) {
+            (void)add(meta_[index].references, 1u);
+        } else {
+            ++meta_[index].references;
+        }
+    }
 
     void release(std::uint32_t index) noexcept;
 
@@ -37,6 +48,17 @@ public:
     // former next hop or the new one. Another record that is equal from then on stays beside it
     // until its own holders are gone: there is no telling who they are.
     [[nodiscard]] bool redirect(std::uint32_t index, const xvs_translation& wanted) noexcept;
+
+    // A next hop and its generation, read as the one word that redirect() writes.
+    struct Way {
+        std::uint32_t next_hop = XVS_NONE;
+        std::uint32_t generation = 0;
+    };
+
+    [[nodiscard]] Way way(std::uint32_t index) const noexcept {
+        const std::uint64_t word = load_word64(&records_[index].next_hop);
+        return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+    }
 
     // Not to be changed but by redirect(): another connection may hold it.
     [[nodiscard]] const xvs_translation& operator[](std::uint32_t index) const noexcept {
@@ -48,7 +70,7 @@ public:
     }
 
     [[nodiscard]] std::uint32_t references(std::uint32_t index) const noexcept {
-        return meta_[index].references;
+        return load_relaxed(meta_[index].references);
     }
 
     // Returns how many records exist, those without references included.
@@ -60,11 +82,18 @@ private:
     // Beside each record. Those without references form a list, the longest without first.
     struct Meta {
         std::uint32_t references = 0;
+        bool is_idle = false;  // in the list of those without
         std::uint32_t hash = 0;
         std::uint32_t older = XVS_NONE;
         std::uint32_t newer = XVS_NONE;
         GracePeriod::Number idle_since = 0;
     };
+
+    // Returns what it was before.
+    static std::uint32_t add(std::uint32_t& references, std::uint32_t count) noexcept {
+        return std::atomic_ref<std::uint32_t>(references)
+            .fetch_add(count, std::memory_order_acq_rel);
+    }
 
     [[nodiscard]] std::uint32_t find_room() noexcept;
     void append_idle(std::uint32_t index) noexcept;
@@ -76,6 +105,7 @@ private:
     std::uint32_t capacity_;
     std::uint32_t bucket_mask_;
     GracePeriod& grace_;
+    SharingMutex mutex_;  // of all but the counts of references, which are changed by one step
     std::unique_ptr<Meta[]> meta_;
     std::unique_ptr<std::uint32_t[]> buckets_;  // index + 1, open addressing; 0: empty
     std::uint32_t size_ = 0;

@@ -18,6 +18,7 @@ struct found {
     __u8 punt;
     __u8 report;
     __u8 family;
+    __u8 owner; /* worker */
 };
 
 INLINE bool is_live_state(__u32 state) {
@@ -29,17 +30,18 @@ INLINE bool is_empty_state(__u32 state) {
     return (state & XVS_STATE_MASK) == XVS_SLOT_EMPTY;
 }
 
-#define NOTE_ENTRY(f, flow, at, word, version)  \
-    do {                                        \
-        (f)->slot = (at);                       \
-        (f)->state = (word);                    \
-        (f)->state_word = &(flow)->state;       \
-        (f)->last_seen = &(flow)->last_seen;    \
-        (f)->packets = &(flow)->packets;        \
-        (f)->translation = (flow)->translation; \
-        (f)->punt = (flow)->punt;               \
-        (f)->report = (flow)->report;           \
-        (f)->family = (version);                \
+#define NOTE_ENTRY(f, flow, at, word, version)              \
+    do {                                                    \
+        (f)->slot = (at);                                   \
+        (f)->state = (word);                                \
+        (f)->state_word = &(flow)->state;                   \
+        (f)->last_seen = &(flow)->last_seen;                \
+        (f)->packets = &(flow)->packets;                    \
+        (f)->translation = (flow)->translation;             \
+        (f)->punt = (flow)->punt;                           \
+        (f)->report = (flow)->report;                       \
+        (f)->family = (version);                            \
+        (f)->owner = (flow)->flags >> XVS_FLOW_OWNER_SHIFT; \
     } while (0)
 
 /* Among so many slots from the one that belongs to `hash` on. */
@@ -224,20 +226,26 @@ INLINE __u32 now_tick(void) {
     return c ? tick + c->tick_offset : tick;
 }
 
-/* How far this CPU's reports have come. */
-INLINE __u32 report_position(__u32 cpu) {
-    const struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &cpu);
+/* Of this CPU's reports to a worker. */
+INLINE __u32 ring_of(__u32 worker) {
+    return worker * constants.cpus + bpf_get_smp_processor_id();
+}
+
+/* How far this CPU's reports to a worker have come. */
+INLINE __u32 report_position(__u32 worker) {
+    const __u32 number = ring_of(worker);
+    const struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &number);
     return ring ? ring->head : 0;
 }
 
 /* False when the ring is full. */
 INLINE bool report_packet(const struct found* f, __u8 events, __u32 tick) {
-    const __u32 cpu = bpf_get_smp_processor_id();
-    struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &cpu);
+    const __u32 number = ring_of(f->owner);
+    struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &number);
     if (!ring) return false;
     const __u32 head = ring->head;
     if (head - *(const volatile __u32*)&ring->tail >= XVS_REPORTS) return false;
-    const __u32 at = cpu * XVS_REPORTS + head % XVS_REPORTS;
+    const __u32 at = number * XVS_REPORTS + head % XVS_REPORTS;
     struct xvs_report* report = bpf_map_lookup_elem(&reports, &at);
     if (!report) return false;
     report->state = f->state;
@@ -251,7 +259,7 @@ INLINE bool report_packet(const struct found* f, __u8 events, __u32 tick) {
 }
 
 INLINE void count_packet(const struct xvs_translation* t, __u32 bytes, bool outbound) {
-    const __u32 row = bpf_get_smp_processor_id() + 1;
+    const __u32 row = constants.workers + bpf_get_smp_processor_id();
     const __u32 at = row * constants.destinations + t->destination;
     struct xvs_counters* c = bpf_map_lookup_elem(&counters, &at);
     if (!c) return;

@@ -17,7 +17,7 @@
 #define REPLAY_UNSIGHTED (-10) /* out of the ordinary: judge it as if there were no replay */
 #define REPLAY_MISSED (-11)    /* no live flow's */
 #define REPLAY_STRANGE (-12)   /* to and from nobody we know */
-#define REPLAY_PUNTED (-13)    /* a live flow's, for the engine */
+#define REPLAY_PUNTED (-13)    /* a live flow's, for the engine; less its worker's number */
 
 /* How the checksum of a packet stands: include/linux/skbuff.h. */
 #define CHECKSUM_NONE 0
@@ -174,7 +174,7 @@ INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum dir
     if (!find_flow(&s, family, &f)) return REPLAY_MISSED;
     if (skb->vlan_present || !make_plan(&f, &s, segment_length(skb, &s), direction, &plan) ||
         !note_replay(&f, &s, &plan))
-        return REPLAY_PUNTED;
+        return REPLAY_PUNTED - f.owner;
     if (!plan.interface) {
         return rewrite(skb, &s, plan.translation, offset, 0, family) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
     }

@@ -25,25 +25,32 @@
 #include "offload/steer_return.bpf.h"
 #include "offload/steer_xdp.bpf.h"
 
-/* A packet that came in. Returns an xvs_reason, or 0. */
+/* A packet that came in. */
 INLINE int judge_whole(const struct tuple* t, bool may_be_live) {
-    return may_be_live && is_live_flow(t) ? XVS_REASON_FLOW : judge_unknown(t);
+    const int owner = may_be_live ? owner_of_flow(t) : 0;
+    return owner ? JUDGED(XVS_REASON_FLOW, owner - 1) : judge_unknown(t);
 }
 
 INLINE int judge_error(struct __sk_buff* skb, const struct parsed* p) {
     struct parsed quoted = {};
     if (!parse_quoted(skb, p, &quoted)) return 0;
     const struct tuple original = reversed(&quoted.tuple);
-    if (is_live_flow(&original)) return XVS_REASON_ICMP;
-    if (is_service(&original.destination)) return XVS_REASON_ICMP;
-    if (is_nat_source(&original.source) && !is_local(&p->tuple.destination)) return XVS_REASON_ICMP;
+    const int owner = owner_of_flow(&original);
+    if (owner) return JUDGED(XVS_REASON_ICMP, owner - 1);
+    if (is_service(&original.destination))
+        return JUDGED(XVS_REASON_ICMP, worker_of(&original.source));
+    if (is_nat_source(&original.source) && !is_local(&p->tuple.destination))
+        return JUDGED(XVS_REASON_ICMP, worker_of(&original.destination));
     return 0;
 }
 
+/* All fragments of a datagram go to one worker, whichever of them show ports. */
 INLINE int judge_by_address(const struct tuple* t, int to, int from) {
+    struct xvs_endpoint_key source = t->source;
+    source.port = 0;
     const int local = is_local(&t->destination);
-    if (local) return is_known_address(&t->destination) ? to : 0;
-    return is_known_address(&t->source) ? from : 0;
+    if (!is_known_address(local ? &t->destination : &t->source)) return 0;
+    return JUDGED(local ? to : from, worker_of(&source));
 }
 
 NOINLINE int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u32 may_be_live) {
@@ -67,21 +74,26 @@ NOINLINE int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __
 NOINLINE int judge_egress(struct __sk_buff* skb, __u32 family, __u32 offset) {
     struct parsed p = {};
     struct parsed quoted = {};
+    struct xvs_endpoint_key client = {};
     bool ours = false;
     switch (parse(skb, family, offset, &p)) {
         case SHAPE_WHOLE:
             ours = is_nat_source(&p.tuple.source);
+            client = p.tuple.destination;
             break;
         case SHAPE_FRAGMENT:
             ours = is_known_address(&p.tuple.source);
+            client = p.tuple.source;
+            client.port = 0;
             break;
         case SHAPE_ICMP:
             ours = parse_quoted(skb, &p, &quoted) && is_nat_source(&quoted.tuple.destination);
+            client = quoted.tuple.source;
             break;
         default:
             break;
     }
-    return ours && is_local(&p.tuple.source) ? XVS_REASON_EGRESS : 0;
+    return ours && is_local(&p.tuple.source) ? JUDGED(XVS_REASON_EGRESS, worker_of(&client)) : 0;
 }
 
 INLINE bool daemon_is_alive(void) {
@@ -105,8 +117,10 @@ INLINE const struct xvs_steer_control* find_daemon(void) {
 }
 
 /* Puts metadata into the destination MAC's place, in a new Ethernet header where there is none, and
- * sends the packet to the engine. */
-INLINE int send_up(struct __sk_buff* skb, int reason, bool link_header) {
+ * sends the packet to a worker of the engine: the mark says to which. */
+INLINE int send_up(struct __sk_buff* skb, int judged, bool link_header) {
+    const int reason = reason_of(judged);
+    const __u32 worker = worker_in(judged);
     const __u32 ifindex = skb->ifindex;
     const __u32 cpu = bpf_get_smp_processor_id();
     const __u32* slot = bpf_map_lookup_elem(&slots, &ifindex);
@@ -118,7 +132,7 @@ INLINE int send_up(struct __sk_buff* skb, int reason, bool link_header) {
         struct xvs_metadata metadata;
         __u8 source[6];
         __u16 type;
-    } ethernet = {.metadata = xvs_metadata_up((__u32)reason, *slot, cpu, report_position(cpu))};
+    } ethernet = {.metadata = xvs_metadata_up((__u32)reason, *slot, cpu, report_position(worker))};
 
     if (link_header) {
         if (skb->vlan_present && bpf_skb_vlan_pop(skb)) return TC_ACT_UNSPEC;
@@ -134,6 +148,7 @@ INLINE int send_up(struct __sk_buff* skb, int reason, bool link_header) {
         if (bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_UNSPEC;
         if (bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0)) return TC_ACT_SHOT;
     }
+    skb->mark = worker;
     return (int)bpf_redirect(near, 0);
 }
 
@@ -164,10 +179,12 @@ INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
     const int replayed = replay_any(skb, family, link_header, ARRIVING);
     if (replayed > REPLAY_UNSIGHTED) return replayed;
     if (replayed == REPLAY_STRANGE) return TC_ACT_UNSPEC;
-    if (replayed == REPLAY_PUNTED) return send_up(skb, XVS_REASON_FLOW, link_header);
-    const int reason =
+    if (replayed <= REPLAY_PUNTED)
+        return send_up(
+            skb, JUDGED(XVS_REASON_FLOW, (__u32)(REPLAY_PUNTED - replayed)), link_header);
+    const int judged =
         judge_ingress(skb, family, link_header ? ETH_HLEN : 0, replayed == REPLAY_UNSIGHTED);
-    return reason ? send_up(skb, reason, link_header) : TC_ACT_UNSPEC;
+    return judged ? send_up(skb, judged, link_header) : TC_ACT_UNSPEC;
 }
 
 INLINE int steer_egress(struct __sk_buff* skb, bool link_header) {
@@ -180,8 +197,8 @@ INLINE int steer_egress(struct __sk_buff* skb, bool link_header) {
     const int replayed = replay_any(skb, family, link_header, LEAVING);
     if (replayed > REPLAY_UNSIGHTED) return replayed;
     if (replayed == REPLAY_STRANGE) return TC_ACT_UNSPEC;
-    const int reason = judge_egress(skb, family, link_header ? ETH_HLEN : 0);
-    return reason ? send_up(skb, reason, link_header) : TC_ACT_UNSPEC;
+    const int judged = judge_egress(skb, family, link_header ? ETH_HLEN : 0);
+    return judged ? send_up(skb, judged, link_header) : TC_ACT_UNSPEC;
 }
 
 SEC("tc") int xvs_ingress(struct __sk_buff* skb) {

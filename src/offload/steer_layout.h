@@ -63,12 +63,13 @@ struct xvs_host {
 
 /* In the place of a frame's destination MAC address, on the private link in either direction. A
  * frame without the magic is none of ours. What goes up names the CPU that sent it as well, in the
- * bits that are left: 4 of `kind`, 4 of `slot` and 2 of `position`. */
+ * bits that are left: 4 of `kind`, 4 of `slot` and 2 of `position`. The worker that it is for
+ * stands in the packet's mark. */
 struct xvs_metadata {
     __u8 magic;
     __u8 kind;      /* going up: enum xvs_reason; coming down: enum xvs_command */
     __u16 slot;     /* of the interface */
-    __u16 position; /* going up: how far the CPU's reports had come;
+    __u16 position; /* going up: how far the CPU's reports to that worker had come;
                      * XVS_COMMAND_ENCAPSULATE: which outer header */
 };
 
@@ -125,6 +126,8 @@ struct xvs_frame_metadata {
     __u16
         checksum_start; /* 0, or behind the link header: an unfilled checksum covers what follows */
     __u16 checksum_offset; /* from there: where it belongs */
+    __u16 worker;          /* that it is for */
+    __u16 reserved;        /* the size is a multiple of 4, as the kernel wants it */
 };
 
 /* A longer one is tc's: no chunk of a socket's memory holds it. */
@@ -156,6 +159,8 @@ struct xvs_outer_header {
 struct xvs_steer_constants {
     __u32 seed[2]; /* of the tables, as what follows */
     __u32 destinations;
+    __u32 workers;     /* there may be: so many rows of counters precede those of the CPUs */
+    __u32 cpus;        /* report rings of each worker */
     __u32 watched;     /* steer only while the daemon's socket is in the map `alive` */
     __u32 replays;     /* replay live flows; else their packets go to the engine */
     __u32 can_cast;    /* the kernel tells how a packet's checksum stands */
@@ -169,6 +174,8 @@ struct xvs_steer_control {
     __u32 heartbeat;    /* tick at which the daemon last was seen alive */
     __u32 orphan_ticks; /* silent for longer: nothing is sent to it any more; 0: never */
     __u32 tick_offset;
+    __u32 workers; /* there are: the clients' connections are spread over them */
+    __u32 reserved;
 };
 
 /* The addresses that packets of ours come from or go to: VIPs and NAT destinations. A Bloom filter,

@@ -29,25 +29,28 @@ INLINE __u32 both_ports(const struct tuple* t) {
     return (__u32)t->source.port | ((__u32)t->destination.port << 16);
 }
 
-NOINLINE int is_live_flow4(const struct tuple* t) {
+NOINLINE int owner_of_flow4(const struct tuple* t) {
     struct found f;
     return find_flow4(word_of(t->source.address),
                       word_of(t->destination.address),
                       both_ports(t),
                       t->source.protocol,
-                      &f);
+                      &f)
+               ? 1 + f.owner
+               : 0;
 }
 
-NOINLINE int is_live_flow6(const struct tuple* t) {
+NOINLINE int owner_of_flow6(const struct tuple* t) {
     struct found f;
     struct key6 key = {.ports = both_ports(t), .protocol = t->source.protocol};
     __builtin_memcpy(key.source, t->source.address, sizeof(key.source));
     __builtin_memcpy(key.destination, t->destination.address, sizeof(key.destination));
-    return find_flow6(&key, &f);
+    return find_flow6(&key, &f) ? 1 + f.owner : 0;
 }
 
-INLINE bool is_live_flow(const struct tuple* t) {
-    return t->source.family == 4 ? is_live_flow4(t) : is_live_flow6(t);
+/* The owner of the live flow that has these five fields, from 1 on, or 0. */
+INLINE int owner_of_flow(const struct tuple* t) {
+    return t->source.family == 4 ? owner_of_flow4(t) : owner_of_flow6(t);
 }
 
 /* Whether the routing table calls this address the host's own. */
@@ -93,10 +96,36 @@ INLINE bool is_nat_source(const struct xvs_endpoint_key* key) {
     return bpf_map_lookup_elem(&nat_sources, key) != 0;
 }
 
-/* A packet of no live flow that came in. Returns an xvs_reason, or 0. */
+/* The worker that a client's connections belong to. */
+INLINE __u32 worker_of(const struct xvs_endpoint_key* client) {
+    const struct xvs_steer_control* c = steer_control();
+    const __u32 workers = c ? c->workers : 0;
+    if (workers <= 1) return 0;
+    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
+    if (client->family == 4)
+        return xvs_worker_of(xvs_client_hash4(seed, word_of(client->address), client->port),
+                             workers);
+    __u32 words[4];
+    __builtin_memcpy(words, client->address, sizeof(words));
+    return xvs_worker_of(xvs_client_hash6(seed, words, client->port), workers);
+}
+
+/* What a packet is, and the worker that it is for, in one word; 0: it is the host's. */
+#define JUDGED(reason, worker) ((int)((__u32)(reason) | (__u32)(worker) << 8))
+
+INLINE int reason_of(int judged) {
+    return judged & 0xff;
+}
+
+INLINE __u32 worker_in(int judged) {
+    return (__u32)judged >> 8;
+}
+
+/* A packet of no live flow that came in. */
 INLINE int judge_unknown(const struct tuple* t) {
-    if (is_service(&t->destination)) return XVS_REASON_SERVICE;
-    if (is_nat_source(&t->source) && !is_local(&t->destination)) return XVS_REASON_REPLY;
+    if (is_service(&t->destination)) return JUDGED(XVS_REASON_SERVICE, worker_of(&t->source));
+    if (is_nat_source(&t->source) && !is_local(&t->destination))
+        return JUDGED(XVS_REASON_REPLY, worker_of(&t->destination));
     return 0;
 }
 

@@ -65,7 +65,7 @@ INLINE int raise_frame(struct xdp_md* xdp,
                        const struct link_sight* l,
                        const struct sighting* s,
                        const struct xvs_host* host,
-                       int reason,
+                       int judged,
                        bool unfilled) {
     const __u32 queue = xdp->rx_queue_index;
     const __u32 socket = host->first_socket + queue;
@@ -74,7 +74,9 @@ INLINE int raise_frame(struct xdp_md* xdp,
     if (l->end - l->data > (long)(XVS_XDP_CHUNK - XVS_XDP_HEADROOM)) return XDP_PASS;
     const __u32 header = l->family == 4 ? sizeof(struct ipv4_header) : sizeof(struct ipv6_header);
     const struct xvs_frame_metadata metadata = {
-        .up = xvs_metadata_up((__u32)reason, host->slot, cpu, report_position(cpu)),
+        .up = xvs_metadata_up(
+            (__u32)reason_of(judged), host->slot, cpu, report_position(worker_in(judged))),
+        .worker = (__u16)worker_in(judged),
         .link_size = (__u16)l->size,
         .checksum_start = unfilled ? (__u16)header : 0,
         .checksum_offset = (__u16)checksum_at(s)};
@@ -102,11 +104,11 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     const struct xvs_host* host = bpf_map_lookup_elem(&hosts, &l->host);
     if (!host) return XDP_PASS;
     const bool unfilled = (host->flags & XVS_HOST_UNFILLED) && is_unfilled(&s, family);
-    int reason = XVS_REASON_FLOW;
+    int judged = 0;
     if (!is_live) {
         if (!host->sockets) return XDP_PASS;
-        reason = judge_sighted(&s, family);
-        if (!reason) return XDP_PASS;
+        judged = judge_sighted(&s, family);
+        if (!judged) return XDP_PASS;
     } else if (constants.replays) {
         /* Only the kernel behind tc can fill in a checksum. */
         if (unfilled) return XDP_PASS;
@@ -114,7 +116,8 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
         if (action != FRAME_FOR_ENGINE) return action;
     }
     if (!constants.has_sockets) return XDP_PASS;
-    return raise_frame(xdp, l, &s, host, reason, unfilled);
+    if (is_live) judged = JUDGED(XVS_REASON_FLOW, f.owner);
+    return raise_frame(xdp, l, &s, host, judged, unfilled);
 }
 
 #endif

@@ -125,6 +125,8 @@ Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& option
     constants.seed[0] = options.header->seed[0];
     constants.seed[1] = options.header->seed[1];
     constants.destinations = options.header->destinations;
+    constants.workers = options.header->workers;
+    constants.cpus = options.header->report_rings;
     constants.replays = options.replays ? 1 : 0;
     constants.can_cast = has_cast() ? 1 : 0;
     return share_tables(skeleton, *options.storage);

@@ -146,6 +146,7 @@ bool IcmpRateLimit::Bucket::try_take(Nanoseconds now,
 bool IcmpRateLimit::try_take(std::uint32_t receiver_hash) noexcept {
     constexpr std::int64_t kSecond = 1'000'000'000;
     const Nanoseconds now = clock_.now();
+    const SharingLock lock(mutex_);
     if (!all_.try_take(now, kSecond / kPerSecond, kBurst)) return false;
     return receivers_[receiver_hash % kReceivers].try_take(now, kSecond, kReceiverBurst);
 }
@@ -168,7 +169,7 @@ void IcmpResponder<Ip>::send(IcmpError error,
     if (frame.data == nullptr) return;
     const auto source = (is_own ? vip : route.source).template as<typename Ip::Address>();
     const std::size_t length = write_error(
-        frame.data + kEthernetHeaderSize, error, packet, source, mtu, ++identification_);
+        frame.data + kEthernetHeaderSize, error, packet, source, mtu, identifications_.next());
     frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + length);
     transmitter_.send(
         {.frame = frame, .next_hop = route.next_hop, .type = ether_type(Ip::kFamily)});

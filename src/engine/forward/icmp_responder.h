@@ -5,11 +5,28 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "base/sharing_mutex.h"
 #include "engine/forward/transmitter.h"
 #include "engine/parse/packet.h"
 #include "engine/router.h"
 
 namespace xvs::engine {
+
+// Numbers of IPv4 packets of the director's own. Each worker has its own.
+class Identifications {
+public:
+    Identifications(std::size_t worker, std::size_t workers) noexcept
+        : last_(static_cast<std::uint16_t>(worker)), step_(static_cast<std::uint16_t>(workers)) {}
+
+    [[nodiscard]] std::uint16_t next() noexcept {
+        last_ = static_cast<std::uint16_t>(last_ + step_);
+        return last_;
+    }
+
+private:
+    std::uint16_t last_;
+    std::uint16_t step_;
+};
 
 // What is wrong; each family has its own type and code for it.
 enum class IcmpError : std::uint8_t { TtlExceeded, TooBig, PortUnreachable, HostUnreachable };
@@ -26,6 +43,9 @@ public:
 
     explicit IcmpRateLimit(const Clock& clock) : clock_(clock) {}
 
+    // Several workers are to use it. REQUIRES: none has begun.
+    void share() noexcept { mutex_.share(); }
+
     // Returns whether one may go to the receiver with that hash now, and counts it.
     [[nodiscard]] bool try_take(std::uint32_t receiver_hash) noexcept;
 
@@ -39,6 +59,7 @@ private:
     };
 
     const Clock& clock_;
+    SharingMutex mutex_;
     Bucket all_;
     std::array<Bucket, kReceivers> receivers_;
 };
@@ -51,12 +72,12 @@ public:
                   PacketPort& port,
                   Transmitter& transmitter,
                   IcmpRateLimit& limit,
-                  std::uint16_t& identification)
+                  Identifications& identifications)
         : router_(router),
           port_(port),
           transmitter_(transmitter),
           limit_(limit),
-          identification_(identification) {}
+          identifications_(identifications) {}
 
     // Sends `error` about `packet`, which is as it came but perhaps for its TTL, to its source.
     // `mtu` is told in TooBig. Nothing is sent about ICMP errors, followers of fragments, or to
@@ -68,7 +89,7 @@ private:
     PacketPort& port_;
     Transmitter& transmitter_;
     IcmpRateLimit& limit_;
-    std::uint16_t& identification_;
+    Identifications& identifications_;
 };
 
 }  // namespace xvs::engine

@@ -39,9 +39,11 @@ template <class Ip>
 Connections<Ip>::Connections(flow::Tables& tables,
                              Services& services,
                              const Clock& clock,
-                             const Settings& settings)
-    : flows_(tables.flows<Ip>()),
-      records_(tables.connections<Ip>()),
+                             const Settings& settings,
+                             std::uint8_t worker)
+    : tables_(tables),
+      flows_(tables.flows<Ip>(worker)),
+      records_(tables.connections<Ip>(worker)),
       translations_(tables.translations()),
       services_(services),
       clock_(clock),
@@ -64,14 +66,27 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
     record.protocol = wanted.inbound.protocol;
     record.controller = wanted.controller;
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
-    services_.bind(destination, false);
-    advance(record, false, wanted.events);
+    begin_state(record, wanted.events);
+    services_.bind(destination, is_active_record(record));
     // Without its check it would never end.
     if (schedule_check(connection, to_tick(clock_.now()) + table_timeout(record)))
         return connection;
-    end(connection);
+    end_locked(connection);
     translations_.release(wanted.inbound_translation);
     return XVS_NONE;
+}
+
+// The state after its first packet.
+template <class Ip>
+void Connections<Ip>::begin_state(xvs_connection& record, std::uint8_t events) noexcept {
+    if (!is_tcp(record)) return;
+    const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
+    const auto direction = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
+    const TcpState state =
+        next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events);
+    record.protocol_state = static_cast<std::uint8_t>(state);
+    if (is_active(state)) record.flags &= ~kConnectionInactive;
+    if (state == TcpState::Established) assure_controller(record);
 }
 
 template <class Ip>
@@ -150,7 +165,7 @@ std::uint32_t Connections<Ip>::create_template(const flow::FlowKey<Ip>& key,
     ++destination.persistent_connections;
     const Tick timeout = to_ticks(std::chrono::seconds(timeout_s));
     if (!schedule_check(connection, now + timeout)) {
-        end(connection);
+        end_locked(connection);
         return XVS_NONE;
     }
     flow::store_release(record.timeout, timeout);
@@ -167,8 +182,9 @@ std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexc
         flows_.note_packet(slot, to_tick(clock_.now()));
         return connection;
     }
-    if (record.controlled == 0) {
-        end(connection);
+    // Its worker, if that is another, finds it let go when its time has come.
+    if (record.controlled == 0 && record.owner == flows_.number()) {
+        end_locked(connection);
     } else {
         flow::store_release(record.inbound, XVS_NONE);
         retire(connection, slot);
@@ -179,7 +195,7 @@ std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexc
 template <class Ip>
 void Connections<Ip>::assure_controller(const xvs_connection& record) noexcept {
     if (record.controller == XVS_NONE) return;
-    records_[record.controller].protocol_state = model::kTemplateAssured;
+    flow::store_relaxed(records_[record.controller].protocol_state, model::kTemplateAssured);
 }
 
 template <class Ip>
@@ -201,18 +217,6 @@ void Connections<Ip>::follow(const xvs_report& report) noexcept {
     if (slot == XVS_NONE) return;
     const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
     follow(flows_.connection(slot), is_outbound, report.events);
-}
-
-template <class Ip>
-void Connections<Ip>::continue_growing(std::size_t limit) noexcept {
-    flows_.continue_growing(
-        limit, [this](std::uint32_t connection, flow::SlotIndex from, flow::SlotIndex to) noexcept {
-            if (to == XVS_NONE) {
-                end(connection);
-            } else {
-                records_.note_move(connection, from, to);
-            }
-        });
 }
 
 template <class Ip>
@@ -240,6 +244,7 @@ void Connections<Ip>::set_state(xvs_connection& record, TcpState state) noexcept
     const bool was_active = is_active_record(record);
     record.protocol_state = static_cast<std::uint8_t>(state);
     if (was_active != is_active(state)) {
+        const SharingLock lock(lock_of(record));
         DestinationState& destination = services_.destination(record.destination);
         if (was_active) {
             record.flags |= kConnectionInactive;
@@ -292,7 +297,18 @@ void Connections<Ip>::set_translation(flow::SlotIndex slot, std::uint32_t transl
 }
 
 template <class Ip>
+SharingMutex& Connections<Ip>::lock_of(const xvs_connection& record) noexcept {
+    return *services_.destination(record.destination).lock;
+}
+
+template <class Ip>
 void Connections<Ip>::end(std::uint32_t connection) noexcept {
+    const SharingLock lock(lock_of(records_[connection]));
+    end_locked(connection);
+}
+
+template <class Ip>
+void Connections<Ip>::end_locked(std::uint32_t connection) noexcept {
     const xvs_connection& record = records_[connection];
     DestinationState& destination = services_.destination(record.destination);
     if ((record.flags & kConnectionTemplate) != 0) {
@@ -328,7 +344,8 @@ bool Connections<Ip>::run_timers(std::size_t limit) noexcept {
             [&due, &count](std::uint32_t id) noexcept { due[count++] = id; });
         for (std::size_t each = 0; each < count; ++each) {
             const xvs_connection& record = records_[due[each]];
-            if (record.inbound != XVS_NONE) flows_.prefetch_slot(record.inbound);
+            const flow::SlotIndex inbound = flow::load_relaxed(record.inbound);
+            if (inbound != XVS_NONE) flows_.prefetch_slot(inbound);
             if (record.outbound != XVS_NONE) flows_.prefetch_slot(record.outbound);
         }
         for (std::size_t each = 0; each < count; ++each)
@@ -345,6 +362,7 @@ void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
     xvs_connection& record = records_[connection];
     // Not due: a record used again, or one whose check was moved since.
     if (ticks_between(record.check_at, now) < 0) return;
+    if ((record.flags & kConnectionTemplate) != 0) return end_template_or_wait(connection, now);
     const Tick last = last_seen(record);
     const Tick expires = last + timeout(record, last);
     // There is room for what was handed back a moment ago.
@@ -354,6 +372,21 @@ void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
         (void)schedule_check(connection, now + to_ticks(kControllerExtension));
     } else {
         end(connection);
+    }
+}
+
+// Another worker may be about to use it.
+template <class Ip>
+void Connections<Ip>::end_template_or_wait(std::uint32_t connection, Tick now) noexcept {
+    const xvs_connection& record = records_[connection];
+    const SharingLock lock(lock_of(record));
+    const Tick expires = last_seen(record) + record.timeout;
+    if (ticks_between(expires, now) < 0) {
+        (void)schedule_check(connection, expires);
+    } else if (record.controlled > 0) {
+        (void)schedule_check(connection, now + to_ticks(kControllerExtension));
+    } else {
+        end_locked(connection);
     }
 }
 
@@ -367,14 +400,11 @@ Tick Connections<Ip>::next_check(const xvs_connection& record,
 }
 
 template <class Ip>
-std::uint32_t Connections<Ip>::hasten(std::uint32_t cursor, std::uint32_t count) noexcept {
-    const Tick now = to_tick(clock_.now());
-    return records_.for_each(
-        cursor, count, [this, now](std::uint32_t connection, const xvs_connection& record) {
-            const Tick wanted = next_check(record, record.check_at, now);
-            if (wanted != record.check_at && has_room_for_second())
-                (void)schedule_check(connection, wanted);
-        });
+void Connections<Ip>::hasten(std::uint32_t connection) noexcept {
+    const xvs_connection& record = records_[connection];
+    const Tick wanted = next_check(record, record.check_at, to_tick(clock_.now()));
+    if (wanted != record.check_at && has_room_for_second())
+        (void)schedule_check(connection, wanted);
 }
 
 template <class Ip>

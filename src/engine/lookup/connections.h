@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/clock.h"
 #include "base/timer_wheel.h"
@@ -53,20 +54,23 @@ struct NewConnection {
     return XVS_TEMPLATE_IP;
 }
 
-// Thread: the worker. Nothing allocates after construction.
+// The connections of one worker, and the persistence templates that it has made. Templates serve
+// all workers: they are found, counted and ended with their service's lock held. Thread: the
+// worker. Nothing allocates after construction.
 template <class Ip>
 class Connections {
 public:
     Connections(flow::Tables& tables,
                 Services& services,
                 const Clock& clock,
-                const Settings& settings);
+                const Settings& settings,
+                std::uint8_t worker);
 
     // Makes a connection in two steps, so that what begins in one burst waits for memory together.
     //
     // Binds a connection to `destination`, follows its first packet, and has the slots of its
     // entries fetched. Returns its index, or XVS_NONE when there is no room; then nothing has
-    // changed but the reference, which is released.
+    // changed but the reference, which is released. REQUIRES: the real server's lock is held.
     std::uint32_t begin(const NewConnection<Ip>& wanted, DestinationState& destination) noexcept;
 
     // Installs the entries of what begin() has returned for `wanted`. Returns false when the table
@@ -77,17 +81,19 @@ public:
 
     // Makes a persistence template for `key` (client network, port 0 -> VIP and port, of
     // template_protocol()), kept for `timeout_s` after its last use. Returns its index, or XVS_NONE
-    // when there is no room.
+    // when there is no room. REQUIRES: the real server's lock is held.
     std::uint32_t create_template(const flow::FlowKey<Ip>& key,
                                   DestinationState& destination,
                                   std::uint32_t timeout_s) noexcept;
 
-    // Takes over what the records hold, and ends what no connection can be. Returns how many.
-    std::uint32_t adopt() noexcept;
+    // Takes over what the records hold, gives each to the worker whose it is from now on, and ends
+    // what no connection can be. Returns how many. REQUIRES: this is the first of `workers`, all
+    // there are; none has begun.
+    std::uint32_t adopt(std::span<Connections* const> workers) noexcept;
 
     // Returns the template for `key`, its time counted anew, or XVS_NONE. One whose real server was
-    // removed is let go: its connections stay, no further one joins them. Kernel:
-    // ip_vs_check_template().
+    // removed is let go: its connections stay, no further one joins them. REQUIRES: the service's
+    // lock is held. Kernel: ip_vs_check_template().
     [[nodiscard]] std::uint32_t find_template(const flow::FlowKey<Ip>& key) noexcept;
 
     // Follows a packet's events in the state table; to be called for every packet whose entry's
@@ -98,18 +104,15 @@ public:
     // none.
     void follow(const xvs_report& report) noexcept;
 
-    // Has the flow table go on growing, if it is: looks at `limit` slots.
-    void continue_growing(std::size_t limit) noexcept;
-
-    // Ends a connection before its time.
+    // Ends a connection of this worker's before its time. REQUIRES: its real server's lock is not
+    // held.
     void end(std::uint32_t connection) noexcept;
 
     // Replaces the translation of a live entry; the new one's reference passes to the entry.
     void set_translation(flow::SlotIndex slot, std::uint32_t translation) noexcept;
 
-    // Has connections looked at in time for timeouts that are shorter now: those among `count`
-    // records from `cursor` on. Returns where to go on, XVS_NONE at the end.
-    std::uint32_t hasten(std::uint32_t cursor, std::uint32_t count) noexcept;
+    // Has a connection of this worker's looked at in time for timeouts that are shorter now.
+    void hasten(std::uint32_t connection) noexcept;
 
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
@@ -139,7 +142,14 @@ private:
     static constexpr std::size_t kTogether = 32;
 
     [[nodiscard]] bool is_sound(const xvs_connection& record) const noexcept;
-    void adopt_record(std::uint32_t connection) noexcept;
+    void adopt_record(std::uint32_t connection, std::span<Connections* const> workers) noexcept;
+    [[nodiscard]] std::uint8_t worker_of(const xvs_connection& record) noexcept;
+    [[nodiscard]] bool is_controlled(const xvs_connection& record) const noexcept;
+    [[nodiscard]] SharingMutex& lock_of(const xvs_connection& record) noexcept;
+    // REQUIRES: the real server's lock is held.
+    void end_locked(std::uint32_t connection) noexcept;
+    void end_template_or_wait(std::uint32_t connection, Tick now) noexcept;
+    void begin_state(xvs_connection& record, std::uint8_t events) noexcept;
     void assure_controller(const xvs_connection& record) noexcept;
     // Takes what a packet's events say into the record: its state, and what counts by it.
     void advance(xvs_connection& record, bool is_outbound, std::uint8_t events) noexcept;
@@ -171,6 +181,7 @@ private:
     [[nodiscard]] Tick table_timeout(const xvs_connection& record) const noexcept;
     [[nodiscard]] static bool is_active_record(const xvs_connection& record) noexcept;
 
+    flow::Tables& tables_;
     flow::FlowTable<Ip>& flows_;
     flow::ConnectionTable<Ip>& records_;
     flow::TranslationTable& translations_;

@@ -18,7 +18,7 @@ bool is_template(const xvs_connection& record) noexcept {
 }  // namespace
 
 template <class Ip>
-std::uint32_t Connections<Ip>::adopt() noexcept {
+std::uint32_t Connections<Ip>::adopt(std::span<Connections* const> workers) noexcept {
     std::uint32_t ended = 0;
     const auto for_each = [this](auto&& visit) {
         records_.for_each(0, records_.capacity(), visit);
@@ -31,7 +31,7 @@ std::uint32_t Connections<Ip>::adopt() noexcept {
         if (record.outbound != XVS_NONE) retire(connection, record.outbound);
         records_.free(connection);
     });
-    for_each([&](std::uint32_t connection, xvs_connection&) { adopt_record(connection); });
+    for_each([&](std::uint32_t connection, xvs_connection&) { adopt_record(connection, workers); });
     return ended;
 }
 
@@ -48,11 +48,14 @@ bool Connections<Ip>::is_sound(const xvs_connection& record) const noexcept {
 }
 
 template <class Ip>
-void Connections<Ip>::adopt_record(std::uint32_t connection) noexcept {
+void Connections<Ip>::adopt_record(std::uint32_t connection,
+                                   std::span<Connections* const> workers) noexcept {
     xvs_connection& record = records_[connection];
     const Tick now = to_tick(clock_.now());
+    record.owner = worker_of(record);
     for (const flow::SlotIndex slot : {record.inbound, record.outbound}) {
         if (slot == XVS_NONE) continue;
+        if (flows_.owner(slot) != record.owner) flows_.set_owner(slot, record.owner);
         auto& entry = flows_.entry(slot);
         if (ticks_between(entry.last_seen, now) < 0) flow::store_relaxed(entry.last_seen, now);
     }
@@ -66,10 +69,7 @@ void Connections<Ip>::adopt_record(std::uint32_t connection) noexcept {
                                          : record.flags | kConnectionInactive;
         services_.adopt_connection(destination, is_counted_active, record.outbound != XVS_NONE);
         set_masks(record);
-        const bool is_controlled = record.controller != XVS_NONE &&
-                                   records_.is_live(record.controller) &&
-                                   is_template(records_[record.controller]);
-        if (is_controlled) {
+        if (is_controlled(record)) {
             ++records_[record.controller].controlled;
         } else {
             record.controller = XVS_NONE;
@@ -79,7 +79,24 @@ void Connections<Ip>::adopt_record(std::uint32_t connection) noexcept {
     const bool is_let_go = record.inbound == XVS_NONE;
     const Tick expires = last_seen(record) + record.timeout;
     const bool is_far = ticks_between(now, expires) > static_cast<std::int32_t>(record.timeout);
-    (void)schedule_check(connection, is_let_go && is_far ? now + record.timeout : expires);
+    (void)workers[record.owner]->schedule_check(
+        connection, is_let_go && is_far ? now + record.timeout : expires);
+}
+
+template <class Ip>
+std::uint8_t Connections<Ip>::worker_of(const xvs_connection& record) noexcept {
+    if (record.inbound == XVS_NONE) return 0;  // a template that was let go
+    const flow::FlowKey<Ip> inbound = flows_.key(record.inbound);
+    return tables_.worker_of(inbound.source, inbound.source_port);
+}
+
+// Both are changed with the one's or the other's lock held, so that must be one.
+template <class Ip>
+bool Connections<Ip>::is_controlled(const xvs_connection& record) const noexcept {
+    if (record.controller == XVS_NONE || !records_.is_live(record.controller)) return false;
+    const xvs_connection& controller = records_[record.controller];
+    return is_template(controller) && services_.destination(controller.destination).lock ==
+                                          services_.destination(record.destination).lock;
 }
 
 template class Connections<flow::Ipv4>;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/sharing_mutex.h"
 #include "flow/layout.h"
 #include "model/counters.h"
 #include "model/destination.h"
@@ -16,6 +17,7 @@ struct ServiceState;
 struct DestinationState {
     model::Destination config;
     std::uint32_t index = XVS_NONE;  // of its record and its counters in the shared tables
+    SharingMutex* lock = nullptr;    // its service's, which outlives it: for what is no setting
     bool is_available = false;       // configured; false while it only waits for its connections
     bool is_overloaded = false;      // at its upper threshold
     bool is_nat_source = false;      // its replies are steered to the engine

@@ -9,12 +9,12 @@
 
 namespace xvs::engine {
 
-// Thread: the worker.
+// Of one worker's connections. Thread: the worker.
 class Reports {
 public:
     // All of them must outlive this; the connections come later, since they are made by those who
     // need this.
-    explicit Reports(flow::Tables& tables) noexcept : tables_(tables) {}
+    Reports(flow::Tables& tables, std::size_t worker) noexcept : rings_(tables.reports(worker)) {}
 
     void attach(Connections<flow::Ipv4>& ipv4, Connections<flow::Ipv6>& ipv6) noexcept {
         ipv4_ = &ipv4;
@@ -24,9 +24,9 @@ public:
     // Follows what the CPU that sent `frame` up had reported before. Cost: a compare when there is
     // nothing new.
     void follow_until(const Frame& frame) noexcept {
-        tables_.reports().drain_to(frame.report_ring,
-                                   frame.report_position,
-                                   [this](const xvs_report& report) { follow(report); });
+        rings_.drain_to(frame.report_ring, frame.report_position, [this](const xvs_report& report) {
+            follow(report);
+        });
     }
 
     // Follows what all other CPUs have reported up to now: of a connection whose packets they meet
@@ -38,10 +38,9 @@ public:
 
     // Follows all there is.
     void follow_all() noexcept {
-        tables_.reports().drain_all([this](const xvs_report& report) { follow(report); });
+        rings_.drain_all([this](const xvs_report& report) { follow(report); });
     }
 
-private:
     void follow(const xvs_report& report) noexcept {
         if (report.family == static_cast<std::uint8_t>(net::Family::Ipv4)) {
             ipv4_->follow(report);
@@ -50,7 +49,8 @@ private:
         }
     }
 
-    flow::Tables& tables_;
+private:
+    flow::ReportRings& rings_;
     Connections<flow::Ipv4>* ipv4_ = nullptr;
     Connections<flow::Ipv6>* ipv6_ = nullptr;
 };

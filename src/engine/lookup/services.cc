@@ -60,6 +60,7 @@ Status Services::add_service(const model::VirtualService& asked) {
     service->config = wanted;
     service->config.flags |= model::kServiceHashed;
     service->scheduler = make_scheduler(wanted.scheduler, scheduler_parts());
+    service->lock = &locks_.of(wanted.key);
     service->index = allocate_service(wanted.key);
     if (service->index == XVS_NONE) {
         return fail(ErrorCode::OutOfMemory, "no room for another virtual service");
@@ -171,6 +172,7 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
         destination->index = index;
         destination->service_key = key;
         destination->created = ++last_number_;
+        destination->lock = &locks_.of(key);
         tables_.destination_totals(index) = {};
         learn_address(wanted.real.address);
         if (key.fwmark == 0) learn_address(key.address);

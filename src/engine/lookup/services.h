@@ -16,6 +16,7 @@
 #include "engine/lookup/address_filter.h"
 #include "engine/lookup/destination_state.h"
 #include "engine/lookup/estimator.h"
+#include "engine/lookup/service_locks.h"
 #include "engine/router.h"
 #include "engine/schedule/scheduler.h"
 #include "engine/steering.h"
@@ -37,6 +38,7 @@ struct EndpointHash {
 struct ServiceState {
     model::VirtualService config;
     std::uint32_t index = XVS_NONE;  // of its record in the shared tables
+    SharingMutex* lock = nullptr;    // held by who schedules, and by whose connections come and go
     DestinationList destinations;
     std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
     std::map<net::Endpoint, DestinationState*> by_endpoint;  // a hash table would grow in leaps
@@ -72,7 +74,8 @@ struct ServiceKeyHash {
 // counts when it is added again. Kernel: IP_VS_DEST_TRASH_PERIOD.
 inline constexpr std::chrono::seconds kTrashPeriod{120};
 
-// Thread: under the worker's gate. Nothing allocates but add_*() and edit_*().
+// Thread: under the gates of all workers, but for what is said to be a worker's. Nothing allocates
+// but add_*() and edit_*().
 class Services {
 public:
     // All of them must outlive it.
@@ -94,7 +97,7 @@ public:
     // Returns the service that a packet with a firewall mark (0: none) to `vip`:`port` belongs to,
     // or nullptr. Kernel: ip_vs_service_find(): the mark, then the exact port, then for FTP's data
     // port 21, then port 0.
-    // Cost: one hash look-up, more only where such services exist.
+    // Cost: one hash look-up, more only where such services exist. Thread: a worker.
     [[nodiscard]] ServiceState* find_for_packet(std::uint32_t fwmark,
                                                 model::Protocol protocol,
                                                 const net::IpAddress& vip,
@@ -118,16 +121,26 @@ public:
     void adopt_connection(DestinationState& destination, bool is_active, bool has_replies);
     void adopt_template(DestinationState& destination) noexcept;
 
-    // A connection was scheduled to it.
+    // A connection was scheduled to it. Thread: a worker.
     void count_connection(const DestinationState& destination) noexcept {
-        ++tables_.destination_totals(destination.index).connections;
+        auto& connections = tables_.destination_totals(destination.index).connections;
+        if (locks_.is_shared()) {
+            flow::add_relaxed(connections, __u64{1});
+        } else {
+            ++connections;
+        }
     }
 
-    // Holds every address that a packet of a service or a connection comes from or goes to.
+    // Several workers are to use the services. REQUIRES: none has begun.
+    void share() noexcept { locks_.share(); }
+
+    // Holds every address that a packet of a service or a connection comes from or goes to. Thread:
+    // a worker.
     [[nodiscard]] const AddressFilter& addresses() const noexcept { return addresses_; }
 
     // A connection comes to, or goes from, a real server; an active one counts as ActiveConn.
-    // Thresholds are watched here. Kernel: ip_vs_bind_dest(), ip_vs_unbind_dest().
+    // Thresholds are watched here. Kernel: ip_vs_bind_dest(), ip_vs_unbind_dest(). Thread: a worker
+    // with the real server's lock, as for the next.
     void bind(DestinationState& destination, bool is_active) noexcept;
     void unbind(DestinationState& destination, bool is_active) noexcept;
 
@@ -225,6 +238,7 @@ private:
     const model::Sysctls& sysctls_;
     const Clock& clock_;
     model::Surroundings surroundings_;
+    ServiceLocks locks_;
     AddressFilter addresses_;
     std::unordered_map<model::ServiceKey, std::unique_ptr<ServiceState>, ServiceKeyHash> services_;
     std::vector<ServiceState*> order_;

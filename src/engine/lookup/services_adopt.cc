@@ -55,6 +55,7 @@ void Services::adopt_destination(std::uint32_t index) {
                           .address = load_address(record.virtual_family, record.virtual_address),
                           .port = load_port(record.virtual_port),
                           .fwmark = record.virtual_fwmark});
+    destination.lock = &locks_.of(destination.service_key);
     destination.is_adopted = (record.flags & XVS_DESTINATION_AVAILABLE) != 0;
     destination.is_overloaded = (record.flags & XVS_DESTINATION_OVERLOADED) != 0;
     destination.idle_since_tick = to_tick(clock_.now());

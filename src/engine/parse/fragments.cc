@@ -51,7 +51,7 @@ typename Fragments<Ip>::Fate Fragments<Ip>::find(const Packet<Ip>& follower) con
 }
 
 template <class Ip>
-void Fragments<Ip>::remember(const Packet<Ip>& first, FragmentFate fate) noexcept {
+void Fragments<Ip>::remember(const Packet<Ip>& first, const Fate& fate) noexcept {
     const Id id = id_of(first);
     const Tick now = to_tick(clock_.now());
     Datagram* place = nullptr;
@@ -66,10 +66,7 @@ void Fragments<Ip>::remember(const Packet<Ip>& first, FragmentFate fate) noexcep
             place = &datagram;
         }
     }
-    *place = {.id = id,
-              .fate = {.fate = fate, .key = first.key},
-              .until = now + to_ticks(kRemembered),
-              .is_used = true};
+    *place = {.id = id, .fate = fate, .until = now + to_ticks(kRemembered), .is_used = true};
 }
 
 template <class Ip>

@@ -13,7 +13,13 @@
 namespace xvs::engine {
 
 // Which way the first fragment of a datagram went.
-enum class FragmentFate : std::uint8_t { Unknown, Balanced, ToHost, Dropped };
+enum class FragmentFate : std::uint8_t {
+    Unknown,
+    Balanced,
+    ToHost,
+    Dropped,
+    Elsewhere,  // to another worker
+};
 
 // Thread: the worker. Nothing allocates after construction.
 template <class Ip>
@@ -29,14 +35,15 @@ public:
 
     struct Fate {
         FragmentFate fate = FragmentFate::Unknown;
-        flow::FlowKey<Ip> key;  // of Balanced: the first fragment's, ports included
+        flow::FlowKey<Ip> key{};  // of Balanced: the first fragment's, ports included
+        std::uint8_t worker = 0;  // of Elsewhere
     };
 
     // Returns what became of the datagram that `follower` belongs to.
     [[nodiscard]] Fate find(const Packet<Ip>& follower) const noexcept;
 
     // Notes what became of the datagram of `first`. When there is no room the oldest is forgotten.
-    void remember(const Packet<Ip>& first, FragmentFate fate) noexcept;
+    void remember(const Packet<Ip>& first, const Fate& fate) noexcept;
 
     // Keeps a copy of a follower whose first fragment has not come, or drops it when too many wait.
     void keep(const Packet<Ip>& follower) noexcept;

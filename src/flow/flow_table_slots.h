@@ -1,0 +1,65 @@
+// How slots of a FlowTable become free again; the rest of it is in flow_table.h.
+#pragma once
+
+#include "flow/flow_table.h"
+
+namespace xvs::flow {
+
+template <class Ip>
+void FlowTable<Ip>::adopt() noexcept {
+    for (SlotIndex slot = 0; slot < capacity(); ++slot) {
+        const std::uint32_t state = state_word(slot);
+        const bool is_free =
+            slot_state(state) == XVS_SLOT_EMPTY || slot_state(state) == XVS_SLOT_TOMBSTONE;
+        if (is_live_state(state)) {
+            ++live_;
+        } else if (!is_free) {
+            store_release(entries_[slot].state, with_state(state, XVS_SLOT_DEAD));
+        }
+    }
+    for (SlotIndex slot = 0; slot < capacity(); ++slot) {
+        if (slot_state(state_word(slot)) == XVS_SLOT_DEAD) dispose(slot);
+    }
+    set_growth_limit();
+}
+
+// A look-up stops at an EMPTY slot, so a slot that one passes by must be a TOMBSTONE. Where an
+// EMPTY one follows, none does, nor by the TOMBSTONEs before it.
+template <class Ip>
+void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
+    std::uint32_t& word = entries_[slot].state;
+    store_release(word, with_state(load_acquire(word), XVS_SLOT_TOMBSTONE));
+    // Entries that have not moved yet are looked for in another order.
+    if (is_growing()) return;
+    const std::uint32_t mask = this->mask();
+    if (!is_empty((slot + 1) & mask)) return;
+    if (is_shared_) note_cleaning();
+    SlotIndex first = slot;
+    for (SlotIndex at = slot;; at = (at - 1) & mask) {
+        const std::uint32_t state = load_acquire(entries_[at].state);
+        if (slot_state(state) != XVS_SLOT_TOMBSTONE) break;
+        if (!swap_if(entries_[at].state, state, with_state(state, XVS_SLOT_EMPTY))) break;
+        first = at;
+    }
+    take_back_if_claimed(first, slot);
+    if (is_shared_) note_cleaning();
+}
+
+// Whoever claimed a slot from `first` to the one after `last` meanwhile may have passed by those
+// before it, which are EMPTY now: they are TOMBSTONEs again.
+template <class Ip>
+void FlowTable<Ip>::take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept {
+    const std::uint32_t mask = this->mask();
+    const SlotIndex end = (last + 2) & mask;
+    SlotIndex at = first;
+    while (at != end && is_empty(at))
+        at = (at + 1) & mask;
+    if (at == end) return;
+    for (at = first; at != ((last + 1) & mask); at = (at + 1) & mask) {
+        const std::uint32_t state = load_acquire(entries_[at].state);
+        if (slot_state(state) != XVS_SLOT_EMPTY) continue;
+        (void)swap_if(entries_[at].state, state, with_state(state, XVS_SLOT_TOMBSTONE));
+    }
+}
+
+}  // namespace xvs::flow
