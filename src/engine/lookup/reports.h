@@ -32,8 +32,8 @@ public:
     // Follows what all other CPUs have reported up to now: of a connection whose packets they meet
     // as well. Cost: one cache line a CPU.
     void follow_others(const Frame& frame) noexcept {
-        tables_.reports().drain_others(frame.report_ring,
-                                       [this](const xvs_report& report) { follow(report); });
+        rings_.drain_others(frame.report_ring,
+                            [this](const xvs_report& report) { follow(report); });
     }
 
     // Follows all there is.
