@@ -7,12 +7,35 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 DESTDIR=$root cmake --install "$1" --prefix /usr >/dev/null
 
-for file in sbin/xvsd sbin/xvsadm bin/xvs lib/systemd/system/xvsd.service \
+for file in sbin/xvsd sbin/xvsadm sbin/xvsadm-save sbin/xvsadm-restore bin/xvs \
+    share/man/man8/xvsadm.8 share/man/man8/xvsadm-save.8 share/man/man8/xvsd.8 \
+    share/man/man1/xvs.1 share/bash-completion/completions/xvsadm lib/systemd/system/xvsd.service \
     share/doc/xvs/README.md share/doc/xvs/LICENSE; do
     [ -e "$root/usr/$file" ] || { echo "cmake --install brings no /usr/$file"; exit 1; }
 done
 "$root/usr/sbin/xvsd" --help >/dev/null
 "$root/usr/bin/xvs" --help >/dev/null
+
+# What a program says of itself, its page says too.
+check_page() {
+    page=$root/usr/share/man/$1
+    for word in $2; do
+        sed 's/\\-/-/g' "$page" | grep -qF -e "$word" || { echo "$1 does not tell of $word"; exit 1; }
+    done
+}
+long_options() { grep -oE -e '--[a-z][a-z-]+' | sort -u; }
+check_page man8/xvsd.8 "$("$root/usr/sbin/xvsd" --help | long_options)"
+check_page man8/xvsadm.8 "$("$root/usr/sbin/xvsadm" -h | long_options | grep -vx -e --ipv -e --sort)"
+check_page man1/xvs.1 "$("$root/usr/bin/xvs" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')"
+
+# Completion proposes what goes with a command.
+completion=$root/usr/share/bash-completion/completions/xvsadm
+proposed=$(bash -c ". $completion; COMP_WORDS=(xvsadm -A -t 1.1.1.1:1 -s w); COMP_CWORD=5; _xvsadm
+    echo \"\${COMPREPLY[@]}\"")
+[ "$proposed" = "wrr wlc" ] || { echo "completion proposes schedulers: $proposed"; exit 1; }
+proposed=$(bash -c ". $completion; COMP_WORDS=(xvsadm -a --tun-t); COMP_CWORD=2; _xvsadm
+    echo \"\${COMPREPLY[@]}\"")
+[ "$proposed" = --tun-type ] || { echo "completion proposes options: $proposed"; exit 1; }
 
 program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$root/usr/lib/systemd/system/xvsd.service")
 [ -x "$root$program" ] || { echo "the unit starts $program, which is not installed"; exit 1; }

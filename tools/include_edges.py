@@ -26,7 +26,8 @@ EDGES = {
     "control": ("base", "net", "model", "flow", "engine", "host"),
     "sync": ("base", "net", "model", "flow", "engine"),
     "shim": ("base",),
-    "cli": ("base", "net", "model", "control/netlink/client.h", "control/service_manager.h"),
+    "cli": ("base", "net", "model", "control/netlink/client.h", "control/proc_text.h",
+            "control/service_manager.h"),
     "lab": ("base", "net", "model", "host"),
 }
 

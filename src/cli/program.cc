@@ -82,7 +82,11 @@ int Program::connect() {
 }
 
 Outcome<int> Program::execute(std::vector<std::string> words, bool restoring) {
-    if (!words.empty() && words.front() == kSysctlOption) return sysctl(words);
+    if (!words.empty() && words.front() == kSysctlOption) return sysctl(words, restoring);
+    if (!words.empty() && words.front() == kProcOption) {
+        if (restoring) client_->finish_edits();
+        return proc(words);
+    }
     const auto command = parse_command(name_, std::move(words));
     // Edits of -R are answered later; whatever else speaks waits until they have.
     if (restoring && !(command && is_edit(command->verb))) client_->finish_edits();

@@ -36,6 +36,7 @@ public:
 
 private:
     static constexpr std::string_view kSysctlOption = "--sysctl";
+    static constexpr std::string_view kProcOption = "--proc";
 
     // Returns 0, or the exit status once it has said why there is no director.
     int connect();
@@ -51,8 +52,14 @@ private:
     Outcome<int> list_services(const Format& format, bool with_version);
     Outcome<int> list_service(const Command& command, const Format& format);
     Outcome<int> list_connections(const Format& format);
+    // --proc NAME, which ipvsadm does not have either.
+    Outcome<int> proc(const std::vector<std::string>& words);
+    Outcome<int> proc_services();
+    Outcome<int> proc_connections(
+        const std::string& heading,
+        const std::function<std::string(const model::ConnectionInfo&)>& line);
     // --sysctl [NAME[=VALUE]], which ipvsadm does not have.
-    Outcome<int> sysctl(const std::vector<std::string>& words);
+    Outcome<int> sysctl(const std::vector<std::string>& words, bool restoring);
     Outcome<int> show_sysctls(std::string_view name);
     Outcome<int> save(const Format& format);
     Outcome<int> list_daemons();

@@ -9,8 +9,8 @@
 
 namespace xvs::cli {
 
-Outcome<int> Program::sysctl(const std::vector<std::string>& words) {
-    client_->finish_edits();
+Outcome<int> Program::sysctl(const std::vector<std::string>& words, bool restoring) {
+    if (restoring) client_->finish_edits();
     if (words.size() > 2) {
         return usage_error(fmt::format("{}: one setting at a time, not \"{}\"", name_, words[2]));
     }
@@ -29,7 +29,10 @@ Outcome<int> Program::sysctl(const std::vector<std::string>& words) {
     if (const Status valid = model::set_sysctl(scratch, value.name, value.value); !valid) {
         return usage_error(fmt::format("{}: {}", name_, valid.error().context));
     }
-    return report(Operation::Other, client_->set_sysctl(value));
+    if (!restoring) return report(Operation::Other, client_->set_sysctl(value));
+    sent_.push_back(Operation::Other);
+    static_cast<void>(client_->set_sysctl(value));
+    return restored_;
 }
 
 // As sysctl(8) shows them.

@@ -95,6 +95,7 @@ Daemon Options:
 
 // What ipvsadm does not know.
 constexpr std::string_view kOwnBody = R"(Of XVS alone:
+  --proc file                         print what IPVS shows as /proc/net/file
   --mss-clamp                         TCP to tunnel servers fits the tunnel, ICMP or not (-A, -E)
 )";
 

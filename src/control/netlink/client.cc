@@ -243,6 +243,7 @@ Result<Client::Info> Client::info() {
     const auto status = request(Command::GetInfo, 0, {}, [&info](const Attributes& top) -> Status {
         info.version = top.u32(attribute::kInfoVersion).value_or(0);
         info.table_size = top.u32(attribute::kInfoTableSize).value_or(0);
+        info.total = read_statistics(top.bytes(attribute::kInfoStatistics64));
         return {};
     });
     if (!status) return fail(status.error());

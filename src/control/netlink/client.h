@@ -17,6 +17,7 @@ public:
     struct Info {
         std::uint32_t version = 0;  // 0x010201 is 1.2.1
         std::uint32_t table_size = 0;
+        model::Statistics total;  // of all services there have been
     };
 
     // NotAvailable if nobody serves `server` in this network namespace, NotPermitted without

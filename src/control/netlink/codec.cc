@@ -38,45 +38,6 @@ std::array<std::uint64_t, 10> in_order(const model::Statistics& statistics) {
             rates.bytes_out};
 }
 
-void write_statistics(MessageWriter& writer,
-                      std::uint16_t narrow,
-                      std::uint16_t wide,
-                      const model::Statistics& statistics) {
-    const auto values = in_order(statistics);
-    // The older container: bytes have 64 bits, all else the lower 32.
-    auto nest = writer.begin_nest(narrow);
-    for (std::uint16_t i = 0; i < values.size(); ++i) {
-        const auto number = static_cast<std::uint16_t>(i + 1);
-        if (number == kBytesIn || number == kBytesOut) {
-            writer.put_u64(number, values[i]);
-        } else {
-            writer.put_u32(number, static_cast<std::uint32_t>(values[i]));
-        }
-    }
-    writer.end_nest(nest);
-    nest = writer.begin_nest(wide);
-    for (std::uint16_t i = 0; i < values.size(); ++i)
-        writer.put_u64(static_cast<std::uint16_t>(i + 1), values[i]);
-    writer.end_nest(nest);
-}
-
-model::Statistics read_statistics(Bytes wide) {
-    const Attributes attributes(wide);
-    const auto value = [&attributes](std::uint16_t number) {
-        return attributes.u64(number).value_or(0);
-    };
-    return {.counters = {.connections = value(kConnections),
-                         .packets_in = value(kPacketsIn),
-                         .packets_out = value(kPacketsOut),
-                         .bytes_in = value(kBytesIn),
-                         .bytes_out = value(kBytesOut)},
-            .rates = {.connections = value(kConnectionRate),
-                      .packets_in = value(kPacketsInRate),
-                      .packets_out = value(kPacketsOutRate),
-                      .bytes_in = value(kBytesInRate),
-                      .bytes_out = value(kBytesOutRate)}};
-}
-
 void write_key_attributes(MessageWriter& writer, const model::ServiceKey& key) {
     writer.put_u16(kServiceFamily, family_number(key.family()));
     if (key.fwmark != 0) {
@@ -121,6 +82,45 @@ void write_real(MessageWriter& writer, const net::Endpoint& real) {
 }
 
 }  // namespace
+
+void write_statistics(MessageWriter& writer,
+                      std::uint16_t narrow,
+                      std::uint16_t wide,
+                      const model::Statistics& statistics) {
+    const auto values = in_order(statistics);
+    // The older container: bytes have 64 bits, all else the lower 32.
+    auto nest = writer.begin_nest(narrow);
+    for (std::uint16_t i = 0; i < values.size(); ++i) {
+        const auto number = static_cast<std::uint16_t>(i + 1);
+        if (number == kBytesIn || number == kBytesOut) {
+            writer.put_u64(number, values[i]);
+        } else {
+            writer.put_u32(number, static_cast<std::uint32_t>(values[i]));
+        }
+    }
+    writer.end_nest(nest);
+    nest = writer.begin_nest(wide);
+    for (std::uint16_t i = 0; i < values.size(); ++i)
+        writer.put_u64(static_cast<std::uint16_t>(i + 1), values[i]);
+    writer.end_nest(nest);
+}
+
+model::Statistics read_statistics(Bytes wide) {
+    const Attributes attributes(wide);
+    const auto value = [&attributes](std::uint16_t number) {
+        return attributes.u64(number).value_or(0);
+    };
+    return {.counters = {.connections = value(kConnections),
+                         .packets_in = value(kPacketsIn),
+                         .packets_out = value(kPacketsOut),
+                         .bytes_in = value(kBytesIn),
+                         .bytes_out = value(kBytesOut)},
+            .rates = {.connections = value(kConnectionRate),
+                      .packets_in = value(kPacketsInRate),
+                      .packets_out = value(kPacketsOutRate),
+                      .bytes_in = value(kBytesInRate),
+                      .bytes_out = value(kBytesOutRate)}};
+}
 
 std::uint16_t family_number(net::Family family) noexcept {
     return family == net::Family::Ipv4 ? AF_INET : AF_INET6;

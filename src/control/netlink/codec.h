@@ -48,6 +48,13 @@ void write_destination_key(MessageWriter& writer, const net::Endpoint& real);
 void write_destination(MessageWriter& writer, const model::Destination& destination);
 void write_destination_status(MessageWriter& writer, const DestinationStatus& status);
 
+// Both containers of the same counts and rates; the wide one is enough to read them.
+void write_statistics(MessageWriter& writer,
+                      std::uint16_t narrow,
+                      std::uint16_t wide,
+                      const model::Statistics& statistics);
+[[nodiscard]] model::Statistics read_statistics(Bytes wide);
+
 // The address in 16 bytes, as all clients expect of either family.
 void write_address(MessageWriter& writer, std::uint16_t number, const net::IpAddress& address);
 // Missing bytes are zero, as moby sends four for IPv4.

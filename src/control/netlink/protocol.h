@@ -88,7 +88,13 @@ enum Top : std::uint16_t {
     kSysctl = 20,      // of XVS alone
 };
 
-enum Info : std::uint16_t { kInfoVersion = 1, kInfoTableSize = 2 };
+// The director's own counts are XVS's addition.
+enum Info : std::uint16_t {
+    kInfoVersion = 1,
+    kInfoTableSize = 2,
+    kInfoStatistics = 24,
+    kInfoStatistics64 = 25,
+};
 
 enum Service : std::uint16_t {
     kServiceFamily = 1,

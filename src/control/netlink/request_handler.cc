@@ -221,6 +221,10 @@ Result<Answer> RequestHandler::get(const Request& request) const {
         return request.reply(Command::SetInfo, [this](MessageWriter& writer) {
             writer.put_u32(attribute::kInfoVersion, kIpvsVersion);
             writer.put_u32(attribute::kInfoTableSize, services_.connection_capacity());
+            write_statistics(writer,
+                             attribute::kInfoStatistics,
+                             attribute::kInfoStatistics64,
+                             services_.total());
         });
     }
     const auto key = read_service_key(request.service());
