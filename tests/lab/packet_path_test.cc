@@ -1,6 +1,7 @@
 // Packets through a running xvsd, where more than one program has a hand in them.
 #include <array>
 #include <cstdint>
+#include <numeric>
 
 #include "tests/lab/uploads_fixture.h"
 
@@ -54,85 +55,82 @@ TEST_P(PacketPath, ALocalRealServerOnAnotherPortAnswersAsTheVip) {
     expect_upload(*peer_, "http://192.0.2.10:8080/");
 }
 
-// tcpdump sees what the real server gets: the kernel must have cut it on the way.
-class TunnelPath : public testing::TestWithParam<FastPath> {};
+// tcpdump sees what the real server gets, on its own interface.
+class TunnelPath : public testing::TestWithParam<FastPath> {
+protected:
+    static constexpr std::size_t kUpload = 2'000'000;
+
+    // Uploads through a tunnel; returns the lengths of the packets in it, by their outer headers.
+    static std::vector<std::size_t> lengths_seen(const std::vector<std::string>& more) {
+        std::vector<std::size_t> lengths;
+        auto arguments = arguments_of(GetParam());
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        upload(arguments, lengths);
+        return lengths;
+    }
+
+private:
+    static void upload(const std::vector<std::string>& arguments,
+                       std::vector<std::size_t>& lengths) {
+        ASSERT_OK_AND_ASSIGN(lab, build_bare(model::ForwardingMethod::Tunnel, 1));
+        ASSERT_OK(lab.start_director(arguments));
+        ASSERT_OK(lab.configure(net::Family::Ipv4));
+        ASSERT_OK(lab.node("director").run_checked(command("ethtool -K eth0 tso off gso off")));
+        const auto capture = std::filesystem::temp_directory_path() / (lab.name() + ".pcap");
+        const auto capture_log = std::filesystem::path(capture.string() + ".log");
+        // In any other mode the kernel keeps a few packets to itself for a second, which are lost
+        // when tcpdump is stopped before.
+        auto tcpdump = lab.node("rs1").start({"tcpdump",
+                                              "-nn",
+                                              "-U",
+                                              "--immediate-mode",
+                                              "-i",
+                                              "eth0",
+                                              "-s",
+                                              "120",
+                                              "-w",
+                                              capture,
+                                              "ip proto 4"},
+                                             capture_log);
+        ASSERT_TRUE(tcpdump) << tcpdump.error().context;
+        ASSERT_TRUE(comes_true([&] { return std::filesystem::exists(capture); }));
+        const auto up = std::filesystem::path(capture.string() + ".up");
+        std::ofstream(up, std::ios::binary) << noise(kUpload);
+
+        ASSERT_OK(lab.node("client").run_checked(
+            {"curl", "-sS", "-m", "20", "-T", up, "http://192.0.2.1/"}));
+        // Time to write them.
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        tcpdump->stop();
+
+        const auto text = run_checked({"tcpdump", "-nn", "-vv", "-r", capture});
+        ASSERT_TRUE(text) << text.error().context;
+        std::istringstream lines(*text);
+        for (std::string line; std::getline(lines, line);) {
+            const auto at = line.rfind("proto IPIP (4), length ");
+            if (at == std::string::npos) continue;
+            lengths.push_back(std::stoul(line.substr(at + 23)));
+            EXPECT_THAT(line, Not(HasSubstr("bad cksum")));
+        }
+        for (const auto& file : {capture, capture_log, up})
+            std::filesystem::remove(file);
+    }
+};
 
 INSTANTIATE_TEST_SUITE_P(Both, TunnelPath, testing::Values(FastPath::On, FastPath::Off), name_of);
 
 TEST_P(TunnelPath, SuperPacketsAreCutWithTheirOuterHeader) {
-    // What is put down behind the director's interface is neither cut nor seen by tcpdump.
-    auto arguments = arguments_of(GetParam());
-    arguments.insert(arguments.end(), {"--redirect-peer", "off"});
-    ASSERT_OK_AND_ASSIGN(lab, build_bare(model::ForwardingMethod::Tunnel, 1));
-    ASSERT_OK(lab.start_director(arguments));
-    ASSERT_OK(lab.configure(net::Family::Ipv4));
-    ASSERT_OK(lab.node("director").run_checked(command("ethtool -K eth0 tso off gso off")));
-    const auto capture = std::filesystem::temp_directory_path() / (lab.name() + ".pcap");
-    const auto capture_log = std::filesystem::path(capture.string() + ".log");
-    auto tcpdump = lab.node("rs1").start(
-        {"tcpdump", "-nn", "-U", "-i", "eth0", "-s", "120", "-w", capture, "ip proto 4"},
-        capture_log);
-    ASSERT_TRUE(tcpdump) << tcpdump.error().context;
-    ASSERT_TRUE(comes_true([&] { return std::filesystem::exists(capture); }));
-    const auto up = std::filesystem::path(capture.string() + ".up");
-    std::ofstream(up, std::ios::binary) << noise(2'000'000);
-
-    ASSERT_OK(
-        lab.node("client").run_checked({"curl", "-sS", "-m", "20", "-T", up, "http://192.0.2.1/"}));
-    // What the kernel holds for tcpdump still is written in the meantime.
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    tcpdump->stop();
-
-    const auto text = run_checked({"tcpdump", "-nn", "-vv", "-r", capture});
-    ASSERT_TRUE(text) << text.error().context;
-    std::size_t packets = 0;
-    std::istringstream lines(*text);
-    for (std::string line; std::getline(lines, line);) {
-        const auto at = line.rfind("proto IPIP (4), length ");
-        if (at == std::string::npos) continue;
-        const std::size_t length = std::stoul(line.substr(at + 23));
-        EXPECT_LE(length, 1520U) << line;
-        EXPECT_THAT(line, Not(HasSubstr("bad cksum")));
-        ++packets;
-    }
+    // What is put down behind the director's interface is not cut.
+    const auto lengths = lengths_seen({"--redirect-peer", "off"});
+    EXPECT_THAT(lengths, testing::Each(testing::Le(1520U)));
     // tcpdump may have missed some; whole super-packets would be some 40.
-    EXPECT_GT(packets, 700U);
-    for (const auto& file : {capture, capture_log, up})
-        std::filesystem::remove(file);
+    EXPECT_GT(lengths.size(), 700U);
 }
 
-// The client keeps to the segment size that the real server announces, in an answer that does not
-// come by the director, and here nobody tells it of the tunnel.
-TEST_P(TunnelPath, WithMssClampAnUploadPassesWithoutPathMtuDiscovery) {
-    PlanOptions plan;
-    plan.method = model::ForwardingMethod::Tunnel;
-    plan.real_servers = 1;
-    plan.tunnel_mtu = 1500;
-    ASSERT_OK_AND_ASSIGN(lab, build_bare(plan));
-    ASSERT_OK(lab.start_director(arguments_of(GetParam())));
-    ASSERT_OK(lab.configure(net::Family::Ipv4));
-    ASSERT_OK(lab.node("client").run_checked(
-        {"nft", "-f", "-"},
-        {.input = "table ip deaf { chain input { type filter hook input priority 0;\n"
-                  "icmp type destination-unreachable drop; }; }"}));
-    // So that no card cuts super-packets to another size.
-    ASSERT_OK(lab.node("client").run_checked(command("ethtool -K eth0 tso off gso off")));
-    const auto up = std::filesystem::temp_directory_path() / (lab.name() + ".up");
-    const std::string body = noise(500'000);
-    std::ofstream(up, std::ios::binary) << body;
-    const auto upload = [&](const std::string& patience_s) {
-        return *lab.node("client").run(
-            {"curl", "-sS", "-m", patience_s, "-T", up, "http://192.0.2.1/"});
-    };
-    constexpr int kTimedOut = 28;
-    EXPECT_EQ(upload("3").exit_code, kTimedOut) << "nothing is in the way";
-    ASSERT_OK(lab.node("director")
-                  .run_checked(
-                      {programs().xvsadm, "-E", "-t", "192.0.2.1:80", "-s", "rr", "--mss-clamp"}));
-    const auto passed = upload("20");
-    EXPECT_EQ(passed.exit_code, 0) << passed.err;
-    EXPECT_THAT(passed.out, HasSubstr(sha256_of(body)));
-    std::filesystem::remove(up);
+TEST_P(TunnelPath, IsSeenByTheRealServersTcpdumpWhateverTheWay) {
+    const auto lengths = lengths_seen({"--redirect-peer", "on"});
+    const auto sum = std::accumulate(lengths.begin(), lengths.end(), std::size_t{0});
+    EXPECT_GT(sum, kUpload * 9 / 10);
 }
 
 // macvlan frames are PACKET_OTHERHOST on the device below: its own interface is the one to serve.
