@@ -1,6 +1,7 @@
 // Torture: flows are installed and retired under full traffic on two CPUs, the same flows on both,
 // while everything about them is edited; every packet that is received is checked.
 #include <fstream>
+#include <tuple>
 
 #include "lab/sha256.h"
 #include "tests/lab/torture_traffic.h"
@@ -27,10 +28,10 @@ constexpr const char* kSilence = R"(table inet torture {
     }
 })";
 
-class Torture : public testing::TestWithParam<FastPath> {
+class Torture : public testing::TestWithParam<std::tuple<model::ForwardingMethod, FastPath>> {
 protected:
     void SetUp() override {
-        auto built = build_balanced(model::ForwardingMethod::Masquerade, kServers, GetParam());
+        auto built = build_balanced(method(), kServers, std::get<1>(GetParam()));
         ASSERT_TRUE(built) << built.error().context;
         lab_.emplace(std::move(*built));
         hush("client");
@@ -39,11 +40,15 @@ protected:
         for (const std::string& service : services()) {
             admin("-A " + service + " -s wrr");
             for (unsigned i = 0; i < kServers; ++i)
-                admin("-a " + server(service, i) + " -m -w 2");
+                admin("-a " + server(service, i) + " -w 2");
         }
         // TCP connections wait long enough for their packets, all end soon after the last.
         admin("--set 8 2 4");
     }
+
+    [[nodiscard]] static model::ForwardingMethod method() { return std::get<0>(GetParam()); }
+
+    [[nodiscard]] static bool is_nat() { return method() == model::ForwardingMethod::Masquerade; }
 
     void hush(const std::string& node) {
         ASSERT_OK(lab_->node(node).run_checked({"nft", "-f", "-"}, {.input = kSilence}));
@@ -66,13 +71,16 @@ protected:
                 "-u " + endpoint(vip.v6, kTortureUdpPort).to_string()};
     }
 
-    // "SERVICE -r SERVER" for one of the real servers.
-    [[nodiscard]] std::string server(const std::string& service, unsigned index) const {
+    // "SERVICE -r SERVER METHOD" for one of the real servers; `is_named`: without the method.
+    [[nodiscard]] std::string server(const std::string& service,
+                                     unsigned index,
+                                     bool is_named = false) const {
         const auto family =
             service.find('[') == std::string::npos ? net::Family::Ipv4 : net::Family::Ipv6;
         const auto port = service.starts_with("-t") ? kTortureTcpPort : kTortureUdpPort;
         return service + " -r " +
-               endpoint(lab_->plan().real_servers.at(index).of(family), port).to_string();
+               endpoint(lab_->plan().real_servers.at(index).of(family), port).to_string() +
+               (is_named ? std::string() : " " + std::string(method_option(method())));
     }
 
     // Everything that may be edited, bit by bit.
@@ -81,18 +89,18 @@ protected:
         const std::string service = services()[step / 7 % services().size()];
         switch (step % 7) {
             case 0:
-                return admin("-e " + server(service, which) + " -m -w " +
+                return admin("-e " + server(service, which) + " -w " +
                              std::to_string(step / 7 % 4));
             case 1:
                 return remove(traffic, service, which);
             case 2:
-                return admin("-a " + server(removed_service_, removed_) + " -m -w 2");
+                return admin("-a " + server(removed_service_, removed_) + " -w 2");
             case 3:
                 return change_mac(Plan::real_server_name(which), which, step);
             case 4:
-                return on("director", "ip link set eth1 mtu 1400");
+                return set_mtu(1400);
             case 5:
-                return on("director", "ip link set eth1 mtu 1500");
+                return set_mtu(method() == model::ForwardingMethod::Tunnel ? 1600 : 1500);
             default:
                 return change_mac("client", kServers, step);
         }
@@ -102,23 +110,36 @@ protected:
         removed_service_ = service;
         removed_ = which;
         traffic.note_removal(which);
-        admin("-d " + server(service, which));
+        admin("-d " + server(service, which, true));
         traffic.note_removal(which);
     }
 
-    // The neighbour gets another MAC address, of which the director hears.
+    // Of the director's interface towards real servers.
+    void set_mtu(unsigned mtu) {
+        on("director",
+           std::string("ip link set dev ") + (is_nat() ? "eth1" : "eth0") + " mtu " +
+               std::to_string(mtu));
+    }
+
+    // Somebody gets another MAC address, of which the director, or whoever sends to it, hears.
     void change_mac(const std::string& node, unsigned number, unsigned step) {
         const Plan& plan = lab_->plan();
         const bool is_client = node == "client";
         const DualAddress& address = is_client ? plan.client : plan.real_servers.at(number);
         const std::string mac = fmt_mac(number, step);
-        const std::string device = is_client ? "eth0" : "eth1";
         on(node, "ip link set eth0 address " + mac);
-        for (const net::IpAddress& each : {address.v4, address.v6}) {
-            on("director",
-               "ip neigh replace " + each.to_string() + " lladdr " + mac + " dev " + device +
-                   " nud permanent");
-        }
+        const auto tell = [&](const std::string& who, const std::string& device) {
+            for (const net::IpAddress& each : {address.v4, address.v6}) {
+                on(who,
+                   "ip neigh replace " + each.to_string() + " lladdr " + mac + " dev " + device +
+                       " nud permanent");
+            }
+        };
+        if (is_nat()) return tell("director", is_client ? "eth0" : "eth1");
+        if (is_client) return tell("router", "eth0");
+        if (method() == model::ForwardingMethod::Tunnel) return tell("router", "eth2");
+        tell("director", "eth0");
+        tell("router", "eth1");  // what it answers uploads with
     }
 
     static std::string fmt_mac(unsigned number, unsigned step) {
@@ -159,11 +180,14 @@ protected:
     unsigned removed_ = 0;
 };
 
-std::string name_of(const testing::TestParamInfo<FastPath>& info) {
-    return name_of_way(info.param);
-}
-
-INSTANTIATE_TEST_SUITE_P(Both, Torture, testing::Values(FastPath::On, FastPath::Off), name_of);
+INSTANTIATE_TEST_SUITE_P(Every,
+                         Torture,
+                         testing::Combine(testing::ValuesIn(kMethods),
+                                          testing::Values(FastPath::On, FastPath::Off)),
+                         [](const auto& each) {
+                             return std::string(method_word(std::get<0>(each.param))) + "_" +
+                                    name_of_way(std::get<1>(each.param));
+                         });
 
 TEST_P(Torture, EveryPacketOfEveryFlowIsWholeAndWhereItBelongs) {
     Sha256 sha;

@@ -48,13 +48,37 @@ bool is_ipv6(std::uint32_t flow) {
     return flow >= kLongUdp6 && flow < kRenewed;
 }
 
-const net::MacAddress& mac_of(const Plan& plan, const std::string& interface) {
+// To whom clients send, and real servers: the same router with DR and TUN, the director with NAT.
+const Plug& gateway(const Plan& plan, const std::string& interface) {
+    const std::string node =
+        plan.method == model::ForwardingMethod::Masquerade ? "director" : "router";
     for (const Cable& cable : plan.cables) {
         for (const Plug* plug : {&cable.first, &cable.second}) {
-            if (plug->node == "director" && plug->interface == interface) return plug->mac;
+            if (plug->node == node && plug->interface == interface) return *plug;
         }
     }
-    throw std::runtime_error("the director has no " + interface);
+    throw std::runtime_error("the " + node + " has no " + interface);
+}
+
+const net::MacAddress& gateway_of_client(const Plan& plan) {
+    return gateway(plan, "eth0").mac;
+}
+
+const net::MacAddress& gateway_of_servers(const Plan& plan) {
+    return gateway(plan, plan.method == model::ForwardingMethod::Tunnel ? "eth2" : "eth1").mac;
+}
+
+// A packet in a tunnel without its outer header; any other as it is.
+std::span<const std::byte> inside(std::span<const std::byte> packet) {
+    constexpr std::size_t kIpv4Header = 20;
+    constexpr std::size_t kIpv6Header = 40;
+    constexpr std::byte kIpip{4};
+    constexpr std::byte kIpv6{41};
+    if (packet.size() < kIpv6Header) return packet;
+    if ((packet[0] >> 4) == std::byte{4}) {
+        return packet[9] == kIpip || packet[9] == kIpv6 ? packet.subspan(kIpv4Header) : packet;
+    }
+    return packet[6] == kIpip || packet[6] == kIpv6 ? packet.subspan(kIpv6Header) : packet;
 }
 
 // An interface's packets from their IP headers on, as they come and go.
@@ -111,7 +135,7 @@ public:
             if (length <= 0) return;
             if (from.sll_pkttype != PACKET_HOST) continue;
             const auto packet =
-                decode(std::span(bytes).first(static_cast<std::size_t>(length)), damage);
+                decode(inside(std::span(bytes).first(static_cast<std::size_t>(length))), damage);
             if (packet) take(*packet, damage);
         }
     }
@@ -176,7 +200,7 @@ public:
     Sender(TortureTraffic& traffic, std::size_t number)
         : traffic_(traffic),
           number_(number),
-          socket_(traffic.lab_.node("client"), mac_of(traffic.lab_.plan(), "eth0")),
+          socket_(traffic.lab_.node("client"), gateway_of_client(traffic.lab_.plan())),
           random_(number + 1),
           sequences_(kFlows) {}
 
@@ -257,7 +281,7 @@ public:
         if (packet.source != expected.source) return complain("a wrong source");
         if (packet.destination != expected.destination) return complain("a wrong destination");
         if (packet.protocol != expected.protocol) return complain("a wrong protocol");
-        if (packet.ttl != 63) return complain("a wrong TTL");
+        if (packet.ttl != expected.ttl) return complain("a wrong TTL");
         std::vector<bool>& seen = seen_[packet.number.flow][packet.number.sender];
         if (packet.number.sequence >= seen.size()) seen.resize(packet.number.sequence + 1024);
         if (seen[packet.number.sequence]) return complain("come twice");
@@ -277,7 +301,7 @@ public:
         const Plan& plan = traffic.lab_.plan();
         for (std::size_t i = 0; i < plan.real_servers.size(); ++i)
             sockets_.emplace_back(traffic.lab_.node(Plan::real_server_name(i)),
-                                  mac_of(plan, "eth1"));
+                                  gateway_of_servers(plan));
     }
 
     void run() {
@@ -298,8 +322,14 @@ private:
         if (packet.number.flow >= kFlows) return;
         ++traffic_.at_servers_;
         NumberedPacket expected = traffic_.request(packet.number.flow);
-        const DualAddress& real = traffic_.lab_.plan().real_servers[server];
-        expected.destination.address = real.of(expected.source.address.family());
+        const Plan& plan = traffic_.lab_.plan();
+        const bool is_nat = plan.method == model::ForwardingMethod::Masquerade;
+        // Behind the director, and the router in front of it.
+        expected.ttl = is_nat ? 63 : 62;
+        if (is_nat) {
+            expected.destination.address =
+                plan.real_servers[server].of(expected.source.address.family());
+        }
         if (!receiver_.check(packet, expected, damage, Plan::real_server_name(server))) return;
         check_place(packet, static_cast<std::uint32_t>(server));
         answer(packet, server);
@@ -366,8 +396,8 @@ void TortureTraffic::start() {
     // Sockets are opened here, where whatever is wrong is told.
     threads_.emplace_back([servers = std::make_shared<Servers>(*this)] { servers->run(); });
     threads_.emplace_back([this,
-                           socket = std::make_shared<PacketSocket>(lab_.node("client"),
-                                                                   mac_of(lab_.plan(), "eth0"))] {
+                           socket = std::make_shared<PacketSocket>(
+                               lab_.node("client"), gateway_of_client(lab_.plan()))] {
         Receiver receiver(*this);
         pollfd waiting{.fd = socket->fd(), .events = POLLIN, .revents = 0};
         while (is_listening_) {
@@ -388,6 +418,7 @@ void TortureTraffic::take_reply(Receiver& receiver,
     ++at_client_;
     NumberedPacket expected = request(packet.number.flow);
     std::swap(expected.source, expected.destination);
+    expected.ttl = 63;
     // Once the client has opened its next connection, what comes of the last one is nobody's: the
     // director's host forwards it as it is.
     const bool is_late = packet.number.epoch <= reset_[packet.number.flow];

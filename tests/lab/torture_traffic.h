@@ -32,7 +32,7 @@ struct TortureCounts {
 
 class TortureTraffic {
 public:
-    // REQUIRES: a laboratory with NAT and services for the ports above, which outlives it.
+    // REQUIRES: a laboratory with services for the ports above, which outlives it.
     explicit TortureTraffic(Laboratory& lab);
     ~TortureTraffic();
     TortureTraffic(const TortureTraffic&) = delete;
