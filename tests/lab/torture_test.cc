@@ -94,6 +94,7 @@ protected:
             case 1:
                 return remove(traffic, service, which);
             case 2:
+                traffic.note_back();
                 return admin("-a " + server(removed_service_, removed_) + " -w 2");
             case 3:
                 return change_mac(Plan::real_server_name(which), which, step);
@@ -112,6 +113,11 @@ protected:
         traffic.note_removal(which);
         admin("-d " + server(service, which, true));
         traffic.note_removal(which);
+        const bool is_tcp = service.starts_with("-t");
+        traffic.note_gone(
+            which,
+            is_tcp ? kTortureTcpPort : kTortureUdpPort,
+            service.find('[') == std::string::npos ? net::Family::Ipv4 : net::Family::Ipv6);
     }
 
     // Of the director's interface towards real servers.

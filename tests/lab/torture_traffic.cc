@@ -192,6 +192,12 @@ struct RenewedFlow {
     }
 };
 
+// Never 0.
+std::uint64_t which_of(std::size_t server, std::uint16_t port, net::Family family) {
+    const std::uint64_t is_ipv6 = family == net::Family::Ipv6 ? 1 : 0;
+    return (std::uint64_t{server} + 1) << 32 | is_ipv6 << 16 | port;
+}
+
 }  // namespace
 
 // What one CPU sends.
@@ -201,8 +207,7 @@ public:
         : traffic_(traffic),
           number_(number),
           socket_(traffic.lab_.node("client"), gateway_of_client(traffic.lab_.plan())),
-          random_(number + 1),
-          sequences_(kFlows) {}
+          random_(number + 1) {}
 
     void run() {
         pin(number_);
@@ -250,7 +255,7 @@ private:
         packet.number = {.flow = flow,
                          .epoch = flow < kRenewed ? 1 : epoch,
                          .sender = static_cast<std::uint32_t>(number_),
-                         .sequence = ++sequences_[flow]};
+                         .sequence = ++traffic_.sequences_[number_ * kFlows + flow]};
         packet.tcp_flags = flags;
         if (socket_.send(packet)) ++traffic_.sent_;
     }
@@ -259,7 +264,6 @@ private:
     std::size_t number_;
     PacketSocket socket_;
     Random random_;
-    std::vector<std::uint32_t> sequences_;  // by flow
     std::array<RenewedFlow, (kShort - kRenewed) / kTortureSenders> renewed_;
 };
 
@@ -331,6 +335,9 @@ private:
                 plan.real_servers[server].of(expected.source.address.family());
         }
         if (!receiver_.check(packet, expected, damage, Plan::real_server_name(server))) return;
+        if (traffic_.is_gone(server, packet))
+            traffic_.complain(
+                "sent to a removed real server", packet, Plan::real_server_name(server));
         check_place(packet, static_cast<std::uint32_t>(server));
         answer(packet, server);
     }
@@ -383,7 +390,12 @@ private:
     std::vector<std::uint32_t> replies_;
 };
 
-TortureTraffic::TortureTraffic(Laboratory& lab) : lab_(lab), answered_(kFlows), reset_(kFlows) {}
+TortureTraffic::TortureTraffic(Laboratory& lab)
+    : lab_(lab),
+      sequences_(kTortureSenders * kFlows),
+      sequences_before_(kTortureSenders * kFlows),
+      answered_(kFlows),
+      reset_(kFlows) {}
 
 TortureTraffic::~TortureTraffic() {
     stop();
@@ -425,6 +437,23 @@ void TortureTraffic::take_reply(Receiver& receiver,
     if (is_late && packet.source.address != expected.source.address) return;
     if (!receiver.check(packet, expected, damage, "client")) return;
     if ((packet.tcp_flags & kTcpSyn) != 0) answered_[packet.number.flow] = packet.number.epoch;
+}
+
+void TortureTraffic::note_gone(std::size_t server, std::uint16_t port, net::Family family) {
+    for (std::size_t i = 0; i < sequences_.size(); ++i)
+        sequences_before_[i] = sequences_[i].load();
+    gone_ = which_of(server, port, family);
+}
+
+bool TortureTraffic::is_gone(std::size_t server, const NumberedPacket& packet) const {
+    const net::Endpoint& service = packet.destination;
+    const std::uint64_t which =
+        which_of(server, net::number(service.port), service.address.family());
+    if (gone_ != which || packet.number.sender >= kTortureSenders) return false;
+    const bool is_later = packet.number.sequence >
+                          sequences_before_[packet.number.sender * kFlows + packet.number.flow];
+    // It may be back, and another one gone, since.
+    return is_later && gone_ == which;
 }
 
 void TortureTraffic::stop() {

@@ -46,6 +46,12 @@ public:
     // after, of those that it gets in between.
     void note_removal(std::size_t server) { ++removals_[server]; }
 
+    // Nothing that is sent after this belongs to that real server's service of this port and
+    // family, until note_back().
+    void note_gone(std::size_t server, std::uint16_t port, net::Family family);
+
+    void note_back() { gone_ = 0; }
+
     [[nodiscard]] TortureCounts counts() const;
 
     // What was wrong, each kind with how often and an example; nothing if all was right.
@@ -67,7 +73,13 @@ private:
     std::chrono::steady_clock::time_point started_;
     std::atomic<bool> is_sending_ = false;
     std::atomic<bool> is_listening_ = false;
+    [[nodiscard]] bool is_gone(std::size_t server, const NumberedPacket& packet) const;
+
     std::array<std::atomic<std::uint32_t>, kMaxServers> removals_{};
+    std::atomic<std::uint64_t> gone_ = 0;  // which_of() the real server and its service; 0: none
+    // By sender and flow: the last sequence number, and what it was when a real server had gone.
+    std::vector<std::atomic<std::uint32_t>> sequences_;
+    std::vector<std::atomic<std::uint32_t>> sequences_before_;
     std::atomic<std::uint64_t> sent_ = 0;
     std::atomic<std::uint64_t> at_servers_ = 0;
     std::atomic<std::uint64_t> at_client_ = 0;
