@@ -77,8 +77,10 @@ template <class Ip>
 Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     if (packet.frame.reason == XVS_REASON_EGRESS) return give_to_host(packet);
     const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
-    const bool may_start =
-        !is_tcp || (packet.events & (XVS_EVENT_SYN | XVS_EVENT_RST)) == XVS_EVENT_SYN;
+    const bool is_reset = (packet.events & XVS_EVENT_RST) != 0;
+    const bool is_first =
+        (packet.events & XVS_EVENT_SYN) != 0 || parts_.settings.sysctls.sloppy_tcp != 0;
+    const bool may_start = !is_tcp || (is_first && !is_reset);
     if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
     if (is_martian(packet.key.source_address())) return give_to_host(packet);
     ServiceState* const service =

@@ -14,6 +14,9 @@ namespace {
 // What an IPv4 header's length can say.
 constexpr std::uint32_t kMaxPacketSize = 65535;
 
+// conn_reuse_mode: connections in FIN_WAIT of which only requests are seen, too.
+constexpr std::int32_t kReuseHalfSeen = 2;
+
 // Entries beyond this do not fit into a core's L2 cache, so fetching them ahead is worth its price.
 constexpr std::size_t kCachedBytes = std::size_t{1} << 20;
 
@@ -196,19 +199,31 @@ Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     return replay(packet, slot, is_marked);
 }
 
-// Kernel: is_new_conn_expected() with conn_reuse_mode 1.
+// Kernel: ip_vs_in_hook(), is_new_conn_expected().
 template <class Ip>
 bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept {
     const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
     if (!is_tcp || (packet.events & XVS_EVENT_SYN) == 0) return false;
     const xvs_connection& record = connections_[connection];
     const bool is_inbound = flows_.key(record.inbound) == packet.key;
-    if (!is_inbound || record.controller != XVS_NONE) return false;
+    if (!is_inbound) return false;
     // Another CPU may have met the reset or the last FIN that this SYN comes after. Of its own,
     // what it reported later came later.
     parts_.reports.follow_others(packet.frame);
-    const auto state = static_cast<TcpState>(record.protocol_state);
-    return state == TcpState::TimeWait || state == TcpState::Close;
+    const model::Sysctls& sysctls = parts_.settings.sysctls;
+    const bool is_quiesced = parts_.services.destination(record.destination).config.weight == 0;
+    if (sysctls.expire_nodest_conn != 0 && is_quiesced) return true;
+    if (sysctls.conn_reuse_mode == 0 || record.controller != XVS_NONE) return false;
+    switch (static_cast<TcpState>(record.protocol_state)) {
+        case TcpState::TimeWait:
+        case TcpState::Close:
+            return true;
+        case TcpState::FinWait:
+            return (sysctls.conn_reuse_mode & kReuseHalfSeen) != 0 &&
+                   (record.flags & kConnectionNoOutput) != 0;
+        default:
+            return false;
+    }
 }
 
 template <class Ip>
@@ -222,11 +237,20 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
     const xvs_translation& translation =
         parts_.tables.translations()[flows_.entry(slot).translation];
     const bool has_server = is_available(translation);
-    if (!has_server && !is_outbound) return drop(DropReason::DestinationRemoved);
+    if (!has_server && !is_outbound) return leave_removed(packet, slot);
     if (has_server) count(translation, is_outbound, packet.network_length());
     flows_.note_packet(slot, now_);
     if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events);
     return send(packet, translation, is_outbound, Subject::Packet);
+}
+
+// Kernel: ip_vs_in_hook() of a connection whose real server is gone.
+template <class Ip>
+Verdict Pipeline<Ip>::leave_removed(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
+    const bool may_start = parts_.settings.sysctls.expire_nodest_conn != 0;
+    if (!may_start || !packet.has_transport_header()) return drop(DropReason::DestinationRemoved);
+    connections_.end(flows_.connection(slot));
+    return miss(packet);
 }
 
 template <class Ip>

@@ -109,6 +109,7 @@ private:
                                            ServiceState& service) const noexcept;
     Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
     Verdict replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept;
+    Verdict leave_removed(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
 
     [[nodiscard]] bool is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept;
     [[nodiscard]] std::uint32_t translation_for(DestinationState& destination,

@@ -178,7 +178,10 @@ std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexc
     if (slot == XVS_NONE) return XVS_NONE;
     const std::uint32_t connection = flows_.connection(slot);
     xvs_connection& record = records_[connection];
-    if (services_.destination(record.destination).is_available) {
+    const DestinationState& destination = services_.destination(record.destination);
+    const bool is_left =
+        settings_.sysctls.expire_quiescent_template != 0 && destination.config.weight == 0;
+    if (destination.is_available && !is_left) {
         flows_.note_packet(slot, to_tick(clock_.now()));
         return connection;
     }

@@ -92,8 +92,9 @@ public:
     std::uint32_t adopt(std::span<Connections* const> workers) noexcept;
 
     // Returns the template for `key`, its time counted anew, or XVS_NONE. One whose real server was
-    // removed is let go: its connections stay, no further one joins them. REQUIRES: the service's
-    // lock is held. Kernel: ip_vs_check_template().
+    // removed, or has no weight while expire_quiescent_template is set, is let go: its connections
+    // stay, no further one joins them. REQUIRES: the service's lock is held. Kernel:
+    // ip_vs_check_template().
     [[nodiscard]] std::uint32_t find_template(const flow::FlowKey<Ip>& key) noexcept;
 
     // Follows a packet's events in the state table; to be called for every packet whose entry's
