@@ -135,7 +135,11 @@ private:
             const bool is_right = entry.report == report && (told == punt || punt == XVS_EVENT_ANY);
             if (!is_right) report_masks(index, slot);
         };
-        expect(record.inbound, is_tcp ? XVS_EVENT_SYN : 0, inbound);
+        const auto method =
+            static_cast<model::ForwardingMethod>(record.flags & engine::kConnectionMethodMask);
+        const bool is_engines =
+            method == model::ForwardingMethod::Tunnel && director_.engine.sysctls().pmtu_disc == 0;
+        expect(record.inbound, is_engines ? XVS_EVENT_ANY : is_tcp ? XVS_EVENT_SYN : 0, inbound);
         if (record.outbound == XVS_NONE) return;
         const bool is_resolved = flows.entry(record.outbound).translation != XVS_NONE;
         expect(record.outbound, is_resolved ? 0 : XVS_EVENT_ANY, TcpDirection::Outbound);

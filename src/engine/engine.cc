@@ -31,7 +31,8 @@ Engine::Engine(flow::Tables& tables,
       icmp_limit_(clock),
       hand_over_(ports.size()),
       estimated_at_(clock.now()),
-      trash_emptied_at_(clock.now()) {
+      trash_emptied_at_(clock.now()),
+      defended_at_(clock.now()) {
     settings_.timeouts_changed_at = to_tick(clock.now());
     if (ports.size() > 1) {
         tables_.share_among(ports.size());
@@ -56,6 +57,7 @@ WorkerParts Engine::worker_parts() noexcept {
             .icmp_limit = icmp_limit_,
             .hand_over = hand_over_,
             .settings = settings_,
+            .defence = defence_,
             .clock = clock_};
 }
 
@@ -93,12 +95,14 @@ void Engine::run_timers() noexcept {
 bool Engine::has_work_left() const noexcept {
     const bool has_overdue = std::any_of(
         workers_.begin(), workers_.end(), [](const auto& worker) { return worker->has_overdue(); });
-    return has_overdue || is_estimating_ || is_emptying_trash_ || hastened4_ != XVS_NONE ||
-           hastened6_ != XVS_NONE;
+    return has_overdue || is_estimating_ || is_emptying_trash_ || revisited4_ != XVS_NONE ||
+           revisited6_ != XVS_NONE;
 }
 
 void Engine::run_shared_timers() noexcept {
     grow_tables();
+    defend();
+    revisit_connections();
     estimate_rates();
     if (!is_emptying_trash_ && clock_.now() - trash_emptied_at_ >= kTrashInterval) {
         trash_emptied_at_ = clock_.now();
@@ -108,7 +112,8 @@ void Engine::run_shared_timers() noexcept {
 
 bool Engine::has_chores() const noexcept {
     return tables_.flows<flow::Ipv4>().has_to_grow() || tables_.flows<flow::Ipv6>().has_to_grow() ||
-           is_estimating_ || is_emptying_trash_ || hastened4_ != XVS_NONE || hastened6_ != XVS_NONE;
+           is_estimating_ || is_emptying_trash_ || revisited4_ != XVS_NONE ||
+           revisited6_ != XVS_NONE;
 }
 
 // Connections that have run out come before what is not urgent.
@@ -122,7 +127,7 @@ void Engine::run_chores() noexcept {
     } else if (is_emptying_trash_) {
         empty_trash();
     } else {
-        hasten_connections();
+        revisit_connections();
     }
 }
 
@@ -174,7 +179,46 @@ void Engine::grow_table() noexcept {
         });
 }
 
+std::int64_t Engine::memory_left() noexcept {
+    constexpr std::int64_t kPage = 4096;
+    const auto left = [](const auto& records, std::size_t size) {
+        const std::size_t free = std::size_t{records.capacity()} - records.size();
+        return static_cast<std::int64_t>(free * size) / kPage;
+    };
+    return std::min(left(tables_.connections<flow::Ipv4>(),
+                         sizeof(xvs_connection) + 2 * sizeof(flow::Ipv4::Flow)),
+                    left(tables_.connections<flow::Ipv6>(),
+                         sizeof(xvs_connection) + 2 * sizeof(flow::Ipv6::Flow)));
+}
+
+// Kernel: defense_work_handler(), once a second. Entries are looked at in portions.
+void Engine::defend() noexcept {
+    constexpr std::uint32_t kPortions = std::chrono::seconds(1) / kTimerInterval;
+    if (clock_.now() - defended_at_ >= std::chrono::seconds(1)) {
+        defended_at_ = clock_.now();
+        defence_.update(memory_left());
+    }
+    if (!defence_.drops_entries()) return;
+    drop_random<flow::Ipv4>(kPortions);
+    drop_random<flow::Ipv6>(kPortions);
+}
+
+// Kernel: ip_vs_random_dropentry() looks at a 32nd of the table each second.
+template <class Ip>
+void Engine::drop_random(std::uint32_t portions) noexcept {
+    constexpr std::uint32_t kShare = 32;
+    flow::ConnectionTable<Ip>& records = tables_.connections<Ip>();
+    const std::uint32_t parts = kShare * portions;
+    for (std::uint32_t left = (records.capacity() + parts - 1) / parts; left > 0; --left) {
+        const std::uint32_t connection = defence_.draw(records.capacity());
+        if (!records.is_live(connection)) continue;
+        Worker& owner = *workers_[records[connection].owner];
+        owner.connections<Ip>().drop_if_asked(connection, defence_);
+    }
+}
+
 void Engine::estimate_rates() noexcept {
+    if (settings_.sysctls.run_estimation == 0) return;
     const Nanoseconds now = clock_.now();
     const Nanoseconds elapsed = std::min<Nanoseconds>(now - estimated_at_, kEstimatePeriod);
     is_estimating_ = !services_.estimate_rates(elapsed);
@@ -224,13 +268,21 @@ void Engine::set_timeouts(const model::Timeouts& timeouts) noexcept {
     settings_.timeouts_changed_at = to_tick(clock_.now());
     if (is_adopting_) return;
     tables_.header().timeouts_changed_at = settings_.timeouts_changed_at;
-    hastened4_ = 0;
-    hastened6_ = 0;
+    begin_revisit();
+}
+
+void Engine::begin_revisit() noexcept {
+    revisited4_ = 0;
+    revisited6_ = 0;
 }
 
 Status Engine::set_sysctl(std::string_view name, std::string_view value) {
     catch_up();  // what came before has the settings of its time
-    return model::set_sysctl(settings_.sysctls, name, value);
+    const bool had_discovery = settings_.sysctls.pmtu_disc != 0;
+    const Status status = model::set_sysctl(settings_.sysctls, name, value);
+    defence_.update(memory_left());
+    if (had_discovery != (settings_.sysctls.pmtu_disc != 0)) begin_revisit();
+    return status;
 }
 
 void Engine::finish_adoption() {
@@ -241,20 +293,21 @@ void Engine::finish_adoption() {
     settings_.timeouts_changed_at = tables_.header().timeouts_changed_at;
 }
 
-void Engine::hasten_connections() noexcept {
-    if (hastened4_ != XVS_NONE) {
-        hastened4_ = hasten_from<flow::Ipv4>(hastened4_);
-    } else if (hastened6_ != XVS_NONE) {
-        hastened6_ = hasten_from<flow::Ipv6>(hastened6_);
+void Engine::revisit_connections() noexcept {
+    if (services_.take_orphaned() && settings_.sysctls.expire_nodest_conn != 0) begin_revisit();
+    if (revisited4_ != XVS_NONE) {
+        revisited4_ = revisit_from<flow::Ipv4>(revisited4_);
+    } else if (revisited6_ != XVS_NONE) {
+        revisited6_ = revisit_from<flow::Ipv6>(revisited6_);
     }
 }
 
 template <class Ip>
-std::uint32_t Engine::hasten_from(std::uint32_t cursor) noexcept {
+std::uint32_t Engine::revisit_from(std::uint32_t cursor) noexcept {
     constexpr std::uint32_t kAtOnce = 1024;
     return tables_.connections<Ip>().for_each(
         cursor, kAtOnce, [this](std::uint32_t index, const xvs_connection& record) {
-            workers_[record.owner]->template connections<Ip>().hasten(index);
+            workers_[record.owner]->template connections<Ip>().revisit(index);
         });
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "engine/defend/defence.h"
 #include "engine/drop_reason.h"
 #include "engine/lookup/services.h"
 #include "engine/packet_port.h"
@@ -126,9 +127,15 @@ private:
     void grow_table() noexcept;
     void estimate_rates() noexcept;
     void empty_trash() noexcept;
-    void hasten_connections() noexcept;
+    // What the table has left for connections, in pages; of the family that has less.
+    [[nodiscard]] std::int64_t memory_left() noexcept;
+    void defend() noexcept;
     template <class Ip>
-    [[nodiscard]] std::uint32_t hasten_from(std::uint32_t cursor) noexcept;
+    void drop_random(std::uint32_t portions) noexcept;
+    void begin_revisit() noexcept;
+    void revisit_connections() noexcept;
+    template <class Ip>
+    [[nodiscard]] std::uint32_t revisit_from(std::uint32_t cursor) noexcept;
     template <class Ip>
     std::uint32_t visit_connections(std::uint32_t cursor,
                                     std::uint32_t limit,
@@ -137,6 +144,7 @@ private:
     flow::Tables& tables_;
     const Clock& clock_;
     Settings settings_;
+    Defence defence_{settings_};
     SharedRouter shared_router_;
     Router& router_;  // of the workers
     Services services_;
@@ -145,11 +153,12 @@ private:
     std::vector<std::unique_ptr<Worker>> workers_;
     Nanoseconds estimated_at_;
     Nanoseconds trash_emptied_at_;
+    Nanoseconds defended_at_;
     bool is_estimating_ = false;
     bool is_emptying_trash_ = false;
-    // After a change of timeouts: how far the connections have been gone through.
-    std::uint32_t hastened4_ = XVS_NONE;
-    std::uint32_t hastened6_ = XVS_NONE;
+    // After a change of settings or real servers: how far the connections have been gone through.
+    std::uint32_t revisited4_ = XVS_NONE;
+    std::uint32_t revisited6_ = XVS_NONE;
     bool is_adopting_ = false;
 };
 

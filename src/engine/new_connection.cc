@@ -1,6 +1,7 @@
 // What a packet without a connection gets: a real server and a connection, an error, or the host.
 #include <array>
 
+#include "engine/forward/replay.h"
 #include "engine/pipeline.h"
 
 namespace xvs::engine {
@@ -76,6 +77,9 @@ flow::FlowKey<Ip> template_key(const flow::FlowKey<Ip>& packet,
 template <class Ip>
 Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     if (packet.frame.reason == XVS_REASON_EGRESS) return give_to_host(packet);
+    if (parts_.settings.sysctls.nat_icmp_send != 0 && is_stray_reply(packet)) {
+        return refuse_reply(packet);
+    }
     const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
     const bool is_reset = (packet.events & XVS_EVENT_RST) != 0;
     const bool is_first =
@@ -94,8 +98,58 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
             parts_.tables.worker_of(packet.key.source, packet.key.source_port);
         if (worker != parts_.worker) return hand_over(packet, worker);
     }
+    if (parts_.defence.drops_packet()) return drop(DropReason::DefenceDropPacket);
     const SharingLock lock(*service->lock);
     return schedule(packet, *service);
+}
+
+// Whether a NAT real server sent it; a reset needs no answer. Kernel: ip_vs_out_hook().
+template <class Ip>
+bool Pipeline<Ip>::is_stray_reply(const Packet<Ip>& packet) const noexcept {
+    const bool is_reset =
+        packet.protocol == net::IpProtocol::Tcp && (packet.events & XVS_EVENT_RST) != 0;
+    if (is_reset || packet.frame.reason == XVS_REASON_FLOW) return false;
+    return parts_.services.is_nat_server(
+        static_cast<model::Protocol>(packet.key.protocol),
+        {.address = packet.key.source_address(), .port = packet.key.source_port_number()});
+}
+
+// The kernel has counted its TTL down by then: ip_forward().
+template <class Ip>
+Verdict Pipeline<Ip>::refuse_reply(Packet<Ip>& packet) noexcept {
+    if (ttl(packet) <= 1) {
+        icmp_.send(IcmpError::TtlExceeded, packet, 0);
+        return drop(DropReason::TtlExceeded);
+    }
+    decrement_ttl(packet);
+    icmp_.send(IcmpError::PortUnreachable, packet, 0);
+    return drop(DropReason::ReplyWithoutConnection);
+}
+
+// Kernel: ip_vs_in_icmp() with schedule_icmp: the connection that an error would belong to begins
+// with it, in no state yet.
+template <class Ip>
+Verdict Pipeline<Ip>::miss_quoted(Packet<Ip>& packet) noexcept {
+    if (parts_.settings.sysctls.schedule_icmp == 0) return give_to_host(packet);
+    if (packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
+    ServiceState* const service =
+        parts_.services.find_for_packet(packet.frame.fwmark,
+                                        static_cast<model::Protocol>(packet.key.protocol),
+                                        packet.key.destination_address(),
+                                        packet.key.destination_port_number());
+    if (service == nullptr) return give_to_host(packet);
+    if (parts_.has_others) {
+        const std::uint8_t worker =
+            parts_.tables.worker_of(packet.key.source, packet.key.source_port);
+        if (worker != parts_.worker) return hand_over(packet, worker);
+    }
+    if (parts_.defence.drops_packet()) return drop(DropReason::DefenceDropPacket);
+    Verdict verdict = Verdict::Held;
+    {
+        const SharingLock lock(*service->lock);
+        verdict = schedule(packet, *service);
+    }
+    return verdict == Verdict::Held ? install_beginning() : verdict;
 }
 
 // With the service's lock held. Kernel: ip_vs_schedule(), ip_vs_sched_persist().
@@ -150,7 +204,8 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
                              .outbound = std::nullopt,
                              .flags = static_cast<std::uint32_t>(method),
                              .controller = controller,
-                             .events = packet.events};
+                             .events = packet.events,
+                             .is_followed = packet.protocol != Headers<Ip>::kIcmp};
     if (method == model::ForwardingMethod::Masquerade) {
         const auto rip = destination.config.real.address.template as<typename Ip::Address>();
         const net::Port port = real_port(destination, key.destination_port_number());
@@ -193,7 +248,9 @@ Verdict Pipeline<Ip>::install_beginning() noexcept {
             continue;
         }
         parts_.services.count_connection(*begun.destination);
-        verdict = replay(*begun.packet, connections_[begun.connection].inbound, false);
+        const flow::SlotIndex slot = connections_[begun.connection].inbound;
+        verdict = begun.wanted.is_followed ? replay(*begun.packet, slot, false)
+                                           : forward_quoted(*begun.packet, slot);
     }
     beginning_count_ = 0;
     return verdict;

@@ -171,8 +171,13 @@ Verdict Pipeline<Ip>::handle_icmp(Packet<Ip>& packet) noexcept {
     packet.key = quoted.key.reversed();
     packet.hash = flows_.hash(packet.key);
     const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
-    if (slot == XVS_NONE) return give_to_host(packet);
+    if (slot == XVS_NONE) return miss_quoted(packet);
     if (is_of_other(slot)) return hand_over(packet, flows_.owner(slot));
+    return forward_quoted(packet, slot);
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
     if (!is_usable(packet, flows_.entry(slot).translation)) {
         const DropReason failure = refresh(packet, slot);
@@ -357,7 +362,8 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     // Whole, it has to fit into its outer header's length as well.
     const bool outgrows_ip =
         !is_super && packet.network_length() + translation.overhead > kMaxPacketSize;
-    if ((segment_length(packet) > mtu && is_unfragmentable(packet)) || outgrows_ip) {
+    const bool is_whole = is_unfragmentable(packet) && !is_cut_outside(translation);
+    if ((segment_length(packet) > mtu && is_whole) || outgrows_ip) {
         icmp_.send(IcmpError::TooBig, packet, mtu);
         --parts_.totals.forwarded;
         return drop(DropReason::TooBig);
@@ -378,6 +384,14 @@ bool Pipeline<Ip>::is_to_fit(const Packet<Ip>& packet,
     if (!is_available(translation)) return false;
     const ServiceState* service = parts_.services.destination(translation.destination).service;
     return service != nullptr && service->config.clamps_mss;
+}
+
+// Whether a packet that is too long for its tunnel is cut in its outer header, whatever DF says
+// inside. Kernel: ensure_mtu_is_adequate() without pmtu_disc.
+template <class Ip>
+bool Pipeline<Ip>::is_cut_outside(const xvs_translation& translation) const noexcept {
+    return Ip::kFamily == net::Family::Ipv4 && (translation.rewrite & XVS_ENCAPSULATE) != 0 &&
+           parts_.settings.sysctls.pmtu_disc == 0;
 }
 
 template <class Ip>
@@ -407,7 +421,8 @@ Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
     if ((translation.rewrite & XVS_ENCAPSULATE) != 0) {
         // Not every card finds the checksum of a packet in a tunnel that it does not know.
         if (!is_super) complete_checksum(packet.frame);
-        encapsulate(packet, translation, parts_.identifications.next());
+        const bool copies_df = parts_.settings.sysctls.pmtu_disc != 0;
+        encapsulate(packet, translation, parts_.identifications.next(), copies_df);
         outgoing.frame = packet.frame;
         outgoing.type = ether_type(translation.outer_family);
         if (is_super) outgoing.outer_size = translation.overhead;

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "base/clock.h"
+#include "engine/defend/defence.h"
 #include "engine/drop_reason.h"
 #include "engine/forward/forwarder.h"
 #include "engine/forward/icmp_responder.h"
@@ -65,6 +66,7 @@ struct PipelineParts {
     PacketTotals& totals;
     Reports& reports;
     const Settings& settings;
+    Defence& defence;
     const Clock& clock;
     Identifications& identifications;
     std::uint32_t& woken;  // workers, a bit each, that frames were handed over to
@@ -87,6 +89,8 @@ public:
 
 private:
     ParseOutcome parse(const Frame& frame, Packet<Ip>& packet, bool prefetches) noexcept;
+    [[nodiscard]] bool is_stray_reply(const Packet<Ip>& packet) const noexcept;
+    Verdict refuse_reply(Packet<Ip>& packet) noexcept;
     [[nodiscard]] bool is_of_strangers(const Packet<Ip>& packet) const noexcept;
     Verdict handle(Packet<Ip>& packet) noexcept;
     // The live entry of a packet, or XVS_NONE.
@@ -94,6 +98,8 @@ private:
     Verdict handle_fragment(Packet<Ip>& packet) noexcept;
     Verdict handle_first_fragment(Packet<Ip>& packet) noexcept;
     Verdict handle_icmp(Packet<Ip>& packet) noexcept;
+    Verdict forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
+    Verdict miss_quoted(Packet<Ip>& packet) noexcept;
 
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss(Packet<Ip>& packet) noexcept;
@@ -131,6 +137,7 @@ private:
     [[nodiscard]] bool is_to_fit(const Packet<Ip>& packet,
                                  const xvs_translation& translation) const noexcept;
     void apply(Packet<Ip>& packet, const xvs_translation& translation, Subject subject) noexcept;
+    [[nodiscard]] bool is_cut_outside(const xvs_translation& translation) const noexcept;
     Verdict send_on_wire(Packet<Ip>& packet, const xvs_translation& translation) noexcept;
 
     // The worker that a packet without an entry belongs to, if a service is its destination.

@@ -11,6 +11,7 @@ struct Settings {
     model::Timeouts timeouts;
     Tick timeouts_changed_at = 0;  // a connection takes new ones with its next packet
     model::Sysctls sysctls;
+    bool has_secure_tcp = false;  // connections follow the table of secure_tcp
 };
 
 }  // namespace xvs::engine

@@ -31,6 +31,7 @@ PipelineParts Worker::pipeline_parts(const WorkerParts& parts) noexcept {
             .totals = totals_,
             .reports = reports_,
             .settings = parts.settings,
+            .defence = parts.defence,
             .clock = parts.clock,
             .identifications = identifications_,
             .woken = woken_};

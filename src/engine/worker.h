@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "engine/defend/defence.h"
 #include "engine/drop_reason.h"
 #include "engine/forward/icmp_responder.h"
 #include "engine/forward/transmitter.h"
@@ -30,6 +31,7 @@ struct WorkerParts {
     IcmpRateLimit& icmp_limit;
     HandOver& hand_over;
     const Settings& settings;
+    Defence& defence;
     const Clock& clock;
 };
 

@@ -137,9 +137,11 @@ void rewrite(Packet<flow::Ipv6>& packet, const xvs_translation& translation) noe
 template <class Ip>
 void encapsulate(Packet<Ip>& packet,
                  const xvs_translation& translation,
-                 std::uint16_t id) noexcept {
+                 std::uint16_t id,
+                 bool copies_df) noexcept {
     // IPv6 inside has no DF to copy; the kernel leaves an outer IPv4 header's clear then.
-    const bool dont_fragment = Ip::kFamily == net::Family::Ipv4 && is_unfragmentable(packet);
+    const bool dont_fragment =
+        copies_df && Ip::kFamily == net::Family::Ipv4 && is_unfragmentable(packet);
     const std::uint8_t traffic_class = packet.ip().traffic_class();
     const std::uint8_t hops = ttl(packet);
     const std::uint32_t inner_length = packet.network_length();
@@ -178,8 +180,14 @@ std::uint32_t segment_length(const Packet<Ip>& packet) noexcept {
                                       offload.segment_size);
 }
 
-template void encapsulate(Packet<flow::Ipv4>&, const xvs_translation&, std::uint16_t) noexcept;
-template void encapsulate(Packet<flow::Ipv6>&, const xvs_translation&, std::uint16_t) noexcept;
+template void encapsulate(Packet<flow::Ipv4>&,
+                          const xvs_translation&,
+                          std::uint16_t,
+                          bool) noexcept;
+template void encapsulate(Packet<flow::Ipv6>&,
+                          const xvs_translation&,
+                          std::uint16_t,
+                          bool) noexcept;
 template std::uint32_t segment_length(const Packet<flow::Ipv4>&) noexcept;
 template std::uint32_t segment_length(const Packet<flow::Ipv6>&) noexcept;
 

@@ -24,9 +24,13 @@ template <class Ip>
 
 // Puts the outer header of `translation` before the packet's own, into the frame's headroom. `id`
 // is the outer IPv4 identification, used unless the outer header says don't-fragment. Kernel:
-// ip_vs_tunnel_xmit() copies DSCP, TTL and DF, and ECN but for CE (RFC 3168, 9.1.1).
+// ip_vs_tunnel_xmit() copies DSCP, TTL and, with pmtu_disc, DF, and ECN but for CE (RFC 3168,
+// 9.1.1).
 template <class Ip>
-void encapsulate(Packet<Ip>& packet, const xvs_translation& translation, std::uint16_t id) noexcept;
+void encapsulate(Packet<Ip>& packet,
+                 const xvs_translation& translation,
+                 std::uint16_t id,
+                 bool copies_df = true) noexcept;
 
 // Returns the layer-3 length of what goes over the wire: of a super-packet, that of a segment.
 template <class Ip>

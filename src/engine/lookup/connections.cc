@@ -66,10 +66,10 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
     record.protocol = wanted.inbound.protocol;
     record.controller = wanted.controller;
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
-    begin_state(record, wanted.events);
+    if (wanted.is_followed) begin_state(record, wanted.events);
     services_.bind(destination, is_active_record(record));
     // Without its check it would never end.
-    if (schedule_check(connection, to_tick(clock_.now()) + table_timeout(record)))
+    if (schedule_check(connection, to_tick(clock_.now()) + first_timeout(record, wanted)))
         return connection;
     end_locked(connection);
     translations_.release(wanted.inbound_translation);
@@ -83,7 +83,7 @@ void Connections<Ip>::begin_state(xvs_connection& record, std::uint8_t events) n
     const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
     const auto direction = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
     const TcpState state =
-        next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events);
+        next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events, table());
     record.protocol_state = static_cast<std::uint8_t>(state);
     if (is_active(state)) record.flags &= ~kConnectionInactive;
     if (state == TcpState::Established) assure_controller(record);
@@ -105,7 +105,7 @@ bool Connections<Ip>::install(std::uint32_t connection, const NewConnection<Ip>&
         // Without its reply entry it could not be answered.
         if (!wanted.outbound || install_outbound(connection, wanted)) {
             // Last: without it whoever adopts the tables takes the connection for half made.
-            flow::store_release(record.timeout, table_timeout(record));
+            flow::store_release(record.timeout, first_timeout(record, wanted));
             return true;
         }
     } else {
@@ -113,6 +113,13 @@ bool Connections<Ip>::install(std::uint32_t connection, const NewConnection<Ip>&
     }
     end(connection);
     return false;
+}
+
+// Kernel: ip_vs_conn_new() gives one of no state three seconds.
+template <class Ip>
+Tick Connections<Ip>::first_timeout(const xvs_connection& record,
+                                    const NewConnection<Ip>& wanted) const noexcept {
+    return wanted.is_followed ? table_timeout(record) : to_ticks(std::chrono::seconds(3));
 }
 
 template <class Ip>
@@ -235,7 +242,8 @@ void Connections<Ip>::advance(xvs_connection& record,
             direction = TcpDirection::InboundOnly;
         }
         set_state(record,
-                  next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events));
+                  next_tcp_state(
+                      direction, static_cast<TcpState>(record.protocol_state), events, table()));
     } else if (is_outbound) {
         // A template of datagrams is worth keeping once its real server has answered.
         assure_controller(record);
@@ -263,10 +271,15 @@ void Connections<Ip>::set_state(xvs_connection& record, TcpState state) noexcept
 template <class Ip>
 typename Connections<Ip>::Masks Connections<Ip>::inbound_masks(
     const xvs_connection& record) const noexcept {
-    if (!is_tcp(record)) return {};
+    // Programs in the kernel copy DF into a tunnel's outer header.
+    const auto method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask);
+    const bool is_engines =
+        method == model::ForwardingMethod::Tunnel && settings_.sysctls.pmtu_disc == 0;
+    const auto punt = static_cast<std::uint8_t>(is_engines ? XVS_EVENT_ANY : 0);
+    if (!is_tcp(record)) return {.punt = punt, .report = 0};
     const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
     // A client's SYN always comes up: the connection may have to be scheduled anew.
-    return {.punt = XVS_EVENT_SYN,
+    return {.punt = static_cast<std::uint8_t>(punt | XVS_EVENT_SYN),
             .report = tcp_events_to_report(
                 is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound,
                 static_cast<TcpState>(record.protocol_state))};
@@ -403,8 +416,15 @@ Tick Connections<Ip>::next_check(const xvs_connection& record,
 }
 
 template <class Ip>
-void Connections<Ip>::hasten(std::uint32_t connection) noexcept {
+void Connections<Ip>::revisit(std::uint32_t connection) noexcept {
     const xvs_connection& record = records_[connection];
+    const bool is_left = settings_.sysctls.expire_nodest_conn != 0 &&
+                         !services_.destination(record.destination).is_available;
+    if (is_left && record.controlled == 0) return end_with_controller(connection);
+    const bool is_template = (record.flags & kConnectionTemplate) != 0;
+    const bool is_followed =
+        !is_tcp(record) || record.protocol_state != static_cast<int>(TcpState::None);
+    if (!is_template && is_followed) set_masks(record);
     const Tick wanted = next_check(record, record.check_at, to_tick(clock_.now()));
     if (wanted != record.check_at && has_room_for_second())
         (void)schedule_check(connection, wanted);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/timer_wheel.h"
+#include "engine/defend/defence.h"
 #include "engine/lookup/services.h"
 #include "engine/lookup/tcp_states.h"
 #include "engine/settings.h"
@@ -32,6 +33,7 @@ struct NewConnection {
     std::uint32_t flags = 0;
     std::uint32_t controller = XVS_NONE;  // the persistence template it was scheduled by
     std::uint8_t events = 0;              // of its first packet
+    bool is_followed = true;              // false: an ICMP error has made it, which is in no state
 };
 
 [[nodiscard]] inline bool is_tcp(const xvs_connection& record) noexcept {
@@ -112,8 +114,17 @@ public:
     // Replaces the translation of a live entry; the new one's reference passes to the entry.
     void set_translation(flow::SlotIndex slot, std::uint32_t translation) noexcept;
 
-    // Has a connection of this worker's looked at in time for timeouts that are shorter now.
-    void hasten(std::uint32_t connection) noexcept;
+    // After a change of settings or real servers: has a connection of this worker's looked at in
+    // time for timeouts that are shorter now, its packets taken as is right now, and ends it if its
+    // real server was removed and expire_nodest_conn is set.
+    void revisit(std::uint32_t connection) noexcept;
+
+    // Ends a live connection if drop_entry asks for its end. Kernel: ip_vs_random_dropentry().
+    void drop_if_asked(std::uint32_t connection, Defence& defence) noexcept;
+
+    // Ends one, and with it the template that controls no other any more, unless that is assured.
+    // Kernel: ip_vs_conn_del(), ip_vs_conn_expire().
+    void end_with_controller(std::uint32_t connection) noexcept;
 
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
@@ -151,11 +162,20 @@ private:
     void end_locked(std::uint32_t connection) noexcept;
     void end_template_or_wait(std::uint32_t connection, Tick now) noexcept;
     void begin_state(xvs_connection& record, std::uint8_t events) noexcept;
+    [[nodiscard]] bool is_to_drop(const xvs_connection& record, Defence& defence) noexcept;
+
+    [[nodiscard]] TcpTable table() const noexcept {
+        return settings_.has_secure_tcp ? TcpTable::Secure : TcpTable::Normal;
+    }
+
     void assure_controller(const xvs_connection& record) noexcept;
     // Takes what a packet's events say into the record: its state, and what counts by it.
     void advance(xvs_connection& record, bool is_outbound, std::uint8_t events) noexcept;
     void set_state(xvs_connection& record, TcpState state) noexcept;
     void set_masks(const xvs_connection& record) noexcept;
+    // How long it is kept after its first packet.
+    [[nodiscard]] Tick first_timeout(const xvs_connection& record,
+                                     const NewConnection<Ip>& wanted) const noexcept;
     [[nodiscard]] Masks inbound_masks(const xvs_connection& record) const noexcept;
     [[nodiscard]] Masks outbound_masks(const xvs_connection& record,
                                        bool is_resolved) const noexcept;

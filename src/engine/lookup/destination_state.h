@@ -21,6 +21,7 @@ struct DestinationState {
     bool is_available = false;       // configured; false while it only waits for its connections
     bool is_overloaded = false;      // at its upper threshold
     bool is_nat_source = false;      // its replies are steered to the engine
+    bool is_nat_server = false;      // known as one by its address and port
 
     // The translation of its newest connection's requests, with a reference of its own.
     std::uint32_t translation = XVS_NONE;

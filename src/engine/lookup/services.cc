@@ -369,6 +369,7 @@ void Services::apply(DestinationState& destination, const model::Destination& wa
     release_translation(destination);
     destination.config = wanted;
     steer_replies(destination, wanted.method == model::ForwardingMethod::Masquerade);
+    list_nat_server(destination, wanted.method == model::ForwardingMethod::Masquerade);
     xvs_destination& record = tables_.destinations()[destination.index];
     record.service = destination.service->index;
     record.method = static_cast<std::uint8_t>(wanted.method);
@@ -419,6 +420,8 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
     absorb(tables_.service_totals(service.index).absorbed, destination);
     ++tables_.services()[service.index].epoch;
     steer_replies(destination, false);
+    list_nat_server(destination, false);
+    has_orphaned_ |= destination.total_connections > 0;
     make_unavailable(destination);
     destination.is_available = false;
     destination.service = nullptr;

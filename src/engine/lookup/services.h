@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -104,6 +105,13 @@ public:
                                                 net::Port port) noexcept;
     [[nodiscard]] ServiceState* find(const model::ServiceKey& key) noexcept;
     [[nodiscard]] const ServiceState* find(const model::ServiceKey& key) const noexcept;
+
+    // Whether a NAT real server of some service sends from there. Kernel: ip_vs_has_real_service().
+    [[nodiscard]] bool is_nat_server(model::Protocol protocol,
+                                     const net::Endpoint& source) const noexcept;
+
+    // Returns whether a real server with connections was removed since the last call.
+    [[nodiscard]] bool take_orphaned() noexcept { return std::exchange(has_orphaned_, false); }
 
     [[nodiscard]] DestinationState& destination(std::uint32_t index) noexcept {
         return destinations_[index];
@@ -222,6 +230,7 @@ private:
     [[nodiscard]] static Status check(const model::ServiceKey& key,
                                       const model::Destination& wanted);
     void steer_replies(DestinationState& destination, bool is_wanted);
+    void list_nat_server(DestinationState& destination, bool is_wanted);
     void learn_address(const net::IpAddress& address);
     void forget_address(const net::IpAddress& address);
     void release_translation(DestinationState& destination) noexcept;
@@ -245,6 +254,9 @@ private:
     std::deque<DestinationState> destinations_;  // by record index
     // Removed real servers that wait for their connections and their period, by RIP and port.
     std::unordered_multimap<net::Endpoint, std::uint32_t, EndpointHash> trash_;
+    // How many services have it; of firewall marks, any protocol's, under that of IP.
+    std::map<std::pair<model::Protocol, net::Endpoint>, unsigned> nat_servers_;
+    bool has_orphaned_ = false;
     unsigned any_port_services_ = 0;
     unsigned ftp_services_ = 0;
     // Records of an earlier daemon's services that are not added again yet.
