@@ -161,10 +161,22 @@ private:
     }
 
     [[nodiscard]] bool is_service(const Tuple& tuple) const {
+        constexpr net::Port kFtpPort{21};
+        constexpr net::Port kFtpDataPort{20};
+        constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
+        const net::Port port = tuple.destination.port;
+        const bool may_be_ftp_data =
+            tuple.protocol == IpProtocol::Tcp &&
+            (port == kFtpDataPort || net::number(port) >= kFirstUnprivilegedPort);
+        return is_service_at(tuple, port) || is_service_at(tuple, net::Port{0}) ||
+               (may_be_ftp_data && is_service_at(tuple, kFtpPort));
+    }
+
+    [[nodiscard]] bool is_service_at(const Tuple& tuple, net::Port port) const {
         return director_.steering.services.contains(
             {.protocol = model::Protocol{net::number(tuple.protocol)},
              .address = tuple.destination.address,
-             .port = tuple.destination.port});
+             .port = port});
     }
 
     [[nodiscard]] bool is_nat_source(const Tuple& tuple) const {
