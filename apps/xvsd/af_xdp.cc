@@ -56,7 +56,7 @@ Status AfXdp::try_open(std::uint32_t ifindex, Device& device) {
         if (!socket) return fail(socket.error());
         descriptors.push_back((*socket)->fd());
         sockets.push_back(std::move(*socket));
-        const std::size_t total = port_.socket_count() + sockets.size();
+        const std::size_t total = ports_.socket_count() + sockets.size();
         if (use_ == AfXdpUse::Auto && total * io::XdpSocket::kLockedBytes > memory_limit_) {
             return fail(ErrorCode::OutOfMemory,
                         "its queues would lock more than a sixteenth of the memory (--af-xdp on: "
@@ -67,8 +67,8 @@ Status AfXdp::try_open(std::uint32_t ifindex, Device& device) {
     device.is_zero_copy = std::all_of(
         sockets.begin(), sockets.end(), [](const auto& s) { return s->is_zero_copy(); });
     Status status;
-    for (auto& socket : sockets) {
-        if (status) status = port_.add_socket(ifindex, std::move(socket));
+    for (std::size_t queue = 0; queue < sockets.size(); ++queue) {
+        if (status) status = ports_.add_socket(ifindex, queue, std::move(sockets[queue]));
     }
     if (status) status = interfaces_.connect(ifindex, descriptors);
     if (!status) drop_sockets(ifindex, device);
@@ -77,7 +77,7 @@ Status AfXdp::try_open(std::uint32_t ifindex, Device& device) {
 
 void AfXdp::drop_sockets(std::uint32_t ifindex, Device& device) {
     interfaces_.disconnect(ifindex);
-    port_.remove_sockets(ifindex);
+    ports_.remove_sockets(ifindex);
     device.queues = 0;
 }
 

@@ -7,28 +7,28 @@
 #include <string>
 #include <vector>
 
-#include "io/xdp_port.h"
 #include "offload/steering_program.h"
 #include "offload/xdp_interfaces.h"
+#include "xvsd/packet_ports.h"
 
 namespace xvs::xvsd {
 
 // Whether they are used: by default where they lock a sixteenth of the machine's memory at most.
 enum class AfXdpUse : std::uint8_t { Auto, On, Off };
 
-// Thread: the control thread under the worker's gate.
+// Thread: the control thread under the gates of all workers.
 class AfXdp {
 public:
     // All of them must outlive this.
     AfXdp(AfXdpUse use,
           const offload::SteeringProgram& program,
           offload::XdpInterfaces& interfaces,
-          io::XdpPort& port,
+          PacketPorts& ports,
           std::uint64_t machine_memory) noexcept
         : use_(use),
           program_(program),
           interfaces_(interfaces),
-          port_(port),
+          ports_(ports),
           memory_limit_(machine_memory / 16) {}
 
     // The program has been attached to this device. Says in the log what came of it.
@@ -62,7 +62,7 @@ private:
     AfXdpUse use_;
     const offload::SteeringProgram& program_;
     offload::XdpInterfaces& interfaces_;
-    io::XdpPort& port_;
+    PacketPorts& ports_;
     std::uint64_t memory_limit_;
     std::map<std::uint32_t, Device> devices_;
 };

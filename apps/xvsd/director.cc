@@ -91,7 +91,7 @@ Result<std::unique_ptr<Director>> Director::create(const Options& options,
 }
 
 Director::~Director() {
-    if (worker_) worker_->stop();
+    if (workers_) workers_->stop();
     // From here on packets stay with the host, unless the programs are to outlive this.
     xdp_.reset();
     served_.reset();
@@ -111,20 +111,34 @@ Status Director::make_tables() {
                 (*found)->connections4,
                 options_.connections);
         }
-        return {};
+        return check_workers(**found);
     }
     const std::uint32_t connections = options_.connections != 0
                                           ? options_.connections
                                           : flow::default_connections(memory_of_machine());
     const auto seed = random_words();
     if (!seed) return fail(seed.error());
+    const std::uint32_t cpus = offload::possible_cpus();
     auto tables = flow::Tables::create(
-        storage_, flow::sizes_for(connections, offload::possible_cpus()), *seed);
+        storage_, flow::sizes_for(connections, cpus, std::max(cpus, options_.workers)), *seed);
     if (!tables) return fail(tables.error());
     tables_ = std::move(*tables);
     has_made_tables_ = true;
     spdlog::info("room for {} connections of IPv4 and as many of IPv6", connections);
     return {};
+}
+
+// The tables have a row of counters and rings of reports for each worker there may be.
+Status Director::check_workers(const xvs_table_header& header) const {
+    if (options_.workers <= header.workers) return {};
+    return fail(
+        ErrorCode::OutOfRange,
+        fmt::format("the tables that an earlier daemon made have room for {} workers, not for {}: "
+                    "start with --workers {}, or hand everything back to the host first, with "
+                    "xvsd --detach (established connections end with that)",
+                    header.workers,
+                    options_.workers,
+                    header.workers));
 }
 
 // From here on an earlier daemon's tables are this one's.
@@ -163,37 +177,38 @@ Status Director::take_over() {
     constexpr std::chrono::seconds kPatience{60};
     auto answer = control::ask_daemon("takeover", kPatience);
     if (!answer) return fail(answer.error());
-    constexpr std::size_t kDescriptors = 2;
-    if (answer->descriptors.size() != kDescriptors) {
+    constexpr std::size_t kMinDescriptors = 2;
+    if (answer->descriptors.size() < kMinDescriptors) {
         return fail(ErrorCode::NotSupported,
                     "the daemon that runs here did not hand over what this one needs: stop it, and "
                     "start this one without --takeover");
     }
-    taken_socket_ = answer->descriptors[0].release();
-    instance_.emplace(Instance::take_over(std::move(answer->descriptors[1])));
+    instance_.emplace(Instance::take_over(std::move(answer->descriptors.back())));
+    answer->descriptors.pop_back();
+    taken_sockets_ = std::move(answer->descriptors);
     spdlog::info("took over from the daemon that ran here");
     return {};
 }
 
 Status Director::make_packet_path() {
-    auto slow_path = io::SlowPathPort::open({.far_ifindex = private_link_->far_ifindex(),
-                                             .interfaces = program_->interfaces(),
-                                             .outer_headers = program_->outer_headers(),
-                                             .receive_socket = taken_socket_});
-    if (!slow_path) return fail(slow_path.error());
-    slow_path_ = std::move(*slow_path);
-    auto port = io::XdpPort::open(*slow_path_, program_->interfaces());
-    if (!port) return fail(port.error());
-    port_ = std::move(*port);
-    af_xdp_.emplace(options_.af_xdp, *program_, *xdp_, *port_, memory_of_machine());
+    auto ports = PacketPorts::open({.far_ifindex = private_link_->far_ifindex(),
+                                    .interfaces = program_->interfaces(),
+                                    .outer_headers = program_->outer_headers(),
+                                    .workers = options_.workers},
+                                   std::move(taken_sockets_));
+    if (!ports) return fail(ports.error());
+    ports_ = std::move(*ports);
+    af_xdp_.emplace(options_.af_xdp, *program_, *xdp_, *ports_, memory_of_machine());
     const auto seed = random_words();
     if (!seed) return fail(seed.error());
     auto router = host::KernelRouter::open(*mirror_, tables_->next_hops(), clock_, *seed);
     if (!router) return fail(router.error());
     router_ = std::move(*router);
     tap_watch_.emplace(*router_, *mirror_, gate_, clock_, options_.peer_redirect);
-    engine_.emplace(*tables_, *router_, *steering_, *port_, clock_);
-    worker_.emplace(*engine_, port_->fd(), gate_, clock_);
+    if (options_.workers > 1) router_->share();
+    const std::vector<engine::PacketPort*> all = ports_->all();
+    engine_.emplace(*tables_, *router_, *steering_, all, clock_);
+    workers_.emplace(*engine_, ports_->descriptors(), gate_, clock_);
     if (const auto* adopted = tables_->adoption()) {
         spdlog::info(
             "an earlier daemon left {} connections, which go on, and {} half-made ones, "
@@ -209,6 +224,7 @@ Status Director::attach() {
     tell_alive();
     program_->control().orphan_ticks =
         kept_.pins() != nullptr ? engine::to_ticks(options_.orphan_timeout) : 0;
+    program_->control().workers = options_.workers;
     private_link_->keep(kept_.pins() != nullptr);
     if (auto status = attach_private_link(served_->how()); !status) return status;
     const bool has_use_for_xdp =
@@ -216,7 +232,7 @@ Status Director::attach() {
     const std::lock_guard lock(gate_);
     events_.attach({.router = router_.get(),
                     .engine = &*engine_,
-                    .port = slow_path_.get(),
+                    .ports = ports_.get(),
                     .served = &*served_,
                     .xdp = has_use_for_xdp ? &*xdp_ : nullptr,
                     .af_xdp = &*af_xdp_,
@@ -320,7 +336,7 @@ Status Director::make_control() {
     };
     setup_watch_.emplace(host::SetupWarnings(std::move(*has_route), is_local), *services_, clock_);
     handler_.emplace(*services_, daemons_, [this] { services_changed(); });
-    if (auto status = worker_->start(); !status) return status;
+    if (auto status = workers_->start(); !status) return status;
     auto server = control::netlink::Server::open(*handler_, clock_);
     if (!server) return fail(server.error());
     server_ = std::move(*server);
@@ -383,7 +399,7 @@ Status Director::run() {
         if (!is_stopping_) run_timers();
     }
     log_stop();
-    worker_->stop();
+    workers_->stop();
     empty_sockets();
     // After a takeover systemd follows the one that is there now.
     if (!is_handed_over_) instance_->announce_stopping();
@@ -425,7 +441,7 @@ void Director::log_counters() {
     std::vector<std::string> lines;
     {
         const std::lock_guard lock(gate_);
-        lines = report_packets(*engine_, *port_);
+        lines = report_packets(*engine_, *ports_);
     }
     for (const std::string& line : lines)
         spdlog::info("{}", line);
@@ -444,6 +460,7 @@ void Director::run_timers() {
         tell_alive();
         const std::lock_guard lock(gate_);
         af_xdp_->on_timer();
+        router_->make_room();
     }
     if (events_.take_has_changed()) setup_watch_->host_changed();
     if (const auto due = setup_watch_->next_deadline(); due && *due <= now)

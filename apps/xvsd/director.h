@@ -22,9 +22,10 @@
 #include "xvsd/instance.h"
 #include "xvsd/kept_state.h"
 #include "xvsd/options.h"
+#include "xvsd/packet_ports.h"
 #include "xvsd/setup_watch.h"
 #include "xvsd/tap_watch.h"
-#include "xvsd/worker.h"
+#include "xvsd/workers.h"
 
 namespace xvs::xvsd {
 
@@ -55,6 +56,7 @@ private:
         : options_(options),
           kept_(kept),
           instance_(std::move(instance)),
+          gate_(options.workers),
           storage_(kept.pins()),
           events_(options.interfaces, options.attach_at_xdp) {}
 
@@ -64,6 +66,7 @@ private:
     [[nodiscard]] Status take_over();
     [[nodiscard]] Status adopt_tables();
     [[nodiscard]] Status make_packet_path();
+    [[nodiscard]] Status check_workers(const xvs_table_header& header) const;
     [[nodiscard]] Status attach();
     [[nodiscard]] Status check_interfaces() const;
     [[nodiscard]] Status make_control();
@@ -95,13 +98,13 @@ private:
     KeptState& kept_;
     std::optional<Instance> instance_;
     MonotonicClock clock_;
-    Gate gate_;
+    Gate gate_;  // of as many workers as there are to be
     UniqueFd signals_;
     bool is_stopping_ = false;
     bool is_handed_over_ = false;
     bool has_made_tables_ = false;
-    std::string no_fast_path_;  // why
-    int taken_socket_ = -1;     // of the daemon whose place this one takes
+    std::string no_fast_path_;             // why
+    std::vector<UniqueFd> taken_sockets_;  // of the daemon whose place this one takes
     UniqueFd state_lock_;
     Nanoseconds repair_at_{};
     Nanoseconds heartbeat_at_{};
@@ -116,15 +119,14 @@ private:
     std::optional<offload::SteeringMaps> steering_;
     std::optional<offload::TcHook> return_hook_;
     std::optional<offload::TcHook> drop_hook_;
-    std::unique_ptr<io::SlowPathPort> slow_path_;
-    std::unique_ptr<io::XdpPort> port_;
+    std::unique_ptr<PacketPorts> ports_;
     std::unique_ptr<host::KernelRouter> router_;
     std::optional<TapWatch> tap_watch_;
     std::optional<engine::Engine> engine_;
     std::optional<offload::ServedInterfaces> served_;
     std::optional<offload::XdpInterfaces> xdp_;
     std::optional<AfXdp> af_xdp_;
-    std::optional<Worker> worker_;
+    std::optional<Workers> workers_;
     std::optional<control::EngineServiceManager> services_;
     control::SyncDaemons daemons_;
     std::optional<control::netlink::RequestHandler> handler_;

@@ -21,7 +21,9 @@ control::CommandSocket::Reply Director::handle_command(std::string_view command)
     if (command == "takeover") {
         if (auto status = hand_over(); !status)
             return {.text = fail(status.error()), .descriptors = {}};
-        return {.text = "", .descriptors = {slow_path_->fd(), instance_->commands().fd()}};
+        std::vector<int> descriptors = ports_->receive_sockets();
+        descriptors.push_back(instance_->commands().fd());
+        return {.text = "", .descriptors = std::move(descriptors)};
     }
     return {.text = fail(ErrorCode::InvalidArgument,
                          fmt::format("this xvsd ({}) knows no command {}", XVS_VERSION, command)),
@@ -40,7 +42,7 @@ Status Director::hand_over() {
     if (state_saver_) {
         if (auto status = state_saver_->save_now(); !status) return status;
     }
-    worker_->stop();
+    workers_->stop();
     empty_sockets();
     server_.reset();
     state_lock_.reset();
@@ -49,22 +51,21 @@ Status Director::hand_over() {
     return {};
 }
 
-// What the engine must see comes by tc from here on; what AF_XDP sockets hold still is seen to. The
-// worker has stopped.
+// What workers have handed over to each other is seen to, and what AF_XDP sockets hold still: what
+// the engine must see comes by tc from here on. The workers have stopped.
 void Director::empty_sockets() {
     if (!af_xdp_) return;
     const std::lock_guard lock(gate_);
     af_xdp_->disconnect_all();
-    if (port_->socket_count() == 0) return;
-    flow::wait_for_kernel_readers();
-    while (port_->has_received())
+    if (ports_->socket_count() > 0) flow::wait_for_kernel_readers();
+    while (ports_->has_received() || engine_->has_handed_over())
         (void)engine_->process_burst();
-    port_->remove_all_sockets();
+    ports_->remove_all_sockets();
 }
 
 // All that it has attached.
 void Director::hand_back() {
-    if (worker_) worker_->stop();
+    if (workers_) workers_->stop();
     empty_sockets();
     af_xdp_.reset();
     xdp_.reset();
@@ -96,6 +97,7 @@ std::string Director::status_text() {
         .pins = kept_.pins() == nullptr ? "" : kept_.pins()->name(),
         .state_directory = state_file_ ? kept_.state_directory() : "no file",
         .orphan_timeout_s = static_cast<std::uint32_t>(options_.orphan_timeout.count()),
+        .workers = options_.workers,
         .attached_by = served_->how() == offload::TcAttach::Tcx
                            ? "tcx"
                            : "clsact, since this kernel has no tcx",

@@ -32,7 +32,7 @@ void HostEvents::link_changed(const host::Link& link) {
     } else if (followers_.served->is_served(link.ifindex)) {
         release(link);
     } else if (!link.has_link_header()) {
-        followers_.port->set_bare_interface(link.ifindex);
+        followers_.ports->set_bare_interface(link.ifindex);
     }
 }
 
@@ -47,7 +47,7 @@ void HostEvents::serve(const host::Link& link) {
         return;
     }
     refused_.erase(link.ifindex);
-    followers_.port->set_interface(link.ifindex, *slot, link.has_link_header());
+    followers_.ports->set_interface(link.ifindex, *slot, link.has_link_header());
     serve_at_xdp(link, *slot);
     if (!is_new) return;
     spdlog::info("serving interface {} at {}", link.name, is_at_xdp(link) ? "XDP and tc" : "tc");
@@ -134,7 +134,7 @@ void HostEvents::leave_xdp(std::uint32_t ifindex) {
 void HostEvents::release(const host::Link& link) {
     leave_xdp(link.ifindex);
     followers_.served->release(link.ifindex);
-    followers_.port->remove_interface(link.ifindex);
+    followers_.ports->remove_interface(link.ifindex);
     spdlog::info("no longer serving interface {}", link.name);
 }
 
@@ -144,7 +144,7 @@ void HostEvents::link_gone(const host::Link& link) {
     if (followers_.router == nullptr) return;
     followers_.router->link_gone(link);
     leave_xdp(link.ifindex);
-    followers_.port->remove_interface(link.ifindex);
+    followers_.ports->remove_interface(link.ifindex);
     if (!followers_.served->is_served(link.ifindex)) return;
     followers_.served->forget(link.ifindex);
     spdlog::info("interface {} is gone", link.name);

@@ -11,16 +11,16 @@
 #include "host/kernel_router.h"
 #include "host/mirror.h"
 #include "host/private_link.h"
-#include "io/slow_path_port.h"
 #include "offload/served_interfaces.h"
 #include "offload/steering_maps.h"
 #include "offload/xdp_interfaces.h"
 #include "xvsd/af_xdp.h"
+#include "xvsd/packet_ports.h"
 
 namespace xvs::xvsd {
 
 // The mirror is made before those who follow it: whoever is nullptr is told nothing.
-// Thread: the control thread under the worker's gate.
+// Thread: the control thread under the gates of all workers.
 class HostEvents final : public host::HostObserver {
 public:
     // Serves the named interfaces alone, or all where there are no names; `attach_at_xdp` says
@@ -31,7 +31,7 @@ public:
     struct Followers {
         host::KernelRouter* router = nullptr;
         engine::Engine* engine = nullptr;
-        io::SlowPathPort* port = nullptr;
+        PacketPorts* ports = nullptr;
         offload::ServedInterfaces* served = nullptr;
         offload::XdpInterfaces* xdp = nullptr;  // nullptr: there is nothing to do at XDP
         AfXdp* af_xdp = nullptr;

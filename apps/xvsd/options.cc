@@ -1,10 +1,13 @@
 #include "xvsd/options.h"
 
+#include <algorithm>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <sched.h>
 
+#include "flow/layout.h"
 #include "flow/sizes.h"
 
 namespace xvs::xvsd {
@@ -12,6 +15,13 @@ namespace {
 
 constexpr double kDefaultWait = 10;
 constexpr std::uint32_t kMaxOrphanTimeout = 86400 * 365;  // ticks wrap after two years
+
+std::uint32_t usable_cpus() {
+    cpu_set_t usable;
+    CPU_ZERO(&usable);
+    if (::sched_getaffinity(0, sizeof(usable), &usable) != 0) return 1;
+    return std::clamp(static_cast<std::uint32_t>(CPU_COUNT(&usable)), 1u, XVS_MAX_WORKERS);
+}
 
 // What outlives the daemon.
 void describe_keeping(CLI::App& app, Options& options) {
@@ -73,6 +83,12 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
                    "2 % of this machine's memory")
         ->type_name("N")
         ->check(CLI::Range(1u, flow::kMaxConnections));
+    app.add_option("--workers",
+                   options.workers,
+                   "threads of the engine, each with the connections of some clients' ports; "
+                   "default: one for each CPU that xvsd may run on, at most 16")
+        ->type_name("N")
+        ->check(CLI::Range(1u, XVS_MAX_WORKERS));
     app.add_option_function<std::vector<std::string>>(
            "--attach",
            [&options](const std::vector<std::string>& choices) {
@@ -125,6 +141,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
     CLI::App app("xvsd: the XVS director of this network namespace. Manage it with xvsadm.",
                  "xvsd");
     Options options;
+    options.workers = usable_cpus();
     double wait = kDefaultWait;
     std::string peer_redirect = "auto";
     describe(app, options, peer_redirect, wait);

@@ -20,6 +20,7 @@ struct Options {
     bool is_ephemeral = false;
     bool has_fast_path = true;                 // established connections are replayed in the kernel
     std::uint32_t connections = 0;             // 0: by the memory of this machine
+    std::uint32_t workers = 1;                 // threads of the engine
     std::chrono::seconds orphan_timeout{600};  // 0: never
     bool is_takeover = false;                  // go on in the place of the daemon that runs here
     bool is_detach = false;                    // client: hand everything back to the host, then end

@@ -17,26 +17,28 @@ void add(std::vector<std::string>& lines,
 
 }  // namespace
 
-std::vector<std::string> report_packets(engine::Engine& engine, io::XdpPort& port) {
-    const engine::PacketTotals& totals = engine.totals();
-    const io::SlowPathCounters& path = port.slow_path().counters();
-    const io::XdpCounters xdp = port.counters();
+std::vector<std::string> report_packets(engine::Engine& engine, PacketPorts& ports) {
+    const engine::PacketTotals totals = engine.totals();
+    const engine::DropCounters drops = engine.drops();
+    const io::SlowPathCounters path = ports.slow_path_counters();
+    const io::XdpCounters xdp = ports.xdp_counters();
     std::vector<std::string> lines;
     lines.push_back(
-        fmt::format("packets received={} super_packets={} forwarded={} to_host={} "
+        fmt::format("packets received={} super_packets={} forwarded={} to_host={} handed_over={} "
                     "super_packets_sent={} super_packets_encapsulated={} by_af_xdp={} "
                     "sent_by_af_xdp={}",
                     totals.received,
                     totals.super_packets,
                     totals.forwarded,
                     totals.to_host,
+                    totals.handed_over,
                     path.super_frames_sent,
                     path.super_frames_encapsulated,
                     xdp.frames_received,
                     xdp.frames_sent));
     for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
         const auto reason = static_cast<engine::DropReason>(i);
-        add(lines, "dropped", engine::drop_reason_name(reason), engine.drops()[reason]);
+        add(lines, "dropped", engine::drop_reason_name(reason), drops[reason]);
     }
     for (std::size_t i = 0; i < io::kSendErrorCount; ++i)
         add(lines,

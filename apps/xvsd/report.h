@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "io/xdp_port.h"
+#include "xvsd/packet_ports.h"
 
 namespace xvs::xvsd {
 
 // One line of totals, then one for each reason for which a packet was dropped or did not leave.
-// Thread: under the worker's gate.
-[[nodiscard]] std::vector<std::string> report_packets(engine::Engine& engine, io::XdpPort& port);
+// Thread: under the gates of all workers.
+[[nodiscard]] std::vector<std::string> report_packets(engine::Engine& engine, PacketPorts& ports);
 
 }  // namespace xvs::xvsd

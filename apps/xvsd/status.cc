@@ -24,6 +24,7 @@ std::string to_text(const DaemonStatus& status) {
     return fmt::format(
         "xvsd {}, pid {}\n"
         "fast path:   {}\n"
+        "workers:     {}\n"
         "connections: {}, room for {} of each family\n"
         "             {}\n"
         "services:    {}, kept in {}\n"
@@ -32,6 +33,7 @@ std::string to_text(const DaemonStatus& status) {
         XVS_VERSION,
         ::getpid(),
         status.no_fast_path.empty() ? "on" : "off: " + status.no_fast_path,
+        status.workers,
         status.connections,
         status.capacity,
         survival(status),

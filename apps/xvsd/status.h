@@ -13,6 +13,7 @@ struct DaemonStatus {
     std::string pins;          // the directory on the BPF file system
     std::string state_directory;
     std::uint32_t orphan_timeout_s = 0;
+    std::uint32_t workers = 1;
     std::uint32_t connections = 0;  // of both families
     std::uint32_t capacity = 0;     // of each
     std::size_t services = 0;

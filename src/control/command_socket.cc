@@ -20,7 +20,7 @@ constexpr std::string_view kName("\0xvsd", 5);  // in Linux's abstract namespace
 constexpr std::string_view kOk = "ok\n";
 constexpr std::string_view kError = "error\n";
 constexpr std::size_t kMaxLine = 64;
-constexpr std::size_t kMaxDescriptors = 4;
+constexpr std::size_t kMaxDescriptors = 32;
 // Whoever connects sends its line at once, or is `xvsd --wait`, which sends none.
 constexpr int kLinePatienceMs = 100;
 

@@ -153,6 +153,13 @@ void Engine::follow_all_rings() noexcept {
     }
 }
 
+bool Engine::has_handed_over() noexcept {
+    for (std::size_t number = 0; number < workers_.size(); ++number) {
+        if (hand_over_.has_frames(number)) return true;
+    }
+    return false;
+}
+
 void Engine::neighbour_resolved() noexcept {
     for (const auto& worker : workers_)
         worker->retry_waiting();

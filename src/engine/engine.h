@@ -81,6 +81,9 @@ public:
     // or counts.
     void catch_up() noexcept;
 
+    // Whether frames wait that a worker has handed over to another.
+    [[nodiscard]] bool has_handed_over() noexcept;
+
     // Sends what waited for a neighbour, as soon as one was resolved.
     void neighbour_resolved() noexcept;
 

@@ -160,6 +160,8 @@ std::uint32_t KernelRouter::intern(const Link& link, const net::IpAddress& gatew
         return known;
     std::uint32_t index = next_hops_.allocate();
     if (index == XVS_NONE) {
+        is_full_ = is_shared_;
+        if (is_shared_) return XVS_NONE;
         free_idle();
         index = next_hops_.allocate();
         if (index == XVS_NONE) return XVS_NONE;
@@ -168,6 +170,13 @@ std::uint32_t KernelRouter::intern(const Link& link, const net::IpAddress& gatew
     reach_.clear(index);
     fill(index, link, gateway);
     return index;
+}
+
+void KernelRouter::make_room() noexcept {
+    if (!is_full_) return;
+    is_full_ = false;
+    free_idle();
+    ++epoch_;  // whoever found no room asks again
 }
 
 void KernelRouter::fill(std::uint32_t index,

@@ -27,8 +27,8 @@ enum class PeerRedirect : std::uint8_t {
     Off,
 };
 
-// Thread: find_route() and resolve() by the worker, the rest by the control thread; all of it under
-// the worker's gate. Nothing allocates but open().
+// Thread: find_route() and resolve() by a worker at a time, under its gate; the rest by the control
+// thread, under the gates of all. Nothing allocates but open().
 class KernelRouter final : public engine::Router {
 public:
     // Answers of Linux that are remembered, each for kAnswerLife at most: a path MTU changes
@@ -69,6 +69,12 @@ public:
 
     // Whether frames may leave by this device at XDP, where the program is attached.
     void set_xdp(std::uint32_t device, bool is_attached);
+
+    // Several workers ask, in turn: none of them takes a next hop from under another's hands. It is
+    // make_room() that does, called now and then under the gates of all.
+    void share() noexcept { is_shared_ = true; }
+
+    void make_room() noexcept;
 
     // How often Linux was asked for a way.
     [[nodiscard]] std::uint64_t questions() const noexcept { return questions_; }
@@ -125,6 +131,8 @@ private:
     Reach reach_;  // of each next hop in its present generation
     std::uint64_t epoch_ = 1;
     std::uint64_t questions_ = 0;
+    bool is_shared_ = false;
+    bool is_full_ = false;
     Nanoseconds freed_at_{};
     PeerRedirect peer_redirect_ = PeerRedirect::Off;
     Taps taps_;

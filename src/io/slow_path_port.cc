@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -60,6 +61,42 @@ Result<UniqueFd> open_receive_socket(const SlowPathPort::Options& options) {
     if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
         return fail(system_error("binding a packet socket to the private link", errno));
     return socket;
+}
+
+// The steering program writes the worker into the mark. Sent frames are not read back: here the
+// socket's own option does not count.
+Status join_group(int socket, int member) {
+    sock_filter not_outgoing[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<__u32>(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff)};
+    sock_filter by_mark[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<__u32>(SKF_AD_OFF + SKF_AD_MARK)),
+        BPF_STMT(BPF_RET | BPF_A, 0)};
+    sock_fprog filter{.len = 4, .filter = not_outgoing};
+    sock_fprog chooser{.len = 2, .filter = by_mark};
+    constexpr const char* kWhat = "sharing the private link among workers";
+    if (::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0)
+        return fail(system_error(kWhat, errno));
+    int group = 0;
+    socklen_t size = sizeof(group);
+    // One that was taken over may be in a group already.
+    if (::getsockopt(socket, SOL_PACKET, PACKET_FANOUT, &group, &size) == 0 && group != 0)
+        return {};
+    constexpr int kIdBits = 16;
+    int wanted = (PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_UNIQUEID) << kIdBits;
+    if (member >= 0) {
+        if (::getsockopt(member, SOL_PACKET, PACKET_FANOUT, &group, &size) != 0)
+            return fail(system_error(kWhat, errno));
+        wanted = PACKET_FANOUT_CBPF << kIdBits | (group & 0xffff);
+    }
+    if (::setsockopt(socket, SOL_PACKET, PACKET_FANOUT, &wanted, sizeof(wanted)) != 0)
+        return fail(system_error(kWhat, errno));
+    if (member >= 0) return {};
+    if (::setsockopt(socket, SOL_PACKET, PACKET_FANOUT_DATA, &chooser, sizeof(chooser)) != 0)
+        return fail(system_error(kWhat, errno));
+    return {};
 }
 
 Result<UniqueFd> open_send_socket() {
@@ -139,6 +176,10 @@ Result<std::unique_ptr<SlowPathPort>> SlowPathPort::open(const Options& options)
                               ? Result<UniqueFd>(UniqueFd(options.receive_socket))
                               : open_receive_socket(options);
     if (!receive_socket) return fail(receive_socket.error());
+    if (options.is_shared) {
+        if (auto status = join_group(receive_socket->get(), options.group_member); !status)
+            return fail(status.error());
+    }
     auto send_socket = open_send_socket();
     if (!send_socket) return fail(send_socket.error());
     return std::unique_ptr<SlowPathPort>(
@@ -171,6 +212,21 @@ const SlowPathPort::Link* SlowPathPort::find_link(std::uint32_t ifindex) const n
     return found == links_.end() ? nullptr : &found->second;
 }
 
+SlowPathCounters& SlowPathCounters::operator+=(const SlowPathCounters& other) noexcept {
+    frames_received += other.frames_received;
+    super_frames_received += other.super_frames_received;
+    frames_sent += other.frames_sent;
+    super_frames_sent += other.super_frames_sent;
+    super_frames_encapsulated += other.super_frames_encapsulated;
+    frames_to_host += other.frames_to_host;
+    strays += other.strays;
+    truncated += other.truncated;
+    overflows += other.overflows;
+    for (std::size_t each = 0; each < send_errors.size(); ++each)
+        send_errors[each] += other.send_errors[each];
+    return *this;
+}
+
 const SlowPathCounters& SlowPathPort::counters() noexcept {
     tpacket_stats statistics{};
     socklen_t size = sizeof(statistics);
@@ -181,12 +237,29 @@ const SlowPathCounters& SlowPathPort::counters() noexcept {
 }
 
 std::size_t SlowPathPort::receive(std::span<engine::Frame> frames) noexcept {
+    const std::size_t count = receive_from(receive_socket_.get(), frames);
+    return count == 0 && !left_.empty() ? receive_left(frames) : count;
+}
+
+void SlowPathPort::receive_also(UniqueFd socket) {
+    // The programs at work send nothing there any more as soon as this daemon's are in their place.
+    constexpr int kReads = 1000;
+    left_reads_ = kReads;
+    left_.push_back(std::move(socket));
+}
+
+std::size_t SlowPathPort::receive_left(std::span<engine::Frame> frames) noexcept {
+    for (const UniqueFd& socket : left_) {
+        if (const std::size_t count = receive_from(socket.get(), frames); count > 0) return count;
+    }
+    if (--left_reads_ == 0) left_.clear();
+    return 0;
+}
+
+std::size_t SlowPathPort::receive_from(int socket, std::span<engine::Frame> frames) noexcept {
     const std::size_t wanted = std::min(frames.size(), engine::kMaxBurst);
-    const int received = ::recvmmsg(receive_socket_.get(),
-                                    buffers_->messages.data(),
-                                    static_cast<unsigned>(wanted),
-                                    MSG_DONTWAIT,
-                                    nullptr);
+    const int received = ::recvmmsg(
+        socket, buffers_->messages.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
     std::size_t count = 0;
     for (int i = 0; i < received; ++i) {
         const auto index = static_cast<std::size_t>(i);
@@ -298,7 +371,7 @@ void SlowPathPort::transmit_encapsulated(const engine::Frame& frame,
                  xvs_metadata{.magic = XVS_METADATA_MAGIC,
                               .kind = XVS_COMMAND_ENCAPSULATE,
                               .slot = link->slot,
-                              .position = position});
+                              .position = static_cast<__u16>(options_.first_outer + position)});
 }
 
 void SlowPathPort::give_to_host(const engine::Frame& frame) noexcept {

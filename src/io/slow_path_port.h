@@ -29,6 +29,8 @@ struct SlowPathCounters {
     std::uint64_t truncated = 0;  // longer than 64 KiB
     std::uint64_t overflows = 0;  // came faster than they were read
     std::array<std::uint64_t, kSendErrorCount> send_errors{};
+
+    SlowPathCounters& operator+=(const SlowPathCounters& other) noexcept;
 };
 
 // Thread: one worker. Interfaces are told under the worker's gate.
@@ -37,7 +39,14 @@ public:
     struct Options {
         std::uint32_t far_ifindex = 0;              // the private link's far end
         std::span<const xvs_interface> interfaces;  // by slot, of the steering program
-        std::span<xvs_outer_header> outer_headers;  // of the steering program
+        // Of the steering program's, those that this port may use, and the number of the first.
+        std::span<xvs_outer_header> outer_headers;
+        std::uint16_t first_outer = 0;
+        std::uint8_t worker = 0;
+        // Several workers' sockets read the private link: those that carry the mark of a worker are
+        // its own. `group_member` is a receive socket that has joined them already, or -1.
+        bool is_shared = false;
+        int group_member = -1;
         // The receive socket of a daemon that this one takes over from, with what waits in it; or
         // -1. It is the port's from open() on.
         int receive_socket = -1;
@@ -50,6 +59,14 @@ public:
 
     // Readable when receive() has something to return.
     [[nodiscard]] int fd() const noexcept { return receive_socket_.get(); }
+
+    [[nodiscard]] int receive_socket() const noexcept { return receive_socket_.get(); }
+
+    [[nodiscard]] std::uint8_t worker() const noexcept { return options_.worker; }
+
+    // Receives what waits in another socket too, of a daemon that had more workers, and closes it a
+    // moment later.
+    void receive_also(UniqueFd socket);
 
     // An interface that frames come from or leave by, and its slot. One that was never told, such
     // as one that is not served, takes Ethernet frames by transmit() and nothing else.
@@ -83,6 +100,8 @@ private:
 
     SlowPathPort(const Options& options, UniqueFd receive_socket, UniqueFd send_socket);
 
+    [[nodiscard]] std::size_t receive_from(int socket, std::span<engine::Frame> frames) noexcept;
+    [[nodiscard]] std::size_t receive_left(std::span<engine::Frame> frames) noexcept;
     [[nodiscard]] const Link* find_link(std::uint32_t ifindex) const noexcept;
     [[nodiscard]] bool accept(std::size_t index, std::size_t size, engine::Frame& frame) noexcept;
     void send_command(const engine::Frame& frame, const xvs_metadata& metadata) noexcept;
@@ -94,6 +113,8 @@ private:
     Options options_;
     UniqueFd receive_socket_;
     UniqueFd send_socket_;
+    std::vector<UniqueFd> left_;  // sockets of workers that are no more
+    int left_reads_ = 0;          // until they are closed
     std::unordered_map<std::uint32_t, Link> links_;
     std::unique_ptr<Buffers> buffers_;
     std::unique_ptr<Queue> queue_;

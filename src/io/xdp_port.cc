@@ -120,11 +120,24 @@ bool XdpPort::accept(const XdpSocket::Received& received, engine::Frame& frame) 
         .headroom = static_cast<std::uint32_t>(received.headroom + tag),
         .interface = interface,
         .reason = static_cast<xvs_reason>(xvs_metadata_reason(&metadata.up)),
-        .report_ring = static_cast<std::uint16_t>(xvs_metadata_cpu(&metadata.up)),
+        // How far another worker's reports had come says nothing of this one's.
+        .report_ring = metadata.worker == slow_path_.worker()
+                           ? static_cast<std::uint16_t>(xvs_metadata_cpu(&metadata.up))
+                           : engine::kNoReportRing,
         .report_position = static_cast<std::uint16_t>(xvs_metadata_position(&metadata.up)),
         .offload = offload};
     ++counters_.frames_received;
     return true;
+}
+
+XdpCounters& XdpCounters::operator+=(const XdpCounters& other) noexcept {
+    frames_received += other.frames_received;
+    frames_sent += other.frames_sent;
+    strays += other.strays;
+    overflows += other.overflows;
+    for (std::size_t each = 0; each < send_errors.size(); ++each)
+        send_errors[each] += other.send_errors[each];
+    return *this;
 }
 
 engine::Frame XdpPort::make_frame() noexcept {

@@ -24,6 +24,8 @@ struct XdpCounters {
     std::uint64_t strays = 0;     // not from the steering program, or of an interface that is gone
     std::uint64_t overflows = 0;  // came faster than they were read
     std::array<std::uint64_t, kSendErrorCount> send_errors{};
+
+    XdpCounters& operator+=(const XdpCounters& other) noexcept;
 };
 
 // Thread: one worker. Sockets are added and removed under the worker's gate.
