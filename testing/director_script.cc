@@ -65,8 +65,11 @@ private:
 class Life {
 public:
     // Raw packets may have any checksum, so only lives without them are checked for that.
-    explicit Life(std::span<const std::uint8_t> script)
-        : script_(script), director_(first_director()), has_raw_packets_(script_.below(2) == 1) {
+    Life(std::span<const std::uint8_t> script, std::uint32_t workers)
+        : script_(script),
+          workers_(workers),
+          director_(first_director()),
+          has_raw_packets_(script_.below(2) == 1) {
         for (const std::string service : kServices) {
             const bool is_ipv6 = service.find('[') != std::string::npos;
             const auto& servers = is_ipv6 ? kServers6 : kServers;
@@ -127,16 +130,18 @@ private:
     }
 
     std::unique_ptr<Director> first_director() {
-        return std::make_unique<Director>("",
-                                          DirectorParts{.connections = 64, .storage = &storage_});
+        DirectorParts parts{.connections = 64, .storage = &storage_};
+        parts.workers = workers_;
+        return std::make_unique<Director>("", parts);
     }
 
     // The director dies, and another one goes on with its tables: to those who manage it nothing
     // has changed.
     void restart() {
         const std::string before = listing(*director_);
-        auto next = std::make_unique<Director>(
-            "", DirectorParts{.storage = &storage_, .former = director_.get()});
+        DirectorParts parts{.storage = &storage_, .former = director_.get()};
+        parts.workers = workers_ == 1 ? 1 : 1 + script_.below(3);
+        auto next = std::make_unique<Director>("", parts);
         director_ = std::move(next);
         const std::string after = listing(*director_);
         if (after != before) problems_ += "listed before:\n" + before + "and after:\n" + after;
@@ -416,6 +421,7 @@ private:
 
     Script script_;
     KeptStorage storage_;
+    std::uint32_t workers_;
     std::unique_ptr<Director> director_;
     std::string problems_;
     std::vector<Ends> met_;
@@ -425,8 +431,8 @@ private:
 
 }  // namespace
 
-std::string run_director_script(std::span<const std::uint8_t> script) {
-    return Life(script).run();
+std::string run_director_script(std::span<const std::uint8_t> script, std::uint32_t workers) {
+    return Life(script, workers).run();
 }
 
 }  // namespace xvs::test

@@ -1,4 +1,4 @@
-// EngineServiceManager: the control plane's door to the running engine, under the worker's gate.
+// EngineServiceManager: the control plane's door to the running engine, under the workers' gate.
 #pragma once
 
 #include <functional>

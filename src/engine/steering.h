@@ -7,7 +7,7 @@
 namespace xvs::engine {
 
 // Every call is idempotent unless it says otherwise; errors (a full map) are the implementation's
-// to report, once, in the log. Thread: whoever edits services, under the worker's gate.
+// to report, once, in the log. Thread: whoever edits services, under the gates of all workers.
 class Steering {
 public:
     Steering() = default;

@@ -8,8 +8,9 @@
 
 namespace xvs::flow {
 
-// Written from rtnetlink under the worker's gate. A record is changed in place as long as it is the
-// way to the same gateway on the same interface; another way is another record, or invalidate().
+// Written from rtnetlink under the gates of all workers; new records by a worker that asks for a
+// way. A record is changed in place as long as it is the way to the same gateway on the same
+// interface; another way is another record, or invalidate().
 class NextHopTable final : public RecordTable<xvs_next_hop> {
 public:
     using RecordTable::RecordTable;

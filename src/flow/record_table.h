@@ -13,7 +13,7 @@ namespace xvs::flow {
 
 // A record keeps its index until it is freed. Freed indices are used again in the order in which
 // they were freed, with another generation, so that whoever still names the old record finds it
-// gone. Thread: whoever edits, under the worker's gate; programs in the kernel read.
+// gone. Thread: whoever edits, under the gates of all workers; programs in the kernel read.
 template <class Record>
 class RecordTable {
 public:

@@ -33,7 +33,7 @@ struct SlowPathCounters {
     SlowPathCounters& operator+=(const SlowPathCounters& other) noexcept;
 };
 
-// Thread: one worker. Interfaces are told under the worker's gate.
+// Thread: one worker. Interfaces are told under its gate.
 class SlowPathPort final : public engine::PacketPort {
 public:
     struct Options {

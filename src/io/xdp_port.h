@@ -28,7 +28,7 @@ struct XdpCounters {
     XdpCounters& operator+=(const XdpCounters& other) noexcept;
 };
 
-// Thread: one worker. Sockets are added and removed under the worker's gate.
+// Thread: one worker. Sockets are added and removed under its gate.
 class XdpPort final : public engine::PacketPort {
 public:
     // `interfaces`: by slot, of the steering program. Both must outlive the port.

@@ -94,6 +94,12 @@ TEST_F(Xvsd, LeavesAnInterfaceAloneThatHasItsNameButIsNotItsOwn) {
     EXPECT_THAT(links(), HasSubstr("xvs1@other"));
 }
 
+TEST_F(Xvsd, RunsAsManyWorkersAsItIsTold) {
+    start({"--workers", "2"});
+    EXPECT_THAT(in(*host_, (programs().xvsd.parent_path() / "xvs").string() + " status"),
+                HasSubstr("workers:     2\n"));
+}
+
 TEST_F(Xvsd, WaitsInVainWhereNobodyStarts) {
     const auto done = host_->run({xvsd(), "--wait", "0.1"});
     ASSERT_OK(done);

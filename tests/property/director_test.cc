@@ -8,13 +8,20 @@
 namespace xvs::test {
 namespace {
 
-RC_GTEST_PROP(Director, KeepsItsTablesInOrderWhateverHappens, ()) {
+std::vector<std::uint8_t> any_script() {
     const auto size = *rc::gen::resize(rc::kNominalSize, rc::gen::inRange<std::size_t>(0, 4000));
     // At full size from the start: small numbers alone would hardly add a service.
-    const auto script = *rc::gen::resize(
+    return *rc::gen::resize(
         rc::kNominalSize,
         rc::gen::container<std::vector<std::uint8_t>>(size, rc::gen::arbitrary<std::uint8_t>()));
-    RC_ASSERT(run_director_script(script) == "");
+}
+
+RC_GTEST_PROP(Director, KeepsItsTablesInOrderWhateverHappens, ()) {
+    RC_ASSERT(run_director_script(any_script()) == "");
+}
+
+RC_GTEST_PROP(Director, KeepsThemInOrderWithSeveralWorkers, ()) {
+    RC_ASSERT(run_director_script(any_script(), 2) == "");
 }
 
 }  // namespace

@@ -18,6 +18,17 @@ TEST_P(Scenarios, Run) {
     EXPECT_EQ(target.director().inconsistencies(), "");
 }
 
+TEST_P(Scenarios, RunTheSameWithTwoWorkers) {
+    const auto scenario = read_scenario(GetParam());
+    ASSERT_TRUE(scenario) << scenario.error().context;
+    DirectorParts parts;
+    parts.workers = 2;
+    EngineTarget target(parts);
+    const auto status = run_scenario(*scenario, target);
+    EXPECT_TRUE(status) << status.error().context;
+    EXPECT_EQ(target.director().inconsistencies(), "");
+}
+
 TEST(Scenarios, AreThere) {
     EXPECT_GE(find_scenarios(kScenarioFolder).size(), 40U)
         << "run it from the top of the source tree";

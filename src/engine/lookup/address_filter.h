@@ -13,7 +13,7 @@ namespace xvs::engine {
 
 // A Bloom filter of one hash: few addresses leave its 32 KiB nearly empty, a hundred thousand make
 // it let two thirds of the others through, which then cost a look-up each. Addresses are counted:
-// as many removals as additions take one out. Thread: under the worker's gate.
+// as many removals as additions take one out. Thread: changed under the gates of all workers.
 class AddressFilter {
 public:
     AddressFilter()
