@@ -68,15 +68,8 @@ void read_attach(const std::string& choice, Options& options) {
     options.attach_at_xdp[choice.substr(0, equals)] = point == "xdp";
 }
 
-void describe(CLI::App& app, Options& options, std::string& peer_redirect, double& wait) {
-    app.add_option("--interface",
-                   options.interfaces,
-                   "serve this interface alone (repeatable); default: every layer-3 interface, "
-                   "those that appear later too")
-        ->type_name("IF")
-        ->expected(1)
-        ->take_all();
-    describe_keeping(app, options);
+// How much there is room for, and how many do the work.
+void describe_sizes(CLI::App& app, Options& options) {
     app.add_option("--connections",
                    options.connections,
                    "how many connections of IPv4, and as many of IPv6, there is room for; default: "
@@ -89,6 +82,18 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
                    "default: one for each CPU that xvsd may run on, at most 16")
         ->type_name("N")
         ->check(CLI::Range(1u, XVS_MAX_WORKERS));
+}
+
+void describe(CLI::App& app, Options& options, std::string& peer_redirect, double& wait) {
+    app.add_option("--interface",
+                   options.interfaces,
+                   "serve this interface alone (repeatable); default: every layer-3 interface, "
+                   "those that appear later too")
+        ->type_name("IF")
+        ->expected(1)
+        ->take_all();
+    describe_keeping(app, options);
+    describe_sizes(app, options);
     app.add_option_function<std::vector<std::string>>(
            "--attach",
            [&options](const std::vector<std::string>& choices) {
