@@ -78,10 +78,7 @@ bool ReplayModel::may_replay(const engine::Packet<Ip>& packet,
                              Direction direction) const {
     if ((entry.punt & packet.events) != 0 || entry.translation == XVS_NONE) return false;
     const xvs_translation& translation = director_.tables->translations()[entry.translation];
-    const xvs_destination& server = director_.tables->destinations()[translation.destination];
-    if (server.generation != translation.destination_generation ||
-        (server.flags & XVS_DESTINATION_AVAILABLE) == 0)
-        return false;
+    if ((translation.rewrite & XVS_SUSPENDED) != 0) return false;
     if ((translation.rewrite & XVS_TO_HOST) != 0) return direction == Direction::Arriving;
     if (translation.next_hop == XVS_NONE) return direction == Direction::Leaving;
     if (direction == Direction::Leaving || engine::ttl(packet) <= 1) return false;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "engine/ticks.h"
+#include "offload/array_values.h"
 #include "xvsd/report.h"
 
 namespace xvs::xvsd {
@@ -119,8 +120,10 @@ Status Director::make_tables() {
     const auto seed = random_words();
     if (!seed) return fail(seed.error());
     const std::uint32_t cpus = offload::possible_cpus();
-    auto tables = flow::Tables::create(
-        storage_, flow::sizes_for(connections, cpus, std::max(cpus, options_.workers)), *seed);
+    auto tables = flow::Tables::create(storage_,
+                                       offload::fit_to_kernel(flow::sizes_for(
+                                           connections, cpus, std::max(cpus, options_.workers))),
+                                       *seed);
     if (!tables) return fail(tables.error());
     tables_ = std::move(*tables);
     has_made_tables_ = true;

@@ -23,6 +23,7 @@
 
 #include "base/byte_order.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "lab/network_namespace.h"
 #include "net/address.h"
 #include "veth/control.h"
@@ -47,7 +48,7 @@ struct Destroy {
     void operator()(receiver_bpf* program) const { receiver_bpf__destroy(program); }
 };
 
-// Counts and drops at tc ingress of an interface. Namespaces take the filter with them.
+// Counts and drops at tc ingress of an interface, until it or its namespace goes.
 class Receiver {
 public:
     // REQUIRES: the caller is in the namespace of `interface`.
@@ -64,8 +65,13 @@ public:
         constants.port = to_wire16(port);
         if (receiver_bpf__load(result.program_.get()) != 0)
             return fail(system_error("loading the receiver", errno));
+        const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+        // The cheaper way, where the kernel has it (Linux 6.6): what is measured is not this.
+        result.link_ = UniqueFd(::bpf_link_create(
+            ::bpf_program__fd(result.program_->progs.receive), index, kTcxIngress, nullptr));
+        if (result.link_.is_open()) return result;
         LIBBPF_OPTS(bpf_tc_hook, hook);
-        hook.ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
+        hook.ifindex = index;
         hook.attach_point = BPF_TC_INGRESS;
         LIBBPF_OPTS(bpf_tc_opts, options);
         options.prog_fd = ::bpf_program__fd(result.program_->progs.receive);
@@ -86,7 +92,11 @@ public:
     }
 
 private:
+    // BPF_TCX_INGRESS, which Debian 12's headers do not know.
+    static constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);
+
     std::unique_ptr<receiver_bpf, Destroy> program_;
+    UniqueFd link_;
 };
 
 struct Topology {

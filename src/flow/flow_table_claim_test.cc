@@ -23,7 +23,7 @@ public:
 
     // Returns the slot in which `key` is DRAWN now, or XVS_NONE.
     SlotIndex draw(const FlowKey<Ipv4>& key) {
-        const std::uint32_t home = key.hash(kSeed);
+        const std::uint32_t home = key.hash(xvs_make_hash_keys(kSeed));
         for (std::uint32_t probe = 0; probe < XVS_PROBES; ++probe) {
             const SlotIndex slot = (home + probe) % kSlots;
             std::uint32_t& state = entries_[slot].state;

@@ -76,8 +76,8 @@ struct FlowKey<Ipv4> {
                load_acquire(entry.protocol) == protocol;
     }
 
-    [[nodiscard]] std::uint32_t hash(const std::uint32_t* seed) const noexcept {
-        return xvs_hash4(seed, source, destination, ports(), protocol);
+    [[nodiscard]] std::uint32_t hash(const xvs_hash_keys& keys) const noexcept {
+        return xvs_hash4(&keys, source, destination, ports(), protocol);
     }
 
     // The key of the packets that answer, where nothing is rewritten.
@@ -174,8 +174,8 @@ struct FlowKey<Ipv6> {
                load_word64(entry.destination) == to[0] && load_acquire(entry.protocol) == protocol;
     }
 
-    [[nodiscard]] std::uint32_t hash(const std::uint32_t* seed) const noexcept {
-        return xvs_hash6(seed, source.data(), destination.data(), ports(), protocol);
+    [[nodiscard]] std::uint32_t hash(const xvs_hash_keys& keys) const noexcept {
+        return xvs_hash6(&keys, source.data(), destination.data(), ports(), protocol);
     }
 
     [[nodiscard]] FlowKey reversed() const noexcept {

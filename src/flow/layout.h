@@ -104,6 +104,7 @@ struct xvs_flow6 {
 #define XVS_ENCAPSULATE 0x04u         /* an outer header in front */
 #define XVS_TO_HOST 0x08u             /* then to the host's own stack */
 #define XVS_KEEP_PORT 0x10u           /* rewrite the address alone */
+#define XVS_SUSPENDED 0x20u /* its destination was removed: whatever gets it is for the engine */
 
 /* What to write into a packet: shared by all connections of a service, destination, direction and
  * next hop. `generation` 0: unused. */
@@ -130,7 +131,7 @@ struct xvs_translation {
     __u8 outer_source[16];
     __u8 outer_destination[16];
     __u32 reserved2; /* every size is a multiple of 8, to which a BPF array rounds its elements */
-};
+} __attribute__((aligned(8))); /* else compilers for BPF read next hop and generation one by one */
 
 /* xvs_next_hop.flags */
 #define XVS_HOP_RESOLVED 0x01u    /* the MAC addresses are right */
@@ -144,15 +145,16 @@ struct xvs_translation {
  * when it no longer is the way for those who name it. `generation` 0: unused. */
 struct xvs_next_hop {
     __u32 generation;
-    __u32 interface; /* ifindex */
-    __u32 mtu;       /* of layer 3 */
+    __u32 interface;         /* ifindex */
+    __u32 mtu;               /* of layer 3 */
+    __u8 mac_destination[6]; /* both are copied as three words */
+    __u8 mac_source[6];
     __u8 flags;
     __u8 family; /* 4 or 6: of the gateway address */
-    __u8 mac_destination[6];
-    __u8 mac_source[6];
     __u16 vlan;  /* at XDP: the tag that frames get, or 0; host order */
     __u32 lower; /* at XDP: ifindex of the device under the interface, or the interface itself */
-    __u8 gateway[16]; /* the neighbour: the gateway, or the destination itself when on-link */
+    __u8 gateway[16];  /* the neighbour: the gateway, or the destination itself when on-link */
+    __u8 reserved[16]; /* one cache line each */
 };
 
 /* xvs_destination.flags */

@@ -12,7 +12,7 @@
 XVS_SAME_IN_BPF(xvs_flow4, 32);
 XVS_SAME_IN_BPF(xvs_flow6, 64);
 XVS_SAME_IN_BPF(xvs_translation, 96);
-XVS_SAME_IN_BPF(xvs_next_hop, 48);
+XVS_SAME_IN_BPF(xvs_next_hop, 64);
 XVS_SAME_IN_BPF(xvs_destination, 64);
 XVS_SAME_IN_BPF(xvs_service, 32);
 XVS_SAME_IN_BPF(xvs_counters, 32);
@@ -26,7 +26,8 @@ XVS_SAME_IN_BPF(xvs_table_header, 80);
 
 __u32 xvs_home4(const struct xvs_table_header* header, const struct xvs_flow4* flow) {
     __u32 ports = flow->source_port | (__u32)flow->destination_port << 16;
-    return xvs_hash4(header->seed, flow->source, flow->destination, ports, flow->protocol) &
+    const struct xvs_hash_keys keys = xvs_make_hash_keys(header->seed);
+    return xvs_hash4(&keys, flow->source, flow->destination, ports, flow->protocol) &
            (header->extent4.active - 1);
 }
 
@@ -34,6 +35,7 @@ __u32 xvs_home6(const struct xvs_table_header* header, const struct xvs_flow6* f
     __u32 ports = flow->source_port | (__u32)flow->destination_port << 16;
     const __u32* source = (const __u32*)flow->source;
     const __u32* destination = (const __u32*)flow->destination;
-    return xvs_hash6(header->seed, source, destination, ports, flow->protocol) &
+    const struct xvs_hash_keys keys = xvs_make_hash_keys(header->seed);
+    return xvs_hash6(&keys, source, destination, ports, flow->protocol) &
            (header->extent6.active - 1);
 }

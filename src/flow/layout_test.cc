@@ -12,7 +12,7 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_flow4), 32u);
     EXPECT_EQ(sizeof(xvs_flow6), 64u);
     EXPECT_EQ(sizeof(xvs_translation), 96u);
-    EXPECT_EQ(sizeof(xvs_next_hop), 48u);
+    EXPECT_EQ(sizeof(xvs_next_hop), 64u);
     EXPECT_EQ(sizeof(xvs_destination), 64u);
     EXPECT_EQ(sizeof(xvs_service), 32u);
     EXPECT_EQ(sizeof(xvs_counters), 32u);
@@ -35,7 +35,7 @@ TEST(Layout, HasItsFieldsWhereDocumented) {
     EXPECT_EQ(offsetof(xvs_translation, rewrite), 24u);
     EXPECT_EQ(offsetof(xvs_translation, network_difference), 28u);
     EXPECT_EQ(offsetof(xvs_translation, address), 44u);
-    EXPECT_EQ(offsetof(xvs_next_hop, mac_destination), 14u);
+    EXPECT_EQ(offsetof(xvs_next_hop, mac_destination), 12u);
     EXPECT_EQ(offsetof(xvs_next_hop, gateway), 32u);
     EXPECT_EQ(offsetof(xvs_destination, port), 12u);
     EXPECT_EQ(offsetof(xvs_service, address), 16u);

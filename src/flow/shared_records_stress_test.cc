@@ -104,7 +104,7 @@ private:
     std::vector<xvs_translation> translation_records_ = std::vector<xvs_translation>(8);
     std::vector<xvs_next_hop> hop_records_ = std::vector<xvs_next_hop>(2);
     GracePeriod grace_;
-    TranslationTable translations_{translation_records_, grace_};
+    TranslationTable translations_{translation_records_, 16, grace_};
     NextHopTable hops_{hop_records_};
     std::uint32_t translation_ = XVS_NONE;
     std::uint32_t hop_ = XVS_NONE;

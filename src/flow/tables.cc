@@ -113,6 +113,7 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
 
 Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
     : arrays_(arrays),
+      keys_(xvs_make_hash_keys(arrays.header[0].seed)),
       grace_(std::move(grace)),
       flows4_(
           arrays.flows4, arrays.owners4, arrays.header[0].seed, *grace_, arrays.header[0].extent4),
@@ -120,7 +121,8 @@ Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
           arrays.flows6, arrays.owners6, arrays.header[0].seed, *grace_, arrays.header[0].extent6),
       connections4_(arrays.connections4),
       connections6_(arrays.connections6),
-      translations_(arrays.translations, *grace_),
+      translations_(
+          arrays.translations, static_cast<std::uint32_t>(arrays.destinations.size()), *grace_),
       next_hops_(arrays.next_hops),
       destinations_(arrays.destinations),
       services_(arrays.services) {

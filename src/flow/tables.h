@@ -99,13 +99,13 @@ public:
     // Returns the worker that owns what a client's address and port begin; both in wire order.
     [[nodiscard]] std::uint8_t worker_of(std::uint32_t client, std::uint16_t port) noexcept {
         if (others_.empty()) return 0;
-        return pick(xvs_client_hash4(header().seed, client, port));
+        return pick(xvs_client_hash4(&keys_, client, port));
     }
 
     [[nodiscard]] std::uint8_t worker_of(const std::array<std::uint32_t, 4>& client,
                                          std::uint16_t port) noexcept {
         if (others_.empty()) return 0;
-        return pick(xvs_client_hash6(header().seed, client.data(), port));
+        return pick(xvs_client_hash6(&keys_, client.data(), port));
     }
 
     [[nodiscard]] TranslationTable& translations() noexcept { return translations_; }
@@ -219,6 +219,7 @@ private:
     [[nodiscard]] bool is_sound(std::uint32_t translation) const noexcept;
 
     Arrays arrays_;
+    xvs_hash_keys keys_;
     std::unique_ptr<GracePeriod> grace_;
     FlowTable<Ipv4> flows4_;
     FlowTable<Ipv6> flows6_;

@@ -199,7 +199,8 @@ bool Tables::is_entry_of(std::uint32_t connection,
 template <class Ip>
 bool Tables::is_sound(std::uint32_t translation) const noexcept {
     constexpr std::uint32_t kRewrites = XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION |
-                                        XVS_ENCAPSULATE | XVS_TO_HOST | XVS_KEEP_PORT;
+                                        XVS_ENCAPSULATE | XVS_TO_HOST | XVS_KEEP_PORT |
+                                        XVS_SUSPENDED;
     constexpr std::uint16_t kMaxOverhead = 40;  // an IPv6 header
     if (translation >= arrays_.translations.size()) return false;
     const xvs_translation& each = arrays_.translations[translation];

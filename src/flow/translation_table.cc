@@ -20,10 +20,17 @@ static_assert(offsetof(xvs_translation, next_hop) % 8 == 0);
 static_assert(offsetof(xvs_translation, next_hop_generation) ==
               offsetof(xvs_translation, next_hop) + 4);
 
+__u8 with_suspension(__u8 rewrite, bool is_suspended) noexcept {
+    const unsigned others = rewrite & ~XVS_SUSPENDED;
+    return static_cast<__u8>(others | (is_suspended ? XVS_SUSPENDED : 0));
+}
+
 // No stranger picks what is hashed: services, destinations and next hops are numbers of our own.
 std::uint32_t hash_contents(const xvs_translation& translation) noexcept {
+    xvs_translation contents = translation;
+    contents.rewrite = with_suspension(contents.rewrite, false);
     std::uint32_t words[kContentWords];
-    std::memcpy(words, &translation.generation + 1, sizeof words);
+    std::memcpy(words, &contents.generation + 1, sizeof words);
     std::uint64_t sum = 0x9e3779b97f4a7c15u;
     for (const std::uint32_t word : words) {
         sum = (sum ^ word) * 0xff51afd7ed558ccdu;
@@ -33,17 +40,22 @@ std::uint32_t hash_contents(const xvs_translation& translation) noexcept {
 }
 
 bool has_equal_contents(const xvs_translation& a, const xvs_translation& b) noexcept {
-    return std::memcmp(&a.generation + 1, &b.generation + 1, sizeof a - kContents) == 0;
+    xvs_translation same = a;
+    same.rewrite = with_suspension(a.rewrite, (b.rewrite & XVS_SUSPENDED) != 0);
+    return std::memcmp(&same.generation + 1, &b.generation + 1, sizeof a - kContents) == 0;
 }
 
 }  // namespace
 
-TranslationTable::TranslationTable(std::span<xvs_translation> records, GracePeriod& grace)
+TranslationTable::TranslationTable(std::span<xvs_translation> records,
+                                   std::uint32_t destinations,
+                                   GracePeriod& grace)
     : records_(records.data()),
       capacity_(static_cast<std::uint32_t>(records.size())),
       bucket_mask_(std::bit_ceil(2 * capacity_) - 1),
       grace_(grace),
       meta_(std::make_unique<Meta[]>(capacity_)),
+      ways_(std::make_unique<Ways[]>(destinations)),
       buckets_(std::make_unique<std::uint32_t[]>(bucket_mask_ + std::size_t{1})) {}
 
 std::uint32_t TranslationTable::acquire(const xvs_translation& wanted) noexcept {
@@ -63,9 +75,11 @@ std::uint32_t TranslationTable::acquire(const xvs_translation& wanted) noexcept 
     if (++generation_ == 0) ++generation_;
     xvs_translation& record = records_[index];
     record = wanted;
+    record.rewrite = with_suspension(wanted.rewrite, ways_[wanted.destination].are_suspended);
     record.generation = generation_;
     meta_[index] = {.references = 1, .is_idle = false, .hash = hash};
     put_into_buckets(index);
+    put_to_destination(index);
     return index;
 }
 
@@ -81,6 +95,7 @@ void TranslationTable::adopt(std::span<const std::uint32_t> references) noexcept
                         .is_idle = false,
                         .hash = hash_contents(records_[index])};
         put_into_buckets(index);
+        put_to_destination(index);
         if (references[index] == 0) append_idle(index);
     }
 }
@@ -127,6 +142,7 @@ std::uint32_t TranslationTable::find_room() noexcept {
     }
     remove_idle(index);
     erase_from_buckets(index);
+    take_from_destination(index);
     return index;
 }
 
@@ -147,6 +163,31 @@ void TranslationTable::remove_idle(std::uint32_t index) noexcept {
     (meta.older == XVS_NONE ? oldest_idle_ : meta_[meta.older].newer) = meta.newer;
     (meta.newer == XVS_NONE ? newest_idle_ : meta_[meta.newer].older) = meta.older;
     --idle_;
+}
+
+void TranslationTable::suspend(std::uint32_t destination, bool is_suspended) noexcept {
+    const SharingLock lock(mutex_);
+    ways_[destination].are_suspended = is_suspended;
+    for (std::uint32_t index = ways_[destination].first; index != XVS_NONE;
+         index = meta_[index].next) {
+        __u8& rewrite = records_[index].rewrite;
+        store_release(rewrite, with_suspension(rewrite, is_suspended));
+    }
+}
+
+void TranslationTable::put_to_destination(std::uint32_t index) noexcept {
+    std::uint32_t& first = ways_[records_[index].destination].first;
+    meta_[index].next = first;
+    meta_[index].previous = XVS_NONE;
+    if (first != XVS_NONE) meta_[first].previous = index;
+    first = index;
+}
+
+void TranslationTable::take_from_destination(std::uint32_t index) noexcept {
+    const Meta& meta = meta_[index];
+    if (meta.next != XVS_NONE) meta_[meta.next].previous = meta.previous;
+    (meta.previous == XVS_NONE ? ways_[records_[index].destination].first
+                               : meta_[meta.previous].next) = meta.next;
 }
 
 void TranslationTable::put_into_buckets(std::uint32_t index) noexcept {

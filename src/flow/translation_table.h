@@ -12,14 +12,16 @@
 
 namespace xvs::flow {
 
-// Records are interned: equal contents (all but `generation`), one record. Contents change by
-// redirect() alone. A record without references is kept until its room is needed, so that a lull
-// does not cost its making; the one longest without any goes first, after a grace period. Thread:
-// the worker; after share() any.
+// Records are interned: equal contents (all but `generation` and XVS_SUSPENDED), one record.
+// Contents change by redirect() alone. A record without references is kept until its room is
+// needed, so that a lull does not cost its making; the one longest without any goes first, after a
+// grace period. Thread: the worker; after share() any.
 class TranslationTable {
 public:
-    // REQUIRES: zeroed records, at least one.
-    TranslationTable(std::span<xvs_translation> records, GracePeriod& grace);
+    // REQUIRES: zeroed records, at least one, which name fewer than so many destinations.
+    TranslationTable(std::span<xvs_translation> records,
+                     std::uint32_t destinations,
+                     GracePeriod& grace);
 
     // Several workers are to use it. REQUIRES: none has begun.
     void share() noexcept { mutex_.share(); }
@@ -60,7 +62,11 @@ public:
         return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
     }
 
-    // Not to be changed but by redirect(): another connection may hold it.
+    // Marks those of `destination`, present and to come, as for the engine alone, or no longer.
+    // A step for each.
+    void suspend(std::uint32_t destination, bool is_suspended) noexcept;
+
+    // Not to be changed but by what is above: another connection may hold it.
     [[nodiscard]] const xvs_translation& operator[](std::uint32_t index) const noexcept {
         return records_[index];
     }
@@ -86,7 +92,16 @@ private:
         std::uint32_t hash = 0;
         std::uint32_t older = XVS_NONE;
         std::uint32_t newer = XVS_NONE;
+        // Others of its destination.
+        std::uint32_t next = XVS_NONE;
+        std::uint32_t previous = XVS_NONE;
         GracePeriod::Number idle_since = 0;
+    };
+
+    // Of each destination.
+    struct Ways {
+        std::uint32_t first = XVS_NONE;
+        bool are_suspended = false;
     };
 
     // Returns what it was before.
@@ -98,6 +113,8 @@ private:
     [[nodiscard]] std::uint32_t find_room() noexcept;
     void append_idle(std::uint32_t index) noexcept;
     void remove_idle(std::uint32_t index) noexcept;
+    void put_to_destination(std::uint32_t index) noexcept;
+    void take_from_destination(std::uint32_t index) noexcept;
     void put_into_buckets(std::uint32_t index) noexcept;
     void erase_from_buckets(std::uint32_t index) noexcept;
 
@@ -107,6 +124,7 @@ private:
     GracePeriod& grace_;
     SharingMutex mutex_;  // of all but the counts of references, which are changed by one step
     std::unique_ptr<Meta[]> meta_;
+    std::unique_ptr<Ways[]> ways_;
     std::unique_ptr<std::uint32_t[]> buckets_;  // index + 1, open addressing; 0: empty
     std::uint32_t size_ = 0;
     std::uint32_t oldest_idle_ = XVS_NONE;

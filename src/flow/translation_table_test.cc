@@ -11,6 +11,8 @@
 namespace xvs::flow {
 namespace {
 
+constexpr std::uint32_t kDestinations = 4096;
+
 xvs_translation to_destination(std::uint32_t destination) {
     xvs_translation translation{};
     translation.destination = destination;
@@ -24,7 +26,7 @@ class TranslationTableTest : public testing::Test {
 protected:
     std::vector<xvs_translation> records = std::vector<xvs_translation>(4);
     GracePeriod at_once;
-    TranslationTable table{records, at_once};
+    TranslationTable table{records, kDestinations, at_once};
 };
 
 TEST_F(TranslationTableTest, SharesOneRecordAmongEqualOnes) {
@@ -51,6 +53,36 @@ TEST_F(TranslationTableTest, DoesNotAskForTheGeneration) {
     xvs_translation wanted = table[index];
     wanted.generation += 5;
     EXPECT_EQ(table.acquire(wanted), index);
+}
+
+TEST_F(TranslationTableTest, SuspendsWhatADestinationHasAndWhatItGets) {
+    const std::uint32_t first = table.acquire(to_destination(1));
+    const std::uint32_t other = table.acquire(to_destination(2));
+    xvs_translation back = to_destination(1);
+    back.rewrite = XVS_REWRITE_SOURCE;
+    const std::uint32_t second = table.acquire(back);
+    table.suspend(1, true);
+    EXPECT_EQ(table[first].rewrite, XVS_REWRITE_DESTINATION | XVS_SUSPENDED);
+    EXPECT_EQ(table[second].rewrite, XVS_REWRITE_SOURCE | XVS_SUSPENDED);
+    EXPECT_EQ(table[other].rewrite, XVS_REWRITE_DESTINATION);
+    EXPECT_EQ(table.acquire(to_destination(1)), first) << "it is the same all the while";
+    xvs_translation later = to_destination(1);
+    later.port = 5;
+    EXPECT_EQ(table[table.acquire(later)].rewrite, XVS_REWRITE_DESTINATION | XVS_SUSPENDED);
+    table.suspend(1, false);
+    EXPECT_EQ(table[first].rewrite, XVS_REWRITE_DESTINATION);
+    EXPECT_EQ(table.acquire(back), second);
+}
+
+// A record that was another destination's before is no longer met there.
+TEST_F(TranslationTableTest, SuspendsAReusedRecordWithItsPresentDestination) {
+    for (std::uint32_t destination = 1; destination <= 4; ++destination)
+        table.release(table.acquire(to_destination(destination)));
+    const std::uint32_t reused = table.acquire(to_destination(9));
+    table.suspend(1, true);
+    EXPECT_EQ(table[reused].rewrite, XVS_REWRITE_DESTINATION);
+    table.suspend(9, true);
+    EXPECT_EQ(table[reused].rewrite, XVS_REWRITE_DESTINATION | XVS_SUSPENDED);
 }
 
 TEST_F(TranslationTableTest, RefusesWhenEveryRecordHasReferences) {
@@ -121,7 +153,7 @@ TEST_F(TranslationTableTest, KeepsARedirectedRecordBesideAnEqualOneUntilItsHolde
 TEST(TranslationTable, FindsWhatRandomUseAndRedirectionsLeave) {
     std::vector<xvs_translation> records(32);
     GracePeriod at_once;
-    TranslationTable table(records, at_once);
+    TranslationTable table(records, kDestinations, at_once);
     std::map<std::uint32_t, std::uint32_t> held;  // index -> next hop
     Random random(2);
     for (int step = 0; step < 100000; ++step) {
@@ -147,7 +179,7 @@ TEST(TranslationTable, FindsWhatRandomUseAndRedirectionsLeave) {
 TEST(TranslationTable, ReusesARecordOnlyAfterTheGracePeriod) {
     ManualGrace grace;
     std::vector<xvs_translation> records(1);
-    TranslationTable table(records, grace.period());
+    TranslationTable table(records, kDestinations, grace.period());
     const std::uint32_t index = table.acquire(to_destination(1));
     table.release(index);
     EXPECT_EQ(table.acquire(to_destination(2)), XVS_NONE);
@@ -160,7 +192,7 @@ TEST(TranslationTable, ReusesARecordOnlyAfterTheGracePeriod) {
 TEST(TranslationTable, AgreesWithAMapUnderRandomUse) {
     std::vector<xvs_translation> records(64);
     GracePeriod at_once;
-    TranslationTable table(records, at_once);
+    TranslationTable table(records, kDestinations, at_once);
     std::map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> model;  // -> index, references
     Random random(1);
     for (int step = 0; step < 200000; ++step) {

@@ -46,9 +46,9 @@ KernelRouter::KernelRouter(const Mirror& mirror,
     : mirror_(mirror),
       next_hops_(next_hops),
       clock_(clock),
-      seed_(seed),
       socket_(std::move(socket)),
-      index_(next_hops.capacity(), seed),
+      keys_(xvs_make_hash_keys(seed.data())),
+      index_(next_hops.capacity(), keys_),
       answers_(kAnswers),
       uses_(next_hops.capacity()),
       reach_(next_hops.capacity()) {}
@@ -97,7 +97,7 @@ engine::Route KernelRouter::find_route(const net::IpAddress& destination,
 KernelRouter::Answer& KernelRouter::place_of(const net::IpAddress& destination,
                                              const net::IpAddress& source) noexcept {
     static_assert((kAnswers & (kAnswers - 1)) == 0);
-    return answers_[hash_addresses(seed_, destination, source, 0) & (kAnswers - 1)];
+    return answers_[hash_addresses(keys_, destination, source, 0) & (kAnswers - 1)];
 }
 
 bool KernelRouter::is_valid(const Answer& answer) const noexcept {

@@ -123,8 +123,8 @@ private:
     const Mirror& mirror_;
     flow::NextHopTable& next_hops_;
     const Clock& clock_;
-    std::array<std::uint32_t, 2> seed_;
     NetlinkSocket socket_;
+    xvs_hash_keys keys_;
     NeighbourIndex index_;
     std::vector<Answer> answers_;
     std::vector<Use> uses_;

@@ -16,20 +16,20 @@ std::array<std::uint32_t, 4> words_of(const net::IpAddress& address) noexcept {
 
 }  // namespace
 
-std::uint32_t hash_addresses(const std::array<std::uint32_t, 2>& seed,
+std::uint32_t hash_addresses(const xvs_hash_keys& keys,
                              const net::IpAddress& first,
                              const net::IpAddress& second,
                              std::uint32_t number) noexcept {
     const auto family = static_cast<std::uint32_t>(first.family());
-    return xvs_hash6(seed.data(), words_of(first).data(), words_of(second).data(), number, family);
+    return xvs_hash6(&keys, words_of(first).data(), words_of(second).data(), number, family);
 }
 
-NeighbourIndex::NeighbourIndex(std::uint32_t capacity, std::array<std::uint32_t, 2> seed)
-    : seed_(seed), chains_(std::bit_ceil(capacity), XVS_NONE), entries_(capacity) {}
+NeighbourIndex::NeighbourIndex(std::uint32_t capacity, const xvs_hash_keys& keys)
+    : keys_(keys), chains_(std::bit_ceil(capacity), XVS_NONE), entries_(capacity) {}
 
 std::uint32_t NeighbourIndex::chain_of(std::uint32_t interface,
                                        const net::IpAddress& gateway) const noexcept {
-    const std::uint32_t hash = hash_addresses(seed_, gateway, {}, interface);
+    const std::uint32_t hash = hash_addresses(keys_, gateway, {}, interface);
     return hash & static_cast<std::uint32_t>(chains_.size() - 1);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "flow/hash.h"
 #include "flow/layout.h"
 #include "net/address.h"
 
@@ -14,7 +15,7 @@ namespace xvs::host {
 // constructor.
 class NeighbourIndex {
 public:
-    NeighbourIndex(std::uint32_t capacity, std::array<std::uint32_t, 2> seed);
+    NeighbourIndex(std::uint32_t capacity, const xvs_hash_keys& keys);
 
     // Returns the record's index, or XVS_NONE.
     [[nodiscard]] std::uint32_t find(std::uint32_t interface,
@@ -54,13 +55,13 @@ private:
     [[nodiscard]] std::uint32_t chain_of(std::uint32_t interface,
                                          const net::IpAddress& gateway) const noexcept;
 
-    std::array<std::uint32_t, 2> seed_;
+    xvs_hash_keys keys_;
     std::vector<std::uint32_t> chains_;  // a power of two
     std::vector<Entry> entries_;
 };
 
 // A keyed hash of two addresses and a number.
-[[nodiscard]] std::uint32_t hash_addresses(const std::array<std::uint32_t, 2>& seed,
+[[nodiscard]] std::uint32_t hash_addresses(const xvs_hash_keys& keys,
                                            const net::IpAddress& first,
                                            const net::IpAddress& second,
                                            std::uint32_t number) noexcept;

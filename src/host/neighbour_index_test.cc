@@ -5,6 +5,7 @@
 namespace xvs::host {
 namespace {
 
+constexpr std::uint32_t kSeed[2] = {1, 2};
 constexpr std::uint32_t kCapacity = 100;
 
 net::IpAddress gateway(std::uint32_t number) {
@@ -12,7 +13,7 @@ net::IpAddress gateway(std::uint32_t number) {
 }
 
 TEST(NeighbourIndex, FindsWhatWasPutInAndNothingElse) {
-    NeighbourIndex index(kCapacity, {1, 2});
+    NeighbourIndex index(kCapacity, xvs_make_hash_keys(kSeed));
     for (std::uint32_t i = 0; i < kCapacity; ++i)
         index.insert(i, 1 + i % 3, gateway(i));
     for (std::uint32_t i = 0; i < kCapacity; ++i) {
@@ -22,7 +23,7 @@ TEST(NeighbourIndex, FindsWhatWasPutInAndNothingElse) {
 }
 
 TEST(NeighbourIndex, KeepsTheOthersWhenOneIsErased) {
-    NeighbourIndex index(kCapacity, {1, 2});
+    NeighbourIndex index(kCapacity, xvs_make_hash_keys(kSeed));
     for (std::uint32_t i = 0; i < kCapacity; ++i)
         index.insert(i, 1, gateway(i));
     for (std::uint32_t i = 0; i < kCapacity; i += 2)
@@ -35,7 +36,7 @@ TEST(NeighbourIndex, KeepsTheOthersWhenOneIsErased) {
 }
 
 TEST(NeighbourIndex, TellsFamiliesApart) {
-    NeighbourIndex index(kCapacity, {1, 2});
+    NeighbourIndex index(kCapacity, xvs_make_hash_keys(kSeed));
     index.insert(0, 1, net::Ipv4Address());
     EXPECT_EQ(index.find(1, net::Ipv6Address()), XVS_NONE);
 }

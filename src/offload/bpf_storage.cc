@@ -12,6 +12,8 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "offload/array_values.h"
+
 namespace xvs::offload {
 namespace {
 
@@ -34,6 +36,16 @@ Error creation_error(std::string_view name, std::size_t size, int error_number) 
         error.context += "; lower --connections";
     }
     return error;
+}
+
+UniqueFd create_array(std::string_view name, std::size_t value_size, std::size_t count) {
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+    return UniqueFd(::bpf_map_create(BPF_MAP_TYPE_ARRAY,
+                                     std::string(name).c_str(),
+                                     sizeof(std::uint32_t),
+                                     static_cast<std::uint32_t>(value_size),
+                                     static_cast<std::uint32_t>(count),
+                                     &options));
 }
 
 }  // namespace
@@ -67,14 +79,9 @@ Result<std::span<std::byte>> BpfStorage::allocate(std::string_view name,
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("table {}: {} elements of {} bytes", name, count, element_size));
     }
-    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
     Array array{.name = std::string(name), .map = {}, .mapping = {}};
-    array.map = UniqueFd(::bpf_map_create(BPF_MAP_TYPE_ARRAY,
-                                          array.name.c_str(),
-                                          sizeof(std::uint32_t),
-                                          static_cast<std::uint32_t>(element_size),
-                                          static_cast<std::uint32_t>(count),
-                                          &options));
+    array.map =
+        is_one_value(name) ? create_array(name, size, 1) : create_array(name, element_size, count);
     if (!array.map.is_open()) return fail(creation_error(name, size, errno));
     const auto mapping = map_array(array.map.get(), size);
     if (!mapping) return fail(mapping.error());

@@ -48,10 +48,10 @@ private:
     std::vector<Array> arrays_;
 };
 
-// Maps the array behind `map` into memory: `size` bytes. The kernel wants whole pages.
 // Returns how many CPUs programs in the kernel may run on, ever.
 [[nodiscard]] std::uint32_t possible_cpus() noexcept;
 
+// Maps the array behind `map` into memory: `size` bytes. The kernel wants whole pages.
 [[nodiscard]] Result<std::span<std::byte>> map_array(int map, std::size_t size);
 
 void unmap_array(std::span<std::byte> mapping) noexcept;

@@ -7,17 +7,14 @@
 #include "flow/hash.h"
 #include "offload/replay_packet.bpf.h"
 
-/* The fields of an entry of either family. */
+/* An entry of either family, and what it said when its key was compared. */
 struct found {
+    void* flow;
     __u32 slot;
     __u32 state;
-    const volatile __u32* state_word;
-    __u32* last_seen;
-    __u32* packets;
     __u32 translation;
     __u8 punt;
     __u8 report;
-    __u8 family;
     __u8 owner; /* worker */
 };
 
@@ -30,57 +27,59 @@ INLINE bool is_empty_state(__u32 state) {
     return (state & XVS_STATE_MASK) == XVS_SLOT_EMPTY;
 }
 
-#define NOTE_ENTRY(f, flow, at, word, version)              \
-    do {                                                    \
-        (f)->slot = (at);                                   \
-        (f)->state = (word);                                \
-        (f)->state_word = &(flow)->state;                   \
-        (f)->last_seen = &(flow)->last_seen;                \
-        (f)->packets = &(flow)->packets;                    \
-        (f)->translation = (flow)->translation;             \
-        (f)->punt = (flow)->punt;                           \
-        (f)->report = (flow)->report;                       \
-        (f)->family = (version);                            \
-        (f)->owner = (flow)->flags >> XVS_FLOW_OWNER_SHIFT; \
+#define NOTE_ENTRY(f, entry, at, word)                       \
+    do {                                                     \
+        (f)->flow = (entry);                                 \
+        (f)->slot = (at);                                    \
+        (f)->state = (word);                                 \
+        (f)->translation = (entry)->translation;             \
+        (f)->punt = (entry)->punt;                           \
+        (f)->report = (entry)->report;                       \
+        (f)->owner = (entry)->flags >> XVS_FLOW_OWNER_SHIFT; \
     } while (0)
 
+/* A field of the entry found. */
+#define FIELD_OF(f, family, name)                                   \
+    ((family) == 4 ? &((volatile struct xvs_flow4*)(f)->flow)->name \
+                   : &((volatile struct xvs_flow6*)(f)->flow)->name)
+
+/* Ports and protocol as one word. */
+INLINE __u64 rest_of_key4(__u32 ports, __u32 protocol) {
+    return ports | (__u64)(__u8)protocol << 32;
+}
+
 /* Among so many slots from the one that belongs to `hash` on. */
-INLINE bool probe4(__u32 hash, __u32 slots, const struct xvs_flow4* key, struct found* f) {
+INLINE bool probe4(__u32 hash, __u32 slots, __u32 from, __u32 to, __u64 rest, struct found* f) {
     for (__u32 step = 0; step < XVS_PROBES; ++step) {
         const __u32 slot = (hash + step) & (slots - 1);
         struct xvs_flow4* flow = bpf_map_lookup_elem(&flows4, &slot);
         if (!flow) return false;
         const __u32 state = *(const volatile __u32*)&flow->state;
         if (is_empty_state(state)) return false;
-        if (flow->source == key->source && flow->destination == key->destination &&
-            word_at(&flow->source_port) == word_at(&key->source_port) &&
-            flow->protocol == key->protocol && is_live_state(state)) {
-            NOTE_ENTRY(f, flow, slot, state, 4);
+        if (flow->source == from && flow->destination == to &&
+            word_at(&flow->source_port) == (__u32)rest && flow->protocol == (__u8)(rest >> 32) &&
+            is_live_state(state)) {
+            NOTE_ENTRY(f, flow, slot, state);
             return true;
         }
     }
     return false;
 }
 
-INLINE struct xvs_table_header* table_header(void) {
-    const __u32 zero = 0;
-    return bpf_map_lookup_elem(&header, &zero);
-}
-
-NOINLINE int find_flow4(__u32 from, __u32 to, __u32 ports, __u32 protocol, struct found* f) {
+/* While the table grows, some are among the former slots still. */
+INLINE bool find_flow4(__u32 from, __u32 to, __u32 ports, __u32 protocol, struct found* f) {
     const struct xvs_table_header* h = table_header();
-    if (!h || !f) return false;
-    const struct xvs_flow4 key = {.source = from,
-                                  .destination = to,
-                                  .source_port = (__u16)ports,
-                                  .destination_port = (__u16)(ports >> 16),
-                                  .protocol = (__u8)protocol};
-    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
-    const __u32 hash = xvs_hash4(seed, from, to, ports, protocol);
+    const __u64 rest = rest_of_key4(ports, protocol);
+    const __u32 hash = xvs_hash4(hash_keys(), from, to, ports, protocol);
     const __u32 active = *(const volatile __u32*)&h->extent4.active;
-    if (probe4(hash, active, &key, f)) return true;
-    const __u32 former = *(const volatile __u32*)&h->extent4.former;
-    return former != active && probe4(hash, former, &key, f);
+    __u32 slots = active;
+#pragma clang loop unroll(disable)
+    for (int pass = 0; pass < 2; ++pass) {
+        if (probe4(hash, slots, from, to, rest, f)) return true;
+        slots = *(const volatile __u32*)&h->extent4.former;
+        if (slots == active) return false;
+    }
+    return false;
 }
 
 INLINE bool same_address6(const void* a, const void* b) {
@@ -88,39 +87,38 @@ INLINE bool same_address6(const void* a, const void* b) {
            word_at(a + 8) == word_at(b + 8) && word_at(a + 12) == word_at(b + 12);
 }
 
-struct key6 {
-    __u32 source[4];
-    __u32 destination[4];
-    __u32 ports;
-    __u32 protocol;
-};
-
-INLINE bool probe6(__u32 hash, __u32 slots, const struct key6* key, struct found* f) {
+INLINE bool probe6(__u32 hash,
+                   __u32 slots,
+                   const void* source,
+                   const void* destination,
+                   __u32 ports,
+                   __u32 protocol,
+                   struct found* f) {
     for (__u32 step = 0; step < XVS_PROBES; ++step) {
         const __u32 slot = (hash + step) & (slots - 1);
         struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
         if (!flow) return false;
         const __u32 state = *(const volatile __u32*)&flow->state;
         if (is_empty_state(state)) return false;
-        if (word_at(&flow->source_port) == key->ports && same_address6(flow->source, key->source) &&
-            same_address6(flow->destination, key->destination) && flow->protocol == key->protocol &&
+        if (word_at(&flow->source_port) == ports && same_address6(flow->source, source) &&
+            same_address6(flow->destination, destination) && flow->protocol == (__u8)protocol &&
             is_live_state(state)) {
-            NOTE_ENTRY(f, flow, slot, state, 6);
+            NOTE_ENTRY(f, flow, slot, state);
             return true;
         }
     }
     return false;
 }
 
-NOINLINE int find_flow6(const struct key6* key, struct found* f) {
+NOINLINE int find_flow6(
+    const void* source, const void* destination, __u32 ports, __u32 protocol, struct found* f) {
     const struct xvs_table_header* h = table_header();
-    if (!h || !f || !key) return false;
-    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
-    const __u32 hash = xvs_hash6(seed, key->source, key->destination, key->ports, key->protocol);
+    if (!f || !source || !destination) return false;
+    const __u32 hash = xvs_hash6(hash_keys(), source, destination, ports, protocol);
     const __u32 active = *(const volatile __u32*)&h->extent6.active;
-    if (probe6(hash, active, key, f)) return true;
+    if (probe6(hash, active, source, destination, ports, protocol, f)) return true;
     const __u32 former = *(const volatile __u32*)&h->extent6.former;
-    return former != active && probe6(hash, former, key, f);
+    return former != active && probe6(hash, former, source, destination, ports, protocol, f);
 }
 
 INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
@@ -128,11 +126,8 @@ INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
         const struct ipv4_header* ip = s->ip;
         return find_flow4(word_at(ip->source), word_at(ip->destination), s->ports, s->protocol, f);
     }
-    struct key6 key = {.ports = s->ports, .protocol = s->protocol};
     const struct ipv6_header* ip = s->ip;
-    copy_words(key.source, ip->source, 4);
-    copy_words(key.destination, ip->destination, 4);
-    return find_flow6(&key, f);
+    return find_flow6(ip->source, ip->destination, s->ports, s->protocol, f);
 }
 
 INLINE bool is_known4(const void* address) {
@@ -168,13 +163,6 @@ struct plan {
 /* A packet that the host sends itself as a real server needs no next hop. */
 enum direction { ARRIVING, LEAVING };
 
-INLINE bool has_server(const struct xvs_translation* t) {
-    const __u32 index = t->destination;
-    const struct xvs_destination* d = bpf_map_lookup_elem(&destinations, &index);
-    return d && *(const volatile __u32*)&d->generation == t->destination_generation &&
-           (d->flags & XVS_DESTINATION_AVAILABLE);
-}
-
 /* Copies the next hop; false when that is not a way for `length` bytes, or was changed meanwhile.
  * Index and generation are read as one word, as they are written; the record was the one they name
  * all the while if it is so in the end, and its addresses were whole if its flags, which count
@@ -183,7 +171,7 @@ INLINE bool copy_next_hop(const struct xvs_translation* t, __u32 length, struct 
     const __u64 both = *(const volatile __u64*)&t->next_hop;
     const __u32 index = (__u32)both;
     const __u32 generation = (__u32)(both >> 32);
-    const struct xvs_next_hop* hop = bpf_map_lookup_elem(&next_hops, &index);
+    const struct xvs_next_hop* hop = next_hop_at(index);
     if (!hop) return false;
     const __u8 flags = *(const volatile __u8*)&hop->flags;
     if (!(flags & XVS_HOP_RESOLVED) || length > hop->mtu) return false;
@@ -192,9 +180,7 @@ INLINE bool copy_next_hop(const struct xvs_translation* t, __u32 length, struct 
     plan->lower = hop->lower;
     plan->vlan = hop->vlan;
     plan->hop_flags = flags;
-#pragma unroll
-    for (int i = 0; i < 3; ++i)
-        __builtin_memcpy(&plan->macs[i], hop->mac_destination + 4 * i, sizeof(plan->macs[i]));
+    copy_words(plan->macs, hop->mac_destination, 3);
     asm volatile("" ::: "memory");
     return *(const volatile __u8*)&hop->flags == flags &&
            *(const volatile __u32*)&hop->generation == generation;
@@ -208,9 +194,8 @@ INLINE bool make_plan(const struct found* f,
                       enum direction direction,
                       struct plan* plan) {
     if (s->events & f->punt) return false;
-    const __u32 index = f->translation;
-    const struct xvs_translation* t = bpf_map_lookup_elem(&translations, &index);
-    if (!t || !has_server(t)) return false;
+    const struct xvs_translation* t = translation_at(f->translation);
+    if (!t || (t->rewrite & XVS_SUSPENDED)) return false;
     plan->translation = t;
     plan->interface = 0;
     if (t->rewrite & XVS_TO_HOST) return direction == ARRIVING;
@@ -219,8 +204,15 @@ INLINE bool make_plan(const struct found* f,
     return s->length + t->overhead <= 0xffff && copy_next_hop(t, segment + t->overhead, plan);
 }
 
+/* The clock is asked once a jiffy; in between, its last answer stands. */
 INLINE __u32 now_tick(void) {
-    const __u32 tick = (__u32)(bpf_ktime_get_coarse_ns() >> XVS_TICK_SHIFT);
+    const __u64 jiffy = bpf_jiffies64() << 32;
+    const __u64 last = *(volatile __u64*)&last_tick;
+    __u32 tick = (__u32)last;
+    if ((last & ~0xffffffffull) != jiffy) {
+        tick = (__u32)(bpf_ktime_get_coarse_ns() >> XVS_TICK_SHIFT);
+        *(volatile __u64*)&last_tick = jiffy | tick;
+    }
     if (!constants.is_tested) return tick;
     const struct xvs_steer_control* c = steer_control();
     return c ? tick + c->tick_offset : tick;
@@ -239,7 +231,7 @@ INLINE __u32 report_position(__u32 worker) {
 }
 
 /* False when the ring is full. */
-INLINE bool report_packet(const struct found* f, __u8 events, __u32 tick) {
+INLINE bool report_packet(const struct found* f, __u8 family, __u8 events, __u32 tick) {
     const __u32 number = ring_of(f->owner);
     struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &number);
     if (!ring) return false;
@@ -252,7 +244,7 @@ INLINE bool report_packet(const struct found* f, __u8 events, __u32 tick) {
     report->slot = f->slot;
     report->tick = tick;
     report->events = events;
-    report->family = f->family;
+    report->family = family;
     /* x86 stores in order; elsewhere the exchange is the barrier that a store release would be. */
     (void)__sync_lock_test_and_set(&ring->head, head + 1);
     return true;
@@ -263,13 +255,10 @@ INLINE void count_packet(const struct xvs_translation* t, __u32 bytes, bool outb
     const __u32 at = row * constants.destinations + t->destination;
     struct xvs_counters* c = bpf_map_lookup_elem(&counters, &at);
     if (!c) return;
-    if (outbound) {
-        c->packets_out += 1;
-        c->bytes_out += bytes;
-    } else {
-        c->packets_in += 1;
-        c->bytes_in += bytes;
-    }
+    __u64* counts = &c->packets_in;
+    if (outbound) counts = &c->packets_out;
+    counts[0] += 1;
+    counts[1] += bytes;
 }
 
 /* A test has something happen here to the entry whose state word this is. */
@@ -279,13 +268,17 @@ INLINE void count_packet(const struct xvs_translation* t, __u32 bytes, bool outb
 
 /* Everything but the packet itself; false: it is for the engine after all. The copy is one flow's
  * if the state word has not changed. */
-INLINE bool note_replay(const struct found* f, const struct sighting* s, const struct plan* plan) {
-    BETWEEN_READINGS(f->state_word);
-    if (*f->state_word != f->state) return false;
+INLINE bool note_replay(const struct found* f,
+                        const struct sighting* s,
+                        const struct plan* plan,
+                        __u8 family) {
+    BETWEEN_READINGS(FIELD_OF(f, family, state));
+    if (*FIELD_OF(f, family, state) != f->state) return false;
     const __u32 tick = now_tick();
-    if ((s->events & f->report) && !report_packet(f, s->events, tick)) return false;
-    if (*f->last_seen != tick) *f->last_seen = tick;
-    *f->packets += 1;
+    if ((s->events & f->report) && !report_packet(f, family, s->events, tick)) return false;
+    volatile __u32* last_seen = FIELD_OF(f, family, last_seen);
+    if (*last_seen != tick) *last_seen = tick;
+    *FIELD_OF(f, family, packets) += 1;
     count_packet(
         plan->translation, s->length, (plan->translation->rewrite & XVS_REWRITE_SOURCE) != 0);
     return true;

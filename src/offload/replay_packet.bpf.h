@@ -88,14 +88,13 @@ INLINE bool sight_transport(struct sighting* s, void* end, __u32 room) {
     return true;
 }
 
+/* One's complement sums are zero when they are multiples of 0xffff. Whether a number is one, its
+ * product with the inverse of 0xffff tells (Hacker's Delight, "Test for Zero Remainder"). */
 INLINE bool has_valid_checksum(const struct ipv4_header* ip) {
     const __u32* words = (const __u32*)ip;
-    __u64 sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return sum == 0xffff;
+    const __u64 sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
+    const __u64 inverse = 0xfffefffefffeffffull;
+    return sum * inverse <= ~0ull / 0xffff;
 }
 
 /* `whole`: bytes of the frame behind its link header, wherever they lie. */

@@ -92,34 +92,40 @@ INLINE void rewrite_checksum(const struct sighting* s,
     *field = !is_partial && after == 0 ? 0xffff : after;
 }
 
-/* A header to be put in front, after an Ethernet header, which starts at `macs`. */
-struct outer {
-    __u16 alignment;
-    __u8 macs[12];
-    __u16 type;
+/* What an outer header takes over from the packet behind it, in one word. */
+#define INNER_DONT_FRAGMENT (1ull << 32)
 
-    union {
-        struct ipv4_header ip4;
-        struct ipv6_header ip6;
-    };
-};
+INLINE __u64 inner_of(const struct sighting* s) {
+    return s->length | (__u32)s->ttl << 16 | (__u32)s->tos << 24 |
+           (s->dont_fragment ? INNER_DONT_FRAGMENT : 0);
+}
+
+INLINE __u16 inner_length(__u64 inner) {
+    return (__u16)inner;
+}
+
+INLINE __u8 inner_ttl(__u64 inner) {
+    return (__u8)(inner >> 16);
+}
+
+INLINE __u8 inner_tos(__u64 inner) {
+    return (__u8)(inner >> 24);
+}
 
 INLINE __u8 outer_tos(__u8 tos) {
     return (tos & ECN_MASK) == ECN_CONGESTION_EXPERIENCED ? (tos & ~ECN_MASK) | ECN_CAPABLE : tos;
 }
 
-INLINE void write_outer4(struct outer* o,
-                         const struct xvs_translation* t,
-                         const struct sighting* s) {
-    struct ipv4_header* ip = &o->ip4;
-    const bool dont_fragment = t->family == 4 && s->dont_fragment;
+INLINE void write_outer4(struct ipv4_header* ip, const struct xvs_translation* t, __u64 inner) {
+    const bool dont_fragment = t->family == 4 && (inner & INNER_DONT_FRAGMENT);
+    const __u16 id = dont_fragment ? 0 : (__u16)bpf_get_prandom_u32();
     __builtin_memset(ip, 0, sizeof(*ip));
     ip->version_length = 0x45;
-    ip->tos = outer_tos(s->tos);
-    ip->total_length = bpf_htons(s->length + sizeof(*ip));
-    ip->id = dont_fragment ? 0 : (__u16)bpf_get_prandom_u32();
+    ip->tos = outer_tos(inner_tos(inner));
+    ip->total_length = bpf_htons(inner_length(inner) + sizeof(*ip));
+    ip->id = id;
     ip->fragment = dont_fragment ? bpf_htons(IP_DONT_FRAGMENT) : 0;
-    ip->ttl = s->ttl - 1;
+    ip->ttl = inner_ttl(inner) - 1;
     ip->protocol = t->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
     __builtin_memcpy(ip->source, t->outer_source, sizeof(ip->source));
     __builtin_memcpy(ip->destination, t->outer_destination, sizeof(ip->destination));
@@ -133,17 +139,14 @@ INLINE void write_outer4(struct outer* o,
     ip->checksum = (__u16)~fold_sum(sum);
 }
 
-INLINE void write_outer6(struct outer* o,
-                         const struct xvs_translation* t,
-                         const struct sighting* s) {
-    struct ipv6_header* ip = &o->ip6;
-    const __u8 class = outer_tos(s->tos);
+INLINE void write_outer6(struct ipv6_header* ip, const struct xvs_translation* t, __u64 inner) {
+    const __u8 class = outer_tos(inner_tos(inner));
     __builtin_memset(ip, 0, sizeof(*ip));
     ip->version_class[0] = 0x60 | class >> 4;
     ip->version_class[1] = (__u8)(class << 4);
-    ip->payload_length = bpf_htons(s->length);
+    ip->payload_length = bpf_htons(inner_length(inner));
     ip->next_header = t->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-    ip->hop_limit = s->ttl - 1;
+    ip->hop_limit = inner_ttl(inner) - 1;
     __builtin_memcpy(ip->source, t->outer_source, sizeof(ip->source));
     __builtin_memcpy(ip->destination, t->outer_destination, sizeof(ip->destination));
 }

@@ -94,51 +94,62 @@ INLINE bool rewrite(struct __sk_buff* skb,
     return rewrite_checksum_by_kernel(skb, t, transport, s->protocol == IPPROTO_UDP);
 }
 
-INLINE int leave(struct __sk_buff* skb, const struct plan* plan) {
-    if (plan->hop_flags & XVS_HOP_PEER) return (int)bpf_redirect_peer(plan->interface, 0);
+INLINE int leave(struct __sk_buff* skb, __u32 interface, __u32 hop_flags) {
+    if (hop_flags & XVS_HOP_PEER) return (int)bpf_redirect_peer(interface, 0);
     skb->mark = XVS_MARK_TO_WIRE;
-    return (int)bpf_redirect(plan->interface, 0);
+    return (int)bpf_redirect(interface, 0);
 }
 
-INLINE int leave_encapsulated(struct __sk_buff* skb,
-                              const struct sighting* s,
-                              const struct plan* plan,
-                              bool link_header) {
-    const struct xvs_translation* t = plan->translation;
-    struct outer outer;
-    __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
-    if (!link_header && bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_SHOT;
-    __builtin_memcpy(outer.macs, plan->macs, sizeof(outer.macs));
+/* Puts an outer header between the link header, whose addresses are right already, and the packet.
+ * `way`: interface, and flags of the next hop above it. */
+GLOBAL int leave_encapsulated(struct __sk_buff* skb,
+                              const struct xvs_translation* t,
+                              __u64 inner,
+                              __u64 way) {
+    struct {
+        __u16 alignment;
+        __u16 type;
+
+        union {
+            struct ipv4_header ip4;
+            struct ipv6_header ip6;
+        };
+    } front;
+
+    if (!t) return TC_ACT_SHOT; /* never */
+    const __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+    const __u32 at = 2 * ETH_ALEN;
     if (t->outer_family == 4) {
-        write_outer4(&outer, t, s);
-        outer.type = bpf_htons(ETH_P_IP);
-        if (bpf_skb_adjust_room(
-                skb, sizeof(outer.ip4), BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) ||
-            bpf_skb_store_bytes(skb, 0, outer.macs, ETH_HLEN + sizeof(outer.ip4), 0))
+        const __u32 size = sizeof(front.ip4);
+        if (bpf_skb_adjust_room(skb, size, BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4))
+            return TC_ACT_SHOT;
+        front.type = bpf_htons(ETH_P_IP);
+        write_outer4(&front.ip4, t, inner);
+        if (bpf_skb_store_bytes(skb, at, &front.type, sizeof(front.type) + size, 0))
             return TC_ACT_SHOT;
     } else {
-        write_outer6(&outer, t, s);
-        outer.type = bpf_htons(ETH_P_IPV6);
-        if (bpf_skb_adjust_room(
-                skb, sizeof(outer.ip6), BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) ||
-            bpf_skb_store_bytes(skb, 0, outer.macs, ETH_HLEN + sizeof(outer.ip6), 0))
+        const __u32 size = sizeof(front.ip6);
+        if (bpf_skb_adjust_room(skb, size, BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
+            return TC_ACT_SHOT;
+        front.type = bpf_htons(ETH_P_IPV6);
+        write_outer6(&front.ip6, t, inner);
+        if (bpf_skb_store_bytes(skb, at, &front.type, sizeof(front.type) + size, 0))
             return TC_ACT_SHOT;
     }
-    return leave(skb, plan);
+    return leave(skb, (__u32)way, (__u32)(way >> 32));
 }
 
-/* A frame that came without a link header gets one, which is taken off again where it leaves so. */
-INLINE int leave_with_new_header(struct __sk_buff* skb, const struct plan* plan, __u8 family) {
+/* A frame that came without a link header gets one: the way out may need it, else it is taken off
+ * again there. */
+INLINE bool add_link_header(struct __sk_buff* skb, const struct plan* plan, __u8 family) {
     struct {
         __u32 macs[3];
         __u16 type;
     } __attribute__((packed)) header = {.type = bpf_htons(family == 4 ? ETH_P_IP : ETH_P_IPV6)};
 
-    if (!(plan->hop_flags & XVS_HOP_LINK_HEADER)) return leave(skb, plan);
     copy_words(&header, plan->macs, 3);
-    if (bpf_skb_change_head(skb, ETH_HLEN, 0)) return TC_ACT_SHOT;
-    if (bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0)) return TC_ACT_SHOT;
-    return leave(skb, plan);
+    return bpf_skb_change_head(skb, ETH_HLEN, 0) == 0 &&
+           bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0) == 0;
 }
 
 INLINE bool sight(struct __sk_buff* skb, __u8 family, __u32 offset, struct sighting* s) {
@@ -152,6 +163,7 @@ INLINE bool sight(struct __sk_buff* skb, __u8 family, __u32 offset, struct sight
 
 /* Headers that lie beyond the linear part are fetched into it. */
 INLINE bool pull_headers(struct __sk_buff* skb, __u32 size) {
+    if ((void*)(long)skb->data + size <= (void*)(long)skb->data_end) return true;
     const __u32 wanted = size < skb->len ? size : skb->len;
     if ((void*)(long)skb->data + wanted <= (void*)(long)skb->data_end) return true;
     return bpf_skb_pull_data(skb, wanted) == 0;
@@ -173,24 +185,27 @@ INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum dir
     if (is_strange(&s, family)) return REPLAY_STRANGE;
     if (!find_flow(&s, family, &f)) return REPLAY_MISSED;
     if (skb->vlan_present || !make_plan(&f, &s, segment_length(skb, &s), direction, &plan) ||
-        !note_replay(&f, &s, &plan))
+        !note_replay(&f, &s, &plan, family))
         return REPLAY_PUNTED - f.owner;
     if (!plan.interface) {
         return rewrite(skb, &s, plan.translation, offset, 0, family) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
     }
-    const bool is_bare = !link_header;
     const bool encapsulates = plan.translation->rewrite & XVS_ENCAPSULATE;
-    if (!is_bare && !encapsulates) copy_words(s.frame, plan.macs, 3);
+    const bool needs_link = encapsulates || (plan.hop_flags & XVS_HOP_LINK_HEADER);
+    if (link_header) copy_words(s.frame, plan.macs, 3);
     if (!rewrite(skb, &s, plan.translation, offset, 1, family)) return TC_ACT_SHOT;
-    if (encapsulates) return leave_encapsulated(skb, &s, &plan, link_header);
-    return is_bare ? leave_with_new_header(skb, &plan, family) : leave(skb, &plan);
+    if (!link_header && needs_link && !add_link_header(skb, &plan, family)) return TC_ACT_SHOT;
+    if (encapsulates)
+        return leave_encapsulated(
+            skb, plan.translation, inner_of(&s), plan.interface | (__u64)plan.hop_flags << 32);
+    return leave(skb, plan.interface, plan.hop_flags);
 }
 
-NOINLINE int replay4(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
+GLOBAL int replay4(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
     return replay(skb, 4, link_header, direction);
 }
 
-NOINLINE int replay6(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
+GLOBAL int replay6(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
     return replay(skb, 6, link_header, direction);
 }
 

@@ -75,14 +75,18 @@ INLINE void* write_link(void* at, void* end, const struct plan* plan, __u16 type
 }
 
 INLINE bool write_outer(void* at, void* end, const struct plan* plan, const struct sighting* s) {
-    struct outer outer;
+    union {
+        struct ipv4_header ip4;
+        struct ipv6_header ip6;
+    } outer;
+
     if (plan->translation->outer_family == 4) {
         if (at + sizeof(outer.ip4) > end) return false;
-        write_outer4(&outer, plan->translation, s);
+        write_outer4(&outer.ip4, plan->translation, inner_of(s));
         __builtin_memcpy(at, &outer.ip4, sizeof(outer.ip4));
     } else {
         if (at + sizeof(outer.ip6) > end) return false;
-        write_outer6(&outer, plan->translation, s);
+        write_outer6(&outer.ip6, plan->translation, inner_of(s));
         __builtin_memcpy(at, &outer.ip6, sizeof(outer.ip6));
     }
     return true;
@@ -133,7 +137,7 @@ INLINE int replay_frame(struct xdp_md* xdp,
     struct plan plan;
     if (!make_plan(f, s, s->length, ARRIVING, &plan)) return FRAME_FOR_ENGINE;
     if (!plan.interface || !(plan.hop_flags & XVS_HOP_XDP)) return XDP_PASS;
-    if (!note_replay(f, s, &plan)) return FRAME_FOR_ENGINE;
+    if (!note_replay(f, s, &plan, family)) return FRAME_FOR_ENGINE;
     rewrite_frame(s, plan.translation, family);
     return leave_at_xdp(xdp, l, s, &plan);
 }

@@ -53,7 +53,7 @@ INLINE int judge_by_address(const struct tuple* t, int to, int from) {
     return JUDGED(local ? to : from, worker_of(&source));
 }
 
-NOINLINE int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u32 may_be_live) {
+GLOBAL int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u32 may_be_live) {
     struct parsed p = {};
     switch (parse(skb, family, offset, &p)) {
         case SHAPE_WHOLE:
@@ -71,7 +71,7 @@ NOINLINE int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __
 
 /* A packet that the host itself is about to send: ours if a NAT destination, which is an address of
  * the host's own, speaks. */
-NOINLINE int judge_egress(struct __sk_buff* skb, __u32 family, __u32 offset) {
+GLOBAL int judge_egress(struct __sk_buff* skb, __u32 family, __u32 offset) {
     struct parsed p = {};
     struct parsed quoted = {};
     struct xvs_endpoint_key client = {};
@@ -165,8 +165,10 @@ INLINE __u32 family_of(const struct __sk_buff* skb) {
 
 INLINE int replay_any(struct __sk_buff* skb, __u32 family, bool link_header, __u32 direction) {
     if (!constants.replays) return REPLAY_UNSIGHTED;
-    return family == 4 ? replay4(skb, link_header, direction)
-                       : replay6(skb, link_header, direction);
+    if (family == 6) return replay6(skb, link_header, direction);
+    /* A call and its return are not cheap: the commonest has none. */
+    if (direction == ARRIVING && link_header) return replay(skb, 4, true, ARRIVING);
+    return replay4(skb, link_header, direction);
 }
 
 INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
@@ -201,29 +203,29 @@ INLINE int steer_egress(struct __sk_buff* skb, bool link_header) {
     return judged ? send_up(skb, judged, link_header) : TC_ACT_UNSPEC;
 }
 
-SEC("tc") int xvs_ingress(struct __sk_buff* skb) {
+SEC("xvs/tc") int xvs_ingress(struct __sk_buff* skb) {
     return steer_ingress(skb, true);
 }
 
-SEC("tc") int xvs_ingress_bare(struct __sk_buff* skb) {
+SEC("xvs/tc") int xvs_ingress_bare(struct __sk_buff* skb) {
     return steer_ingress(skb, false);
 }
 
-SEC("tc") int xvs_egress(struct __sk_buff* skb) {
+SEC("xvs/tc") int xvs_egress(struct __sk_buff* skb) {
     return steer_egress(skb, true);
 }
 
-SEC("tc") int xvs_egress_bare(struct __sk_buff* skb) {
+SEC("xvs/tc") int xvs_egress_bare(struct __sk_buff* skb) {
     return steer_egress(skb, false);
 }
 
-SEC("xdp") int xvs_xdp(struct xdp_md* xdp) {
+SEC("xvs/xdp") int xvs_xdp(struct xdp_md* xdp) {
     struct link_sight l;
     if (!sight_link(xdp, &l)) return XDP_PASS;
     return l.family == 4 ? steer_frame(xdp, &l, 4) : steer_frame(xdp, &l, 6);
 }
 
-SEC("tc") int xvs_return(struct __sk_buff* skb) {
+SEC("xvs/tc") int xvs_return(struct __sk_buff* skb) {
     struct xvs_metadata metadata;
     if (bpf_skb_load_bytes(skb, 0, &metadata, sizeof(metadata))) return TC_ACT_SHOT;
     if (metadata.magic != XVS_METADATA_MAGIC) return TC_ACT_SHOT;
@@ -242,7 +244,7 @@ SEC("tc") int xvs_return(struct __sk_buff* skb) {
     }
 }
 
-SEC("tc") int xvs_drop(struct __sk_buff* skb) {
+SEC("xvs/tc") int xvs_drop(struct __sk_buff* skb) {
     (void)skb;
     return TC_ACT_SHOT;
 }

@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#include "flow/hash.h"
+
 /* Names a service, a NAT destination or (port and protocol 0) an address. Address and port in wire
  * order; of an IPv4 address the first four bytes count, the rest are zero. */
 struct xvs_endpoint_key {
@@ -157,8 +159,10 @@ struct xvs_outer_header {
 
 /* The programs' constants, set before they are loaded. */
 struct xvs_steer_constants {
-    __u32 seed[2]; /* of the tables, as what follows */
+    struct xvs_hash_keys keys; /* of the tables, as what follows */
     __u32 destinations;
+    __u32 translations;
+    __u32 next_hops;
     __u32 workers;     /* there may be: so many rows of counters precede those of the CPUs */
     __u32 cpus;        /* report rings of each worker */
     __u32 watched;     /* steer only while the daemon's socket is in the map `alive` */
@@ -183,18 +187,16 @@ struct xvs_steer_control {
 #define XVS_ADDRESS_BITS 20
 #define XVS_ADDRESS_WORDS (1u << (XVS_ADDRESS_BITS - 6))
 
-/* Two bits of the filter: the high and the low half of the hash. */
+/* Its upper bits name one of the filter. */
 static inline __u64 xvs_address_hash4(__u32 address) {
-    __u64 hash = address * 0x9e3779b97f4a7c15ull;
-    return hash ^ hash >> 29;
+    return address * 0x9e3779b97f4a7c15ull;
 }
 
 static inline __u64 xvs_address_hash6(__u32 a, __u32 b, __u32 c, __u32 d) {
     const __u64 high = a;
     const __u64 low = c;
     __u64 hash = (high << 32 | b) * 0xff51afd7ed558ccdull;
-    hash = (hash ^ hash >> 32 ^ (low << 32 | d)) * 0x9e3779b97f4a7c15ull;
-    return hash ^ hash >> 29;
+    return (hash ^ hash >> 32 ^ (low << 32 | d)) * 0x9e3779b97f4a7c15ull;
 }
 
 /* Which kinds of services there are beside those of one port: user space keeps it, the program asks

@@ -42,10 +42,10 @@ NOINLINE int owner_of_flow4(const struct tuple* t) {
 
 NOINLINE int owner_of_flow6(const struct tuple* t) {
     struct found f;
-    struct key6 key = {.ports = both_ports(t), .protocol = t->source.protocol};
-    __builtin_memcpy(key.source, t->source.address, sizeof(key.source));
-    __builtin_memcpy(key.destination, t->destination.address, sizeof(key.destination));
-    return find_flow6(&key, &f) ? 1 + f.owner : 0;
+    return find_flow6(
+               t->source.address, t->destination.address, both_ports(t), t->source.protocol, &f)
+               ? 1 + f.owner
+               : 0;
 }
 
 /* The owner of the live flow that has these five fields, from 1 on, or 0. */
@@ -101,13 +101,12 @@ INLINE __u32 worker_of(const struct xvs_endpoint_key* client) {
     const struct xvs_steer_control* c = steer_control();
     const __u32 workers = c ? c->workers : 0;
     if (workers <= 1) return 0;
-    const __u32 seed[2] = {constants.seed[0], constants.seed[1]};
     if (client->family == 4)
-        return xvs_worker_of(xvs_client_hash4(seed, word_of(client->address), client->port),
+        return xvs_worker_of(xvs_client_hash4(hash_keys(), word_of(client->address), client->port),
                              workers);
     __u32 words[4];
     __builtin_memcpy(words, client->address, sizeof(words));
-    return xvs_worker_of(xvs_client_hash6(seed, words, client->port), workers);
+    return xvs_worker_of(xvs_client_hash6(hash_keys(), words, client->port), workers);
 }
 
 /* What a packet is, and the worker that it is for, in one word; 0: it is the host's. */

@@ -14,11 +14,15 @@
 
 #define INLINE static __always_inline
 #define NOINLINE static __attribute__((noinline))
+/* Checked by the kernel once, whatever it is called with, and not again with each call. */
+#define GLOBAL __attribute__((noinline))
 
 const volatile struct xvs_steer_constants constants = {};
 volatile struct xvs_steer_kinds kinds = {};
 __u64 known_addresses[XVS_ADDRESS_WORDS] = {};
 volatile __u32 without_metadata = 0; /* the last device whose driver had no room for any at XDP */
+/* The low word of the jiffies, and the tick at which they were that. */
+__u64 last_tick = 0;
 
 #define ARRAY_OF(value_type, entries)  \
     __uint(type, BPF_MAP_TYPE_ARRAY);  \
@@ -41,7 +45,8 @@ volatile __u32 without_metadata = 0; /* the last device whose driver had no room
     __type(key, key_type);                       \
     __type(value, __u32)
 
-/* The flow table: user space puts its own in place of these before the program is loaded. */
+/* The flow table: user space puts its own in place of these before the program is loaded. Of
+ * those that VALUE_OF() names, it makes one value of all elements. */
 struct {
     ARRAY_OF(struct xvs_table_header, 1);
 } header SEC(".maps");
@@ -61,10 +66,6 @@ struct {
 struct {
     ARRAY_OF(struct xvs_next_hop, 1);
 } next_hops SEC(".maps");
-
-struct {
-    ARRAY_OF(struct xvs_destination, 1);
-} destinations SEC(".maps");
 
 struct {
     ARRAY_OF(struct xvs_counters, 1);
@@ -133,18 +134,45 @@ struct {
     __type(value, __u64);
 } alive SEC(".maps");
 
+/* Where the elements of an array that is one value as a whole begin. A look-up would be a call to
+ * the compiler, which then keeps nothing in registers. User space turns the map's address, which is
+ * what this is, into that of its value before the program is loaded. */
+#define VALUE_OF(map)                                \
+    ({                                               \
+        void* value;                                 \
+        asm("%0 = %1 ll" : "=r"(value) : "i"(&map)); \
+        value;                                       \
+    })
+
+/* Constants, but not to the compiler. */
+INLINE const struct xvs_hash_keys* hash_keys(void) {
+    const struct xvs_hash_keys* keys = (const struct xvs_hash_keys*)&constants.keys;
+    asm("" : "+r"(keys));
+    return keys;
+}
+
+INLINE struct xvs_table_header* table_header(void) {
+    return VALUE_OF(header);
+}
+
+INLINE const struct xvs_translation* translation_at(__u32 index) {
+    if (index >= constants.translations) return 0;
+    return (const struct xvs_translation*)VALUE_OF(translations) + index;
+}
+
+INLINE const struct xvs_next_hop* next_hop_at(__u32 index) {
+    if (index >= constants.next_hops) return 0;
+    return (const struct xvs_next_hop*)VALUE_OF(next_hops) + index;
+}
+
 INLINE struct xvs_steer_control* steer_control(void) {
     const __u32 zero = 0;
     return bpf_map_lookup_elem(&control, &zero);
 }
 
-INLINE bool has_address_bit(__u32 bit) {
-    return (known_addresses[bit >> 6] >> (bit & 63)) & 1;
-}
-
 INLINE bool is_known_hash(__u64 hash) {
-    const __u32 mask = (1u << XVS_ADDRESS_BITS) - 1;
-    return has_address_bit((__u32)hash & mask) && has_address_bit((__u32)(hash >> 32) & mask);
+    const __u32 bit = (__u32)(hash >> (64 - XVS_ADDRESS_BITS));
+    return (known_addresses[bit >> 6] >> (bit & 63)) & 1;
 }
 
 #endif

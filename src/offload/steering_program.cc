@@ -19,6 +19,7 @@
 #include <spdlog/spdlog.h>
 
 #include "flow/report_rings.h"
+#include "offload/array_values.h"
 #include "offload/bpf_storage.h"
 #include "offload/steer.skel.h"
 
@@ -77,7 +78,6 @@ Status share_tables(const steer_bpf& skeleton, const BpfStorage& storage) {
                                                        {maps.flows6, "flows6"},
                                                        {maps.translations, "translations"},
                                                        {maps.next_hops, "next_hops"},
-                                                       {maps.destinations, "destinations"},
                                                        {maps.counters, "counters"},
                                                        {maps.report_rings, "report_rings"},
                                                        {maps.reports, "reports"}};
@@ -122,11 +122,12 @@ Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& option
         if (auto status = share_steering(skeleton, *options.storage); !status) return status;
     }
     if (options.storage == nullptr || options.header == nullptr) return {};
-    constants.seed[0] = options.header->seed[0];
-    constants.seed[1] = options.header->seed[1];
+    constants.keys = xvs_make_hash_keys(options.header->seed);
     constants.destinations = options.header->destinations;
     constants.workers = options.header->workers;
     constants.cpus = options.header->report_rings;
+    constants.translations = options.header->translations;
+    constants.next_hops = options.header->next_hops;
     constants.replays = options.replays ? 1 : 0;
     constants.can_cast = has_cast() ? 1 : 0;
     return share_tables(skeleton, *options.storage);
@@ -144,6 +145,7 @@ Result<std::span<Element>> map_elements(const bpf_map* map, std::size_t count) {
 
 Result<std::unique_ptr<SteeringProgram>> SteeringProgram::load(const Options& options) {
     ::libbpf_set_print(log_libbpf);
+    if (auto status = register_sections(); !status) return fail(status.error());
     steer_bpf* skeleton = ::steer_bpf__open();
     if (skeleton == nullptr) return fail(load_error(errno));
     std::unique_ptr<SteeringProgram> program(new SteeringProgram(skeleton));
@@ -207,13 +209,10 @@ void SteeringProgram::remember(const net::IpAddress& address) const noexcept {
     const std::uint64_t hash = address.family() == net::Family::Ipv4
                                    ? xvs_address_hash4(words[0])
                                    : xvs_address_hash6(words[0], words[1], words[2], words[3]);
-    constexpr std::uint32_t kMask = (1u << XVS_ADDRESS_BITS) - 1;
-    for (const auto bit : {static_cast<std::uint32_t>(hash) & kMask,
-                           static_cast<std::uint32_t>(hash >> 32) & kMask}) {
-        __atomic_fetch_or(&skeleton_->bss->known_addresses[bit >> 6],
-                          std::uint64_t{1} << (bit & 63),
-                          __ATOMIC_RELAXED);
-    }
+    const std::uint64_t bit = hash >> (64 - XVS_ADDRESS_BITS);
+    __atomic_fetch_or(&skeleton_->bss->known_addresses[bit >> 6],
+                      std::uint64_t{1} << (bit & 63),
+                      __ATOMIC_RELAXED);
 }
 
 Status SteeringProgram::map_arrays() {

@@ -387,6 +387,7 @@ void Services::apply(DestinationState& destination, const model::Destination& wa
     record.virtual_fwmark = key.fwmark;
     record.virtual_protocol = static_cast<std::uint8_t>(key.protocol);
     flow::store_release(record.flags, static_cast<__u8>(record.flags | XVS_DESTINATION_AVAILABLE));
+    tables_.translations().suspend(destination.index, false);
     review_overload(destination);
 }
 
@@ -432,6 +433,7 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
 void Services::make_unavailable(const DestinationState& destination) noexcept {
     xvs_destination& record = tables_.destinations()[destination.index];
     flow::store_release(record.flags, static_cast<__u8>(record.flags & ~XVS_DESTINATION_AVAILABLE));
+    tables_.translations().suspend(destination.index, true);
 }
 
 // What a local node sends is met only as a NAT source, so it stays one while it has connections.

@@ -57,6 +57,7 @@ void Services::adopt_destination(std::uint32_t index) {
                           .fwmark = record.virtual_fwmark});
     destination.lock = &locks_.of(destination.service_key);
     destination.is_adopted = (record.flags & XVS_DESTINATION_AVAILABLE) != 0;
+    tables_.translations().suspend(index, !destination.is_adopted);
     destination.is_overloaded = (record.flags & XVS_DESTINATION_OVERLOADED) != 0;
     destination.idle_since_tick = to_tick(clock_.now());
     destination.estimated_from = raw(destination);

@@ -11,8 +11,8 @@ template <class Ip>
 Fragments<Ip>::Fragments(const Clock& clock, DropCounters& drops)
     : clock_(clock), drops_(drops), datagrams_(kMaxDatagrams), waiting_(kMaxWaiting) {
     std::random_device random;
-    seed_[0] = random();
-    seed_[1] = random();
+    const std::uint32_t seed[2] = {random(), random()};
+    keys_ = xvs_make_hash_keys(seed);
     for (Waiting& each : waiting_) {
         each.buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
     }
@@ -34,7 +34,7 @@ std::size_t Fragments<Ip>::set_of(const Id& id) const noexcept {
     key.source_port = static_cast<std::uint16_t>(id.identification);
     key.destination_port = static_cast<std::uint16_t>(id.identification >> 16);
     key.protocol = id.protocol;
-    return (key.hash(seed_) % (kMaxDatagrams / kWays)) * kWays;
+    return (key.hash(keys_) % (kMaxDatagrams / kWays)) * kWays;
 }
 
 template <class Ip>

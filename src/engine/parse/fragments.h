@@ -100,7 +100,7 @@ private:
 
     const Clock& clock_;
     DropCounters& drops_;
-    std::uint32_t seed_[2];  // a stranger picks the identification
+    xvs_hash_keys keys_{};  // a stranger picks the identification
     std::vector<Datagram> datagrams_;
     std::vector<Waiting> waiting_;
     std::size_t waiting_count_ = 0;

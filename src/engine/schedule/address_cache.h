@@ -36,8 +36,7 @@ public:
 
     // `seed`: random, so that a stranger cannot aim at one bucket.
     explicit AddressCache(std::uint64_t seed)
-        : seed_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
-          buckets_(kBuckets, XVS_NONE) {
+        : keys_(make_keys(seed)), buckets_(kBuckets, XVS_NONE) {
         nodes_.reserve(kCapacity);
     }
 
@@ -81,6 +80,12 @@ public:
     [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
 
 private:
+    static xvs_hash_keys make_keys(std::uint64_t seed) noexcept {
+        const std::uint32_t words[2] = {static_cast<std::uint32_t>(seed),
+                                        static_cast<std::uint32_t>(seed >> 32)};
+        return xvs_make_hash_keys(words);
+    }
+
     static constexpr std::uint32_t kBuckets = 4096;
     static constexpr Tick kIdle = to_ticks(std::chrono::minutes(6));
 
@@ -108,7 +113,7 @@ private:
         std::array<std::uint32_t, 4> words;
         for (std::size_t each = 0; each < words.size(); ++each)
             words[each] = load_be32(address.bytes().data() + (each * sizeof(words[0])));
-        return buckets_[xvs_hash6(seed_, words.data(), words.data(), 0, 0) % kBuckets];
+        return buckets_[xvs_hash6(&keys_, words.data(), words.data(), 0, 0) % kBuckets];
     }
 
     void touch(std::uint32_t at, Tick now) noexcept {
@@ -152,7 +157,7 @@ private:
         return at;
     }
 
-    std::uint32_t seed_[2];
+    xvs_hash_keys keys_;
     std::vector<std::uint32_t> buckets_;
     std::vector<Node> nodes_;
     std::uint32_t free_ = XVS_NONE;
