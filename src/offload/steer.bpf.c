@@ -31,26 +31,27 @@ INLINE int judge_whole(const struct tuple* t, bool may_be_live) {
     return owner ? JUDGED(XVS_REASON_FLOW, owner - 1) : judge_unknown(t);
 }
 
-INLINE int judge_error(struct __sk_buff* skb, const struct parsed* p) {
-    struct parsed quoted = {};
-    if (!parse_quoted(skb, p, &quoted)) return 0;
-    const struct tuple original = reversed(&quoted.tuple);
-    const int owner = owner_of_flow(&original);
+/* `p` is the error's, then that of the packet it quotes: an old kernel's stack is small. */
+INLINE int judge_error(struct __sk_buff* skb, struct parsed* p) {
+    const bool is_to_us = is_local(&p->tuple.destination);
+    if (!parse_quoted(skb, p, p)) return 0;
+    reverse(&p->tuple);
+    const struct tuple* original = &p->tuple;
+    const int owner = owner_of_flow(original);
     if (owner) return JUDGED(XVS_REASON_ICMP, owner - 1);
-    if (is_service(&original.destination))
-        return JUDGED(XVS_REASON_ICMP, worker_of(&original.source));
-    if (is_nat_source(&original.source) && !is_local(&p->tuple.destination))
-        return JUDGED(XVS_REASON_ICMP, worker_of(&original.destination));
+    if (is_service(&original->destination))
+        return JUDGED(XVS_REASON_ICMP, worker_of(&original->source));
+    if (is_nat_source(&original->source) && !is_to_us)
+        return JUDGED(XVS_REASON_ICMP, worker_of(&original->destination));
     return 0;
 }
 
 /* All fragments of a datagram go to one worker, whichever of them show ports. */
-INLINE int judge_by_address(const struct tuple* t, int to, int from) {
-    struct xvs_endpoint_key source = t->source;
-    source.port = 0;
+INLINE int judge_by_address(struct tuple* t, int to, int from) {
+    t->source.port = 0;
     const int local = is_local(&t->destination);
     if (!is_known_address(local ? &t->destination : &t->source)) return 0;
-    return JUDGED(local ? to : from, worker_of(&source));
+    return JUDGED(local ? to : from, worker_of(&t->source));
 }
 
 GLOBAL int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u32 may_be_live) {

@@ -128,8 +128,10 @@ INLINE int judge_unknown(const struct tuple* t) {
     return 0;
 }
 
-INLINE struct tuple reversed(const struct tuple* t) {
-    return (struct tuple){.source = t->destination, .destination = t->source};
+INLINE void reverse(struct tuple* t) {
+    const struct xvs_endpoint_key source = t->source;
+    t->source = t->destination;
+    t->destination = source;
 }
 
 #endif
