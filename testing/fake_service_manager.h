@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "control/mark_rule_list.h"
 #include "control/service_manager.h"
 #include "model/validate.h"
 
@@ -207,6 +208,16 @@ public:
         return find(key)->status.statistics;
     }
 
+    Status add_mark_rule(const model::MarkRule& rule) override { return mark_rules_.add(rule); }
+
+    Status remove_mark_rule(const model::MarkRule& rule) override {
+        return mark_rules_.remove(rule);
+    }
+
+    [[nodiscard]] std::vector<model::MarkRule> mark_rules() const override {
+        return mark_rules_.all();
+    }
+
     [[nodiscard]] model::Sysctls sysctls() const override { return sysctls_; }
 
     Status set_sysctl(const model::SysctlValue& wanted) override {
@@ -257,6 +268,7 @@ private:
     std::map<model::ServiceKey, Entry> services_;
     model::Timeouts timeouts_;
     model::Sysctls sysctls_;
+    control::MarkRuleList mark_rules_;
 };
 
 }  // namespace xvs::testing

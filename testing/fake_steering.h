@@ -24,6 +24,8 @@ public:
             for (int i = 0; i < count; ++i)
                 other.add_address(address);
         }
+        if (knows_everyone) other.remember_everyone();
+        other.set_mark_rules(mark_rules);
     }
 
     void tell_nobody_else() noexcept { other_ = nullptr; }
@@ -58,7 +60,19 @@ public:
         if (other_ != nullptr) other_->remove_address(address);
     }
 
+    void remember_everyone() override {
+        knows_everyone = true;
+        if (other_ != nullptr) other_->remember_everyone();
+    }
+
+    void set_mark_rules(std::span<const xvs_mark_rule> rules) override {
+        mark_rules.assign(rules.begin(), rules.end());
+        if (other_ != nullptr) other_->set_mark_rules(rules);
+    }
+
     std::set<model::ServiceKey> services;
+    std::vector<xvs_mark_rule> mark_rules;
+    bool knows_everyone = false;
     std::map<std::pair<model::Protocol, net::Endpoint>, int> nat_sources;
     std::map<net::IpAddress, int> addresses;
 

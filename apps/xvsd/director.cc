@@ -465,7 +465,10 @@ void Director::run_timers() {
         af_xdp_->on_timer();
         router_->make_room();
     }
-    if (events_.take_has_changed()) setup_watch_->host_changed();
+    if (events_.take_has_changed()) {
+        setup_watch_->host_changed();
+        services_->interfaces_changed();
+    }
     if (const auto due = setup_watch_->next_deadline(); due && *due <= now)
         setup_watch_->on_timer();
     if (events_.take_may_need_repair() || repair_at_ <= now) {

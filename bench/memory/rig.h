@@ -49,6 +49,10 @@ public:
     void add_address(const net::IpAddress& /*address*/) override {}
 
     void remove_address(const net::IpAddress& /*address*/) override {}
+
+    void remember_everyone() override {}
+
+    void set_mark_rules(std::span<const xvs_mark_rule> /*rules*/) override {}
 };
 
 // Returns the sizes of tables for `connections` of one family; the other family gets next to none.

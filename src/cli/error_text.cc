@@ -32,6 +32,9 @@ constexpr Text kTexts[] = {
     {Operation::RemoveDestination, ErrorCode::NotFound, "No such destination"},
     {Operation::StartDaemon, ErrorCode::AlreadyExists, "Daemon has already run"},
     {Operation::StopDaemon, ErrorCode::NoSuchService, "No daemon is running"},
+    {Operation::AddMarkRule, ErrorCode::AlreadyExists, "Mark rule already exists"},
+    {Operation::AddMarkRule, ErrorCode::OutOfMemory, "There is room for 64 mark rules"},
+    {Operation::RemoveMarkRule, ErrorCode::NotFound, "No such mark rule"},
 };
 
 }  // namespace

@@ -21,6 +21,8 @@ enum class Operation {
     RemoveDestination,
     StartDaemon,
     StopDaemon,
+    AddMarkRule,
+    RemoveMarkRule,
     Other,
 };
 

@@ -83,6 +83,7 @@ int Program::connect() {
 
 Outcome<int> Program::execute(std::vector<std::string> words, bool restoring) {
     if (!words.empty() && words.front() == kSysctlOption) return sysctl(words, restoring);
+    if (!words.empty() && is_about_marks(words)) return marks(words, restoring);
     if (!words.empty() && words.front() == kProcOption) {
         if (restoring) client_->finish_edits();
         return proc(words);

@@ -37,6 +37,9 @@ public:
 private:
     static constexpr std::string_view kSysctlOption = "--sysctl";
     static constexpr std::string_view kProcOption = "--proc";
+    static constexpr std::string_view kAddMark = "--add-mark";
+    static constexpr std::string_view kDeleteMark = "--delete-mark";
+    static constexpr std::string_view kListMarks = "--list-marks";
 
     // Returns 0, or the exit status once it has said why there is no director.
     int connect();
@@ -52,6 +55,9 @@ private:
     Outcome<int> list_services(const Format& format, bool with_version);
     Outcome<int> list_service(const Command& command, const Format& format);
     Outcome<int> list_connections(const Format& format);
+    [[nodiscard]] static bool is_about_marks(const std::vector<std::string>& words);
+    Outcome<int> marks(const std::vector<std::string>& words, bool restoring);
+    Outcome<int> list_marks(std::string_view before_each);
     // --proc NAME, which ipvsadm does not have either.
     Outcome<int> proc(const std::vector<std::string>& words);
     Outcome<int> proc_services();

@@ -95,6 +95,11 @@ Daemon Options:
 
 // What ipvsadm does not know.
 constexpr std::string_view kOwnBody = R"(Of XVS alone:
+  --add-mark mark rule                give packets a firewall mark; a rule is some of
+                                      --proto tcp|udp|sctp, --src prefix, --dst prefix,
+                                      --sport a-b, --dport a-b, --in interface
+  --delete-mark mark rule             no longer
+  --list-marks                        list them
   --proc file                         print what IPVS shows as /proc/net/file
   --mss-clamp                         TCP to tunnel servers fits the tunnel, ICMP or not (-A, -E)
 )";

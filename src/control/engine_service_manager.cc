@@ -1,5 +1,7 @@
 #include "control/engine_service_manager.h"
 
+#include <algorithm>
+
 #include "model/validate.h"
 
 namespace xvs::control {
@@ -198,6 +200,35 @@ model::Timeouts EngineServiceManager::timeouts() const {
 void EngineServiceManager::set_timeouts(const model::Timeouts& timeouts) {
     const std::scoped_lock lock(gate_);
     engine_.set_timeouts(timeouts);
+}
+
+Status EngineServiceManager::add_mark_rule(const model::MarkRule& rule) {
+    if (auto status = mark_rules_.add(rule); !status) return status;
+    publish_mark_rules();
+    return {};
+}
+
+Status EngineServiceManager::remove_mark_rule(const model::MarkRule& rule) {
+    if (auto status = mark_rules_.remove(rule); !status) return status;
+    publish_mark_rules();
+    return {};
+}
+
+std::vector<model::MarkRule> EngineServiceManager::mark_rules() const {
+    return mark_rules_.all();
+}
+
+void EngineServiceManager::interfaces_changed() {
+    const auto& rules = mark_rules_.all();
+    const bool has_named = std::any_of(
+        rules.begin(), rules.end(), [](const auto& rule) { return !rule.interface.empty(); });
+    if (has_named) publish_mark_rules();
+}
+
+void EngineServiceManager::publish_mark_rules() {
+    const std::vector<xvs_mark_rule> rules = mark_rules_.compiled();
+    const std::scoped_lock lock(gate_);
+    engine_.services().set_mark_rules(rules);
 }
 
 model::Sysctls EngineServiceManager::sysctls() const {

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/gate.h"
+#include "control/mark_rule_list.h"
 #include "control/service_manager.h"
 #include "engine/engine.h"
 
@@ -47,6 +48,11 @@ public:
     void zero_all() override;
     [[nodiscard]] model::Timeouts timeouts() const override;
     void set_timeouts(const model::Timeouts& timeouts) override;
+    Status add_mark_rule(const model::MarkRule& rule) override;
+    Status remove_mark_rule(const model::MarkRule& rule) override;
+    [[nodiscard]] std::vector<model::MarkRule> mark_rules() const override;
+    // Interfaces have come or gone: those that rules name are looked up again.
+    void interfaces_changed();
     [[nodiscard]] model::Sysctls sysctls() const override;
     Status set_sysctl(const model::SysctlValue& wanted) override;
     [[nodiscard]] std::uint32_t connection_capacity() const override;
@@ -59,8 +65,11 @@ private:
                    model::DestinationPlace& place,
                    std::vector<DestinationStatus>& all) const;
 
+    void publish_mark_rules();
+
     engine::Engine& engine_;
     Gate& gate_;
+    MarkRuleList mark_rules_;
 };
 
 }  // namespace xvs::control

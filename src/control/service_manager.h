@@ -10,6 +10,7 @@
 #include "model/connection.h"
 #include "model/counters.h"
 #include "model/destination.h"
+#include "model/mark_rule.h"
 #include "model/sysctls.h"
 #include "model/timeouts.h"
 #include "model/virtual_service.h"
@@ -85,6 +86,13 @@ public:
 
     [[nodiscard]] virtual model::Timeouts timeouts() const = 0;
     virtual void set_timeouts(const model::Timeouts& timeouts) = 0;
+    // AlreadyExists; OutOfMemory where there is room for no more.
+    virtual Status add_mark_rule(const model::MarkRule& rule) = 0;
+    // NotFound.
+    virtual Status remove_mark_rule(const model::MarkRule& rule) = 0;
+    // In the order they were added, in which they are gone through.
+    [[nodiscard]] virtual std::vector<model::MarkRule> mark_rules() const = 0;
+
     [[nodiscard]] virtual model::Sysctls sysctls() const = 0;
     // Errors as model::set_sysctl().
     virtual Status set_sysctl(const model::SysctlValue& wanted) = 0;

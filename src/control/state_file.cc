@@ -119,6 +119,8 @@ Result<StateFile::Restored> StateFile::restore(ServiceManager& services,
         return status.has_value();
     };
     services.set_timeouts(state->timeouts);
+    for (const auto& rule : state->mark_rules)
+        static_cast<void>(note(services.add_mark_rule(rule)));
     for (const auto& value : state->sysctls)
         static_cast<void>(note(services.set_sysctl(value)));
     for (const auto& saved : state->services) {

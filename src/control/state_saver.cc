@@ -68,6 +68,8 @@ void StateSaver::start_collecting() {
     is_gathered_ = false;
     text_ = kStateFirstLine;
     text_ += to_text(services_.timeouts());
+    for (const auto& rule : services_.mark_rules())
+        text_ += to_text(rule);
     for (const auto& value : model::changed_sysctls(services_.sysctls()))
         text_ += to_text(value);
     for (const auto& daemon : daemons_.running())

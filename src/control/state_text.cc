@@ -333,6 +333,13 @@ void read_line(Words& words, SavedState& state) {
         state.timeouts.tcp_s = words.number<std::uint32_t>();
         state.timeouts.tcp_fin_s = words.number<std::uint32_t>();
         state.timeouts.udp_s = words.number<std::uint32_t>();
+    } else if (verb == "--add-mark") {
+        std::vector<std::string> rule;
+        for (auto word = words.next(); !word.empty(); word = words.next())
+            rule.emplace_back(word);
+        const auto parsed = model::parse_mark_rule(rule);
+        if (!parsed) return words.fail(parsed.error().context);
+        state.mark_rules.push_back(*parsed);
     } else if (verb == "--sysctl") {
         state.sysctls.push_back(read_sysctl(words));
     } else if (verb == "--start-daemon") {
@@ -347,6 +354,10 @@ void read_line(Words& words, SavedState& state) {
 
 std::string to_text(const model::Timeouts& timeouts) {
     return fmt::format("--set {} {} {}\n", timeouts.tcp_s, timeouts.tcp_fin_s, timeouts.udp_s);
+}
+
+std::string to_text(const model::MarkRule& rule) {
+    return fmt::format("--add-mark {}\n", rule.to_string());
 }
 
 std::string to_text(const model::SysctlValue& value) {

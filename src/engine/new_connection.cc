@@ -87,6 +87,9 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     const bool may_start = !is_tcp || (is_first && !is_reset);
     if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
     if (is_martian(packet.key.source_address())) return give_to_host(packet);
+    if (packet.frame.fwmark == 0) {
+        packet.frame.fwmark = parts_.services.mark_rules().mark_of(packet);
+    }
     ServiceState* const service =
         parts_.services.find_for_packet(packet.frame.fwmark,
                                         static_cast<model::Protocol>(packet.key.protocol),

@@ -1,6 +1,9 @@
 // Steering: the seam by which the engine says which packets are to be brought to it.
 #pragma once
 
+#include <span>
+
+#include "flow/mark_rule.h"
 #include "model/virtual_service.h"
 #include "net/address.h"
 
@@ -28,6 +31,13 @@ public:
     // Fragments to or from this address: a VIP, or a NAT destination. Counted.
     virtual void add_address(const net::IpAddress& address) = 0;
     virtual void remove_address(const net::IpAddress& address) = 0;
+
+    // Packets of live flows from and to any address, from here on.
+    virtual void remember_everyone() = 0;
+
+    // Packets that these rules give a mark, whether or not their destination is local. They take
+    // the place of those before.
+    virtual void set_mark_rules(std::span<const xvs_mark_rule> rules) = 0;
 };
 
 }  // namespace xvs::engine

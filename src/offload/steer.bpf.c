@@ -26,9 +26,12 @@
 #include "offload/steer_xdp.bpf.h"
 
 /* A packet that came in. */
-INLINE int judge_whole(const struct tuple* t, bool may_be_live) {
+INLINE int judge_whole(const struct tuple* t, bool may_be_live, __u32 ifindex) {
     const int owner = may_be_live ? owner_of_flow(t) : 0;
-    return owner ? JUDGED(XVS_REASON_FLOW, owner - 1) : judge_unknown(t);
+    if (owner) return JUDGED(XVS_REASON_FLOW, owner - 1);
+    const int judged = judge_unknown(t);
+    if (judged || !kinds.mark_rules || !is_marked(t, ifindex)) return judged;
+    return JUDGED(XVS_REASON_SERVICE, worker_of(&t->source));
 }
 
 /* `p` is the error's, then that of the packet it quotes: an old kernel's stack is small. */
@@ -58,7 +61,7 @@ GLOBAL int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u3
     struct parsed p = {};
     switch (parse(skb, family, offset, &p)) {
         case SHAPE_WHOLE:
-            return judge_whole(&p.tuple, may_be_live);
+            return judge_whole(&p.tuple, may_be_live, skb->ifindex);
         case SHAPE_FRAGMENT:
             return judge_by_address(&p.tuple, XVS_REASON_FRAGMENT, XVS_REASON_FRAGMENT);
         case SHAPE_ICMP:

@@ -202,8 +202,9 @@ static inline __u64 xvs_address_hash6(__u32 a, __u32 b, __u32 c, __u32 d) {
 /* Which kinds of services there are beside those of one port: user space keeps it, the program asks
  * nothing that nobody has. */
 struct xvs_steer_kinds {
-    __u32 any_port; /* services of port 0 */
-    __u32 ftp;      /* services of TCP port 21, whose data connections may come to any free port */
+    __u32 any_port;   /* services of port 0 */
+    __u32 mark_rules; /* how many there are */
+    __u32 ftp; /* services of TCP port 21, whose data connections may come to any free port */
 };
 
 #define XVS_FTP_PORT 21

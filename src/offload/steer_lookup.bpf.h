@@ -128,6 +128,24 @@ INLINE int judge_unknown(const struct tuple* t) {
     return 0;
 }
 
+/* Whether a rule gives a packet of no live flow a mark. */
+NOINLINE int is_marked(const struct tuple* t, __u32 ifindex) {
+    struct xvs_mark_subject packet = {.ifindex = ifindex,
+                                      .family = t->source.family,
+                                      .protocol = t->source.protocol,
+                                      .source_port = bpf_ntohs(t->source.port),
+                                      .destination_port = bpf_ntohs(t->destination.port)};
+    __builtin_memcpy(packet.source, t->source.address, sizeof(packet.source));
+    __builtin_memcpy(packet.destination, t->destination.address, sizeof(packet.destination));
+    for (__u32 i = 0; i < XVS_MAX_MARK_RULES; ++i) {
+        if (i >= kinds.mark_rules) return 0;
+        const __u32 key = i; /* apart from the counter, which the verifier must follow */
+        const struct xvs_mark_rule* rule = bpf_map_lookup_elem(&mark_rules, &key);
+        if (rule && xvs_mark_rule_fits(rule, &packet)) return 1;
+    }
+    return 0;
+}
+
 INLINE void reverse(struct tuple* t) {
     const struct xvs_endpoint_key source = t->source;
     t->source = t->destination;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "flow/layout.h"
+#include "flow/mark_rule.h"
 #include "offload/steer_layout.h"
 
 #define INLINE static __always_inline
@@ -82,6 +83,10 @@ struct {
 struct {
     ARRAY_OF(struct xvs_steer_control, 1);
 } control SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_mark_rule, XVS_MAX_MARK_RULES);
+} mark_rules SEC(".maps");
 
 struct {
     HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_SERVICES);

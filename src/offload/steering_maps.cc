@@ -104,6 +104,22 @@ void SteeringMaps::remove_address(const net::IpAddress& address) {
     addresses_.erase(found);
 }
 
+void SteeringMaps::remember_everyone() {
+    program_.remember_everyone();
+}
+
+// None while they are being exchanged: a packet meanwhile stays with the host.
+void SteeringMaps::set_mark_rules(std::span<const xvs_mark_rule> rules) {
+    __atomic_store_n(&program_.kinds().mark_rules, 0U, __ATOMIC_RELEASE);
+    for (std::uint32_t i = 0; i < rules.size(); ++i) {
+        if (::bpf_map_update_elem(program_.map(SteeringMap::MarkRules), &i, &rules[i], BPF_ANY) !=
+            0)
+            return spdlog::error("mark rules are not met: {}", std::strerror(errno));
+    }
+    __atomic_store_n(
+        &program_.kinds().mark_rules, static_cast<std::uint32_t>(rules.size()), __ATOMIC_RELEASE);
+}
+
 void SteeringMaps::set_local_prefixes(const std::set<net::Prefix>& prefixes) {
     for (const net::Prefix& prefix : prefixes) {
         if (!prefixes_.contains(prefix)) insert_prefix(prefix);

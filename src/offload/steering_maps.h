@@ -25,6 +25,8 @@ public:
     void remove_nat_source(model::Protocol protocol, const net::Endpoint& real) override;
     void add_address(const net::IpAddress& address) override;
     void remove_address(const net::IpAddress& address) override;
+    void remember_everyone() override;
+    void set_mark_rules(std::span<const xvs_mark_rule> rules) override;
 
     // Makes these the local prefixes; what changed is all that costs. Thread: as above.
     void set_local_prefixes(const std::set<net::Prefix>& prefixes);

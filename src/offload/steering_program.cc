@@ -215,6 +215,11 @@ void SteeringProgram::remember(const net::IpAddress& address) const noexcept {
                       __ATOMIC_RELAXED);
 }
 
+void SteeringProgram::remember_everyone() const noexcept {
+    for (auto& word : skeleton_->bss->known_addresses)
+        __atomic_store_n(&word, ~0ULL, __ATOMIC_RELAXED);
+}
+
 Status SteeringProgram::map_arrays() {
     const auto control = map_elements<xvs_steer_control>(skeleton_->maps.control, 1);
     if (!control) return fail(control.error());
@@ -261,13 +266,14 @@ int SteeringProgram::program(SteeringPart part) const noexcept {
 
 int SteeringProgram::map(SteeringMap map) const noexcept {
     const auto& maps = skeleton_->maps;
-    const std::array<const bpf_map*, 8> by_name = {maps.services,
+    const std::array<const bpf_map*, 9> by_name = {maps.services,
                                                    maps.nat_sources,
                                                    maps.addresses,
                                                    maps.local4,
                                                    maps.local6,
                                                    maps.slots,
                                                    maps.hosts,
+                                                   maps.mark_rules,
                                                    maps.xdp_sockets};
     return ::bpf_map__fd(by_name[static_cast<std::size_t>(map)]);
 }

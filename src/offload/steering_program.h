@@ -34,6 +34,7 @@ enum class SteeringMap : std::uint8_t {
     Local6,
     Slots,
     Hosts,
+    MarkRules,
     XdpSockets,
 };
 
@@ -72,6 +73,9 @@ public:
 
     // Has packets from and to this address looked up. Never undone: a flow may outlive its service.
     void remember(const net::IpAddress& address) const noexcept;
+
+    // The same of every address.
+    void remember_everyone() const noexcept;
 
     // Whether the programs replay live flows.
     [[nodiscard]] bool replays() const noexcept;

@@ -55,6 +55,22 @@ TEST_F(Restore, AnswersALineInBetweenWhenThoseBeforeItAreDone) {
     EXPECT_THAT(services_.services(), SizeIs(2));
 }
 
+TEST_F(Restore, AddsMarkRulesAmongServices) {
+    const std::string rule = "7 --proto udp --dst 2001:db8::/32 --dport 53";
+    EXPECT_EQ(restore("-A -f 7 -6\n--add-mark " + rule + "\n--add-mark " + rule + "\n"), kFailed);
+    EXPECT_EQ(err(), "Mark rule already exists\n");
+    EXPECT_EQ(xvsadm({"-S", "-n"}), 0);
+    EXPECT_EQ(out(), "-A -f 7 -6 -s wlc\n--add-mark " + rule + "\n");
+    EXPECT_EQ(restore("--delete-mark " + rule + "\n--list-marks\n--delete-mark " + rule + "\n"),
+              kFailed);
+    EXPECT_EQ(out(), "");
+    EXPECT_EQ(err(), "No such mark rule\n");
+    EXPECT_EQ(xvsadm({"--add-mark", "7"}), kUsage);
+    EXPECT_EQ(err(),
+              "xvsadm: --add-mark: a rule for all packets would take the host's own, too: say "
+              "which\n");
+}
+
 TEST_F(Restore, SetsSettingsAmongServices) {
     EXPECT_EQ(restore("-A -t 192.0.2.1:80\n--sysctl conn_reuse_mode=0\n-A -t 192.0.2.1:80\n"),
               kFailed);

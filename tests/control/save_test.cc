@@ -105,9 +105,31 @@ void set_up(testing::FakeServiceManager& services) {
     }
 }
 
+void add_mark_rules(testing::FakeServiceManager& services) {
+    const auto count = *rc::gen::inRange<std::uint32_t>(0, 6);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        model::MarkRule rule;
+        rule.mark = *rc::gen::inRange<std::uint32_t>(1, 0xffffffff);
+        const net::Family family = random_family();
+        const auto prefix = [&] {
+            return net::Prefix::of(random_address(family, i),
+                                   *rc::gen::inRange<std::uint8_t>(0, 33));
+        };
+        if (*rc::gen::arbitrary<bool>()) rule.source = prefix();
+        if (*rc::gen::arbitrary<bool>()) rule.destination = prefix();
+        if (*rc::gen::arbitrary<bool>()) rule.protocol = model::Protocol::Sctp;
+        if (*rc::gen::arbitrary<bool>()) rule.interface = "eth0";
+        const net::Port port = random_port();
+        rule.destination_ports = {.first = net::Port{1}, .last = port};
+        RC_ASSERT(services.add_mark_rule(rule).has_value());
+    }
+}
+
 std::string state_of(const testing::FakeServiceManager& services) {
     std::string text(control::kStateFirstLine);
     text += to_text(services.timeouts());
+    for (const model::MarkRule& rule : services.mark_rules())
+        text += to_text(rule);
     for (const auto& status : services.services()) {
         text += to_text(status.service);
         const auto servers = services.destinations(status.service.key);
@@ -130,10 +152,13 @@ class Saved : public ServedDirector {};
 
 RC_GTEST_FIXTURE_PROP(Saved, IsWhatItRestoresTo, ()) {
     set_up(services_);
+    add_mark_rules(services_);
     const auto before = all_that_is(services_);
     RC_ASSERT(xvsadm({"-S", "-n"}) == 0);
     const std::string saved = out();
     RC_ASSERT(xvsadm({"-C"}) == 0);
+    for (const model::MarkRule& rule : services_.mark_rules())
+        RC_ASSERT(services_.remove_mark_rule(rule).has_value());
     RC_ASSERT(xvsadm({"-R"}, saved) == 0);
     RC_ASSERT(err() == "");
     RC_ASSERT(xvsadm({"-S", "-n"}) == 0);
@@ -145,6 +170,7 @@ RC_GTEST_FIXTURE_PROP(Saved, IsWhatItRestoresTo, ()) {
 RC_GTEST_PROP(StateFile, IsWhatItRestoresTo, ()) {
     testing::FakeServiceManager services;
     set_up(services);
+    add_mark_rules(services);
     services.set_timeouts({.tcp_s = *rc::gen::inRange<std::uint32_t>(1, 100000),
                            .tcp_fin_s = *rc::gen::inRange<std::uint32_t>(1, 100000),
                            .udp_s = *rc::gen::inRange<std::uint32_t>(1, 100000)});
@@ -153,6 +179,8 @@ RC_GTEST_PROP(StateFile, IsWhatItRestoresTo, ()) {
     RC_ASSERT(state.has_value());
     testing::FakeServiceManager again;
     again.set_timeouts(state->timeouts);
+    for (const model::MarkRule& rule : state->mark_rules)
+        RC_ASSERT(again.add_mark_rule(rule).has_value());
     for (const auto& saved : state->services) {
         RC_ASSERT(again.add_service(saved.service).has_value());
         for (const auto& server : saved.destinations)

@@ -55,6 +55,38 @@ TEST_P(PacketPath, ALocalRealServerOnAnotherPortAnswersAsTheVip) {
     expect_upload(*peer_, "http://192.0.2.10:8080/");
 }
 
+// No address of these is the host's, and none is told of one by one.
+TEST_P(PacketPath, MarkRulesTakeAPrefixAndARangeOfPorts) {
+    auto real = NetworkNamespace::create(unique_name("real"));
+    ASSERT_TRUE(real) << real.error().context;
+    in(*host_, "ip link add back type veth peer name eth0 netns " + real->name());
+    in(*host_, "ip link set back up");
+    in(*host_, "ip addr add 10.0.0.1/24 dev back");
+    in(*real, "ip link set eth0 up");
+    in(*real, "ip addr add 10.0.0.11/24 dev eth0");
+    in(*real, "ip route add default via 10.0.0.1");
+    in(*peer_, "ip route add 203.0.113.0/24 via 192.0.2.10");
+    serve(*real);
+    start_this_way();
+    const std::string admin = programs().xvsadm.string();
+    in(*host_, admin + " -A -f 7 -s rr");
+    in(*host_, admin + " -a -f 7 -r 10.0.0.11:8080 -m");
+    const auto ask = [&](const std::string& where) {
+        return peer_->run(command("curl -sS -m 2 http://" + where + "/"))->out;
+    };
+    EXPECT_EQ(ask("203.0.113.5:8000"), "") << "no rule, and yet a mark";
+    const std::string rule = "7 --proto tcp --dst 203.0.113.0/24 --dport 8000-8099 --in eth0";
+    in(*host_, admin + " --add-mark " + rule);
+    EXPECT_EQ(in(*host_, admin + " --list-marks"), rule + "\n");
+    EXPECT_EQ(ask("203.0.113.5:8000"), "real\n");
+    EXPECT_EQ(ask("203.0.113.250:8099"), "real\n");
+    EXPECT_EQ(ask("203.0.113.5:8100"), "") << "a port that no rule names";
+    expect_upload(*peer_, "http://203.0.113.9:8050/");
+    expect_this_way();
+    in(*host_, admin + " --delete-mark " + rule);
+    EXPECT_EQ(ask("203.0.113.5:8000"), "");
+}
+
 // tcpdump sees what the real server gets, on its own interface.
 class TunnelPath : public testing::TestWithParam<FastPath> {
 protected:

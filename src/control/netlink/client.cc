@@ -369,6 +369,29 @@ Status Client::set_timeouts(const model::Timeouts& timeouts) {
                 [&](MessageWriter& writer) { write_timeouts(writer, timeouts); });
 }
 
+Status Client::add_mark_rule(const model::MarkRule& rule) {
+    return edit(Command::NewMarkRule,
+                [&rule](MessageWriter& writer) { write_mark_rule(writer, rule); });
+}
+
+Status Client::remove_mark_rule(const model::MarkRule& rule) {
+    return edit(Command::DeleteMarkRule,
+                [&rule](MessageWriter& writer) { write_mark_rule(writer, rule); });
+}
+
+Result<std::vector<model::MarkRule>> Client::mark_rules() {
+    std::vector<model::MarkRule> result;
+    const auto status = request(
+        Command::GetMarkRule, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
+            auto rule = read_mark_rule(top);
+            if (!rule) return fail(std::move(rule).error());
+            result.push_back(*std::move(rule));
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
 Result<std::vector<model::SysctlValue>> Client::sysctls() {
     std::vector<model::SysctlValue> result;
     const auto status = request(

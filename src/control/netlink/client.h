@@ -56,6 +56,9 @@ public:
     // A timeout of zero stays as it is.
     Status set_timeouts(const model::Timeouts& timeouts);
 
+    Status add_mark_rule(const model::MarkRule& rule);
+    Status remove_mark_rule(const model::MarkRule& rule);
+    [[nodiscard]] Result<std::vector<model::MarkRule>> mark_rules();
     [[nodiscard]] Result<std::vector<model::SysctlValue>> sysctls();
     Status set_sysctl(const model::SysctlValue& wanted);
 

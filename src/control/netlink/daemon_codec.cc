@@ -140,6 +140,17 @@ void write_timeouts(MessageWriter& writer, const model::Timeouts& timeouts) {
     writer.put_u32(kTimeoutUdp, timeouts.udp_s);
 }
 
+Result<model::MarkRule> read_mark_rule(const Attributes& top) {
+    constexpr std::size_t kMaxLength = 256;
+    const auto words = top.string(attribute::kMarkRule, kMaxLength);
+    if (!words) return fail(ErrorCode::InvalidArgument, "a mark rule without words");
+    return model::parse_mark_rule(*words);
+}
+
+void write_mark_rule(MessageWriter& writer, const model::MarkRule& rule) {
+    writer.put_string(attribute::kMarkRule, rule.to_string());
+}
+
 Result<model::SysctlValue> read_sysctl(Bytes sysctl) {
     constexpr std::size_t kMaxLength = 63;  // of the longest name and the longest value
     const Attributes attributes(sysctl);

@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "control/netlink/wire.h"
 #include "model/connection.h"
+#include "model/mark_rule.h"
 #include "model/sync_daemon.h"
 #include "model/sysctls.h"
 #include "model/timeouts.h"
@@ -27,6 +28,10 @@ void write_connection(MessageWriter& writer, const model::ConnectionInfo& connec
 void write_timeouts(MessageWriter& writer, const model::Timeouts& timeouts);
 
 // Of the attribute SYSCTL. InvalidArgument for what is missing or too long.
+// Of a message's attributes: the words of a mark rule. InvalidArgument.
+[[nodiscard]] Result<model::MarkRule> read_mark_rule(const Attributes& top);
+void write_mark_rule(MessageWriter& writer, const model::MarkRule& rule);
+
 [[nodiscard]] Result<model::SysctlValue> read_sysctl(Bytes sysctl);
 void write_sysctl(MessageWriter& writer, const model::SysctlValue& value);
 

@@ -29,6 +29,11 @@ void write_entry(MessageWriter& writer, const model::SyncDaemon& daemon) {
     write_daemon(writer, daemon);
 }
 
+void write_entry(MessageWriter& writer, const model::MarkRule& rule) {
+    put_command(writer, Command::NewMarkRule);
+    write_mark_rule(writer, rule);
+}
+
 void write_entry(MessageWriter& writer, const model::SysctlValue& value) {
     put_command(writer, Command::NewSysctl);
     write_sysctl(writer, value);
@@ -94,6 +99,10 @@ std::unique_ptr<DumpSource> make_dump(std::vector<DestinationStatus> destination
 
 std::unique_ptr<DumpSource> make_dump(std::vector<model::SyncDaemon> daemons) {
     return std::make_unique<VectorSource<model::SyncDaemon>>(std::move(daemons));
+}
+
+std::unique_ptr<DumpSource> make_dump(std::vector<model::MarkRule> rules) {
+    return std::make_unique<VectorSource<model::MarkRule>>(std::move(rules));
 }
 
 std::unique_ptr<DumpSource> make_dump(std::vector<model::SysctlValue> values) {

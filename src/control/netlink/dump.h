@@ -6,6 +6,7 @@
 
 #include "control/netlink/wire.h"
 #include "control/service_manager.h"
+#include "model/mark_rule.h"
 #include "model/sync_daemon.h"
 #include "model/sysctls.h"
 
@@ -30,6 +31,7 @@ public:
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<ServiceStatus> services);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<DestinationStatus> destinations);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::SyncDaemon> daemons);
+[[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::MarkRule> rules);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::SysctlValue> values);
 [[nodiscard]] std::unique_ptr<DumpSource> make_connection_dump(const ServiceManager& services);
 

@@ -58,6 +58,9 @@ enum class Command : std::uint8_t {
     NewSysctl = 80,      // a reply only
     GetSysctl = 81,      // a dump only
     SetSysctl = 82,
+    NewMarkRule = 96,  // and a listing's reply
+    DeleteMarkRule = 97,
+    GetMarkRule = 98,  // a dump only
 };
 
 namespace controller {
@@ -86,6 +89,7 @@ enum Top : std::uint16_t {
     kTimeoutUdp = 6,
     kConnection = 16,  // of XVS alone
     kSysctl = 20,      // of XVS alone
+    kMarkRule = 21,    // its words
 };
 
 // The director's own counts are XVS's addition.

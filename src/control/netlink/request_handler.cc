@@ -43,6 +43,9 @@ constexpr Operation kOperations[] = {
     {Command::GetConnection, kCanDump},
     {Command::GetSysctl, kCanDump},
     {Command::SetSysctl, kCanDo},
+    {Command::NewMarkRule, kCanDo},
+    {Command::DeleteMarkRule, kCanDo},
+    {Command::GetMarkRule, kCanDump},
 };
 
 void write_family(MessageWriter& writer) {
@@ -199,6 +202,9 @@ Result<Answer> RequestHandler::dump(const Request& request) const {
         case Command::GetDaemon:
             source = make_dump(daemons_.running());
             break;
+        case Command::GetMarkRule:
+            source = make_dump(services_.mark_rules());
+            break;
         case Command::GetSysctl:
             source = make_dump(model::list_sysctls(services_.sysctls()));
             break;
@@ -250,6 +256,14 @@ Status RequestHandler::edit(const Request& request) {
             const auto timeouts = read_timeouts(request.top, services_.timeouts());
             if (!timeouts) return fail(timeouts.error());
             services_.set_timeouts(*timeouts);
+            break;
+        }
+        case Command::NewMarkRule:
+        case Command::DeleteMarkRule: {
+            const auto rule = read_mark_rule(request.top);
+            if (!rule) return fail(rule.error());
+            status = request.command == Command::NewMarkRule ? services_.add_mark_rule(*rule)
+                                                             : services_.remove_mark_rule(*rule);
             break;
         }
         case Command::SetSysctl: {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "net/address.h"
 
@@ -28,6 +29,15 @@ public:
     void remove(const net::IpAddress& address) noexcept {
         const std::uint32_t place = place_of(address);
         if (--counts_[place] == 0) words_[place / 64] &= ~bit(place);
+    }
+
+    // May hold any address, from here on.
+    void hold_all() noexcept {
+        if (std::exchange(holds_all_, true)) return;
+        for (std::size_t place = 0; place < kPlaces; ++place)
+            ++counts_[place];
+        for (std::size_t word = 0; word < kPlaces / 64; ++word)
+            words_[word] = ~std::uint64_t{0};
     }
 
     // False for certain, true perhaps. Takes an address as a FlowKey has it, in wire order.
@@ -66,6 +76,7 @@ private:
 
     std::unique_ptr<std::uint64_t[]> words_;
     std::unique_ptr<std::uint32_t[]> counts_;
+    bool holds_all_ = false;
 };
 
 }  // namespace xvs::engine

@@ -69,6 +69,8 @@ Status Services::add_service(const model::VirtualService& asked) {
     if (wanted.key.fwmark == 0) {
         steering_.add_service(wanted.key);
         learn_address(wanted.key.address);
+    } else {
+        learn_all_addresses();
     }
     service->number = ++last_number_;
     order_.push_back(service.get());
@@ -256,6 +258,17 @@ bool Services::remove_destinations(const model::ServiceKey& key, std::size_t lim
 void Services::learn_address(const net::IpAddress& address) {
     addresses_.add(address);
     steering_.add_address(address);
+}
+
+// Packets of a service by firewall mark come to any address, and its connections stay when it goes.
+void Services::learn_all_addresses() {
+    addresses_.hold_all();
+    steering_.remember_everyone();
+}
+
+void Services::set_mark_rules(std::span<const xvs_mark_rule> rules) {
+    mark_rules_.set(rules);
+    steering_.set_mark_rules(rules);
 }
 
 void Services::forget_address(const net::IpAddress& address) {

@@ -17,6 +17,7 @@
 #include "engine/lookup/address_filter.h"
 #include "engine/lookup/destination_state.h"
 #include "engine/lookup/estimator.h"
+#include "engine/lookup/mark_rules.h"
 #include "engine/lookup/service_locks.h"
 #include "engine/router.h"
 #include "engine/schedule/scheduler.h"
@@ -142,6 +143,11 @@ public:
     // Several workers are to use the services. REQUIRES: none has begun.
     void share() noexcept { locks_.share(); }
 
+    // Which packets get which firewall mark; tells the steering as well.
+    void set_mark_rules(std::span<const xvs_mark_rule> rules);
+
+    [[nodiscard]] const MarkRules& mark_rules() const noexcept { return mark_rules_; }
+
     // Holds every address that a packet of a service or a connection comes from or goes to. Thread:
     // a worker.
     [[nodiscard]] const AddressFilter& addresses() const noexcept { return addresses_; }
@@ -232,6 +238,7 @@ private:
     void steer_replies(DestinationState& destination, bool is_wanted);
     void list_nat_server(DestinationState& destination, bool is_wanted);
     void learn_address(const net::IpAddress& address);
+    void learn_all_addresses();
     void forget_address(const net::IpAddress& address);
     void release_translation(DestinationState& destination) noexcept;
     void apply(DestinationState& destination, const model::Destination& wanted);
@@ -249,6 +256,7 @@ private:
     model::Surroundings surroundings_;
     ServiceLocks locks_;
     AddressFilter addresses_;
+    MarkRules mark_rules_;
     std::unordered_map<model::ServiceKey, std::unique_ptr<ServiceState>, ServiceKeyHash> services_;
     std::vector<ServiceState*> order_;
     std::deque<DestinationState> destinations_;  // by record index

@@ -62,7 +62,11 @@ void Services::adopt_destination(std::uint32_t index) {
     destination.idle_since_tick = to_tick(clock_.now());
     destination.estimated_from = raw(destination);
     learn_address(destination.config.real.address);
-    if (destination.service_key.fwmark == 0) learn_address(destination.service_key.address);
+    if (destination.service_key.fwmark == 0) {
+        learn_address(destination.service_key.address);
+    } else {
+        learn_all_addresses();
+    }
     trash_.emplace(destination.config.real, index);
 }
 
