@@ -42,6 +42,12 @@ TEST_P(Outlives, EveryNumberedDatagramComesOnce) {
     expect_every_datagram_once();
 }
 
+TEST_P(Outlives, NewConnectionsAreServedAllAlong) {
+    if (std::get<1>(GetParam()) != Event::TakenOver)
+        GTEST_SKIP() << "new connections wait until there is a daemon again";
+    expect_every_new_connection_once();
+}
+
 TEST_P(Outlives, TransfersArriveWhole) {
     const std::string url = url_of(vip(kHttpPort));
     std::ofstream(files_ / "up", std::ios::binary) << std::string(kTransfer, 'x');

@@ -104,6 +104,12 @@ TEST_P(OutlivesAtXdp, EveryNumberedDatagramComesOnce) {
     ASSERT_OK(ask_http(client(), vip(kHttpPort)));
 }
 
+TEST_P(OutlivesAtXdp, NewConnectionsAreServedAllAlong) {
+    if (std::get<1>(GetParam()) != Event::TakenOver)
+        GTEST_SKIP() << "new connections wait until there is a daemon again";
+    expect_every_new_connection_once();
+}
+
 TEST_P(OutlivesAtXdp, DetachLeavesNothingAtXdp) {
     happens(std::get<1>(GetParam()));
     EXPECT_THAT(links(), HasSubstr("prog/xdp"));

@@ -12,6 +12,12 @@
 #include <tuple>
 #include <vector>
 
+#include <sys/socket.h>
+
+#include <poll.h>
+
+#include "base/unique_fd.h"
+#include "lab/traffic.h"
 #include "tests/lab/numbered_datagrams.h"
 #include "tests/lab/xvsd_fixture.h"
 
@@ -137,6 +143,46 @@ protected:
         ASSERT_OK(listed);
         EXPECT_THAT(*listed, testing::HasSubstr(" " + std::to_string((*stream)->sent() + 1) + " "))
             << *listed;
+    }
+
+    // A datagram a connection, a thousand of them a second while somebody takes over: all come.
+    void expect_every_new_connection_once() {
+        constexpr std::size_t kConnections = 3000;
+        ASSERT_OK(ask_http(client(), vip(kHttpPort)));  // whose neighbours are known then
+        const bool is_nat = method() == model::ForwardingMethod::Masquerade;
+        const SocketAddress own(is_nat ? endpoint(real_address(), kPort) : vip(kPort));
+        UniqueFd server;
+        {
+            const NetworkNamespace::Scope inside(lab_->node("rs1"));
+            server = UniqueFd(::socket(own.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        }
+        // They are read when all is over.
+        constexpr int kRoom = 64 << 20;
+        ::setsockopt(server.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kRoom, sizeof(kRoom));
+        ASSERT_EQ(::bind(server.get(), own.get(), own.size()), 0);
+        std::thread sender([this] { send_from_new_ports(kConnections); });
+        std::this_thread::sleep_for(kWhile);
+        happens(Event::TakenOver);
+        sender.join();
+        std::vector<unsigned> times(kConnections);
+        pollfd waiting{.fd = server.get(), .events = POLLIN, .revents = 0};
+        std::uint32_t number = 0;
+        while (::poll(&waiting, 1, 1000) > 0 &&
+               ::recv(server.get(), &number, sizeof(number), 0) == sizeof(number))
+            ++times.at(number);
+        EXPECT_THAT(times, testing::Each(1U));
+    }
+
+    void send_from_new_ports(std::size_t count) const {
+        const NetworkNamespace::Scope inside(client());
+        const SocketAddress to(vip(kPort));
+        for (std::uint32_t number = 0; number < count; ++number) {
+            const UniqueFd socket(::socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+            const auto sent =
+                ::sendto(socket.get(), &number, sizeof(number), 0, to.get(), to.size());
+            EXPECT_EQ(sent, static_cast<ssize_t>(sizeof(number)));
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
     }
 
     [[nodiscard]] Process curl(const std::vector<std::string>& words) {
