@@ -349,6 +349,10 @@ private:
         if (place.is_known && epoch < place.epoch) return;  // late
         const bool is_new = !place.is_known || epoch > place.epoch;
         if (!is_new && server == place.server) return;
+        // A SYN that was asked again may wait for the engine while what followed the first one, the
+        // reset at last, overtakes it in the kernel: then it begins a connection anew.
+        const bool is_syn = (packet.tcp_flags & kTcpSyn) != 0;
+        if (!is_new && is_syn && epoch <= traffic_.reset_[packet.number.flow]) return;
         if (!place.is_known) ++traffic_.flows_;
         if (place.is_known && is_new && server != place.server) ++traffic_.rescheduled_;
         if (!is_new && traffic_.removals_[place.server] == place.removals) {

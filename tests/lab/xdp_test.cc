@@ -91,9 +91,11 @@ class AfXdpPath : public XdpPath,
 protected:
     [[nodiscard]] static bool is_fast() { return std::get<0>(GetParam()) == FastPath::On; }
 
-    void start_this_way() {
+    void start_this_way(const std::vector<std::string>& more = {}) {
         set_checksums(std::get<1>(GetParam()));
-        start_at_xdp(arguments_of(std::get<0>(GetParam())));
+        std::vector<std::string> arguments = arguments_of(std::get<0>(GetParam()));
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        start_at_xdp(arguments);
         EXPECT_TRUE(
             logs("interface eth0: what the engine must see comes by AF_XDP (copy, 1 queue)"));
     }
@@ -122,9 +124,11 @@ INSTANTIATE_TEST_SUITE_P(Both,
                                     (is_filled ? "_filled" : "_unfilled");
                          });
 
+// One worker: another would have no queue of the one that each device has here, and send over the
+// private link.
 TEST_P(AfXdpPath, TwentyMegabytesPassWhole) {
     serve(*real_);
-    start_this_way();
+    start_this_way({"--workers", "1"});
     add_service("192.0.2.1:80", "10.0.0.11:8080");
     expect_upload(*peer_, "http://192.0.2.1/");
     expect_this_way();
