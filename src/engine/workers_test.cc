@@ -26,7 +26,6 @@ using ::testing::Pair;
 using ::testing::SizeIs;
 
 constexpr auto kVip = "192.0.2.1:80"_ep;
-constexpr auto kReal = "10.0.0.11:8080"_ep;
 constexpr auto kDnsVip = "192.0.2.1:53"_ep;
 constexpr auto kDnsReal = "10.0.0.11:5353"_ep;
 constexpr auto kTwoServers =
