@@ -58,7 +58,9 @@ protected:
 
     void attach(int program, const Plug& plug) {
         const NetworkNamespace::Scope inside(lab_->node(plug.node));
-        LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+        bpf_link_create_opts options{};  // libbpf's macro is no C++ to clang
+        options.sz = sizeof(options);
+        options.flags = XDP_FLAGS_DRV_MODE;
         const auto ifindex = static_cast<int>(::if_nametoindex(plug.interface.c_str()));
         passing_.emplace_back(::bpf_link_create(program, ifindex, BPF_XDP, &options));
         ASSERT_TRUE(passing_.back().is_open()) << std::strerror(errno);
