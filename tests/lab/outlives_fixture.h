@@ -205,6 +205,11 @@ inline auto every_event() {
         ::testing::Values(Event::KilledAndRestarted, Event::StoppedAndRestarted, Event::TakenOver));
 }
 
+// New connections wait for the next daemon in all other cases.
+inline auto every_takeover() {
+    return ::testing::Combine(::testing::ValuesIn(kMethods), ::testing::Values(Event::TakenOver));
+}
+
 inline std::string name_of_case(
     const ::testing::TestParamInfo<std::tuple<model::ForwardingMethod, Event>>& each) {
     return std::string(method_word(std::get<0>(each.param))) + "_" +
