@@ -7,8 +7,6 @@
 #include "base/result.h"
 #include "flow/sizes.h"
 
-struct bpf_program;
-
 namespace xvs::offload {
 
 // Returns whether the steering program reads the array of this name so (VALUE_OF() in
