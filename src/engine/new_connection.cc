@@ -90,11 +90,21 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     if (packet.frame.fwmark == 0) {
         packet.frame.fwmark = parts_.services.mark_rules().mark_of(packet);
     }
-    ServiceState* const service =
-        parts_.services.find_for_packet(packet.frame.fwmark,
-                                        static_cast<model::Protocol>(packet.key.protocol),
-                                        packet.key.destination_address(),
-                                        packet.key.destination_port_number());
+    ServiceState* service = nullptr;
+    if (const auto verdict = find_service(packet, service)) return *verdict;
+    const SharingLock lock(*service->lock);
+    return schedule(packet, *service);
+}
+
+// Finds the service that a packet of no connection is for. Returns what becomes of the packet where
+// this worker is not to schedule it.
+template <class Ip>
+std::optional<Verdict> Pipeline<Ip>::find_service(Packet<Ip>& packet,
+                                                  ServiceState*& service) noexcept {
+    service = parts_.services.find_for_packet(packet.frame.fwmark,
+                                              static_cast<model::Protocol>(packet.key.protocol),
+                                              packet.key.destination_address(),
+                                              packet.key.destination_port_number());
     if (service == nullptr) return give_to_host(packet);
     if (parts_.has_others) {
         const std::uint8_t worker =
@@ -102,8 +112,7 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
         if (worker != parts_.worker) return hand_over(packet, worker);
     }
     if (parts_.defence.drops_packet()) return drop(DropReason::DefenceDropPacket);
-    const SharingLock lock(*service->lock);
-    return schedule(packet, *service);
+    return std::nullopt;
 }
 
 // Whether a NAT real server sent it; a reset needs no answer. Kernel: ip_vs_out_hook().
@@ -135,18 +144,8 @@ template <class Ip>
 Verdict Pipeline<Ip>::miss_quoted(Packet<Ip>& packet) noexcept {
     if (parts_.settings.sysctls.schedule_icmp == 0) return give_to_host(packet);
     if (packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
-    ServiceState* const service =
-        parts_.services.find_for_packet(packet.frame.fwmark,
-                                        static_cast<model::Protocol>(packet.key.protocol),
-                                        packet.key.destination_address(),
-                                        packet.key.destination_port_number());
-    if (service == nullptr) return give_to_host(packet);
-    if (parts_.has_others) {
-        const std::uint8_t worker =
-            parts_.tables.worker_of(packet.key.source, packet.key.source_port);
-        if (worker != parts_.worker) return hand_over(packet, worker);
-    }
-    if (parts_.defence.drops_packet()) return drop(DropReason::DefenceDropPacket);
+    ServiceState* service = nullptr;
+    if (const auto verdict = find_service(packet, service)) return *verdict;
     Verdict verdict = Verdict::Held;
     {
         const SharingLock lock(*service->lock);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/clock.h"
@@ -103,6 +104,8 @@ private:
 
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss(Packet<Ip>& packet) noexcept;
+    [[nodiscard]] std::optional<Verdict> find_service(Packet<Ip>& packet,
+                                                      ServiceState*& service) noexcept;
     Verdict schedule(Packet<Ip>& packet, ServiceState& service) noexcept;
     Verdict connect(Packet<Ip>& packet,
                     DestinationState& destination,
