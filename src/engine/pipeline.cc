@@ -245,7 +245,7 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
     if (!has_server && !is_outbound) return leave_removed(packet, slot);
     if (has_server) count(translation, is_outbound, packet.network_length());
     flows_.note_packet(slot, now_);
-    if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events);
+    if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events, now_);
     return send(packet, translation, is_outbound, Subject::Packet);
 }
 

@@ -36,6 +36,24 @@ RC_GTEST_PROP(Replay, AgreesWithTheEngineAloneWhereEachFlowHasItsCpu, ()) {
     RC_ASSERT(compare(conversation, replayed.participant, Schedulers::InTurn) == "");
 }
 
+// The report of the end is read when the timers next run; that is no reason to keep it longer.
+TEST(Replay, CountsATimeoutFromThePacketAndNotFromItsReport) {
+    using Kind = ConversationStep::Kind;
+    constexpr unsigned kFlow = 2;
+    Conversation conversation{packet_step(Kind::Request, kFlow, "S", 0),
+                              packet_step(Kind::Reply, kFlow, "S.", 0),
+                              packet_step(Kind::Request, kFlow, ".", 0)};
+    for (const int wait : {5000, 10000, 50}) {
+        ConversationStep pause;
+        pause.kind = Kind::Wait;
+        pause.wait = std::chrono::milliseconds(wait);
+        conversation.push_back(pause);
+        if (wait == 5000) conversation.push_back(packet_step(Kind::Reply, kFlow, "R.", 0));
+    }
+    Replayed replayed(Schedulers::Any);
+    EXPECT_EQ(compare(conversation, replayed.participant, Schedulers::Any), "");
+}
+
 RC_GTEST_PROP(Replay, KeepsTheTablesInOrderThoughReportsOfAFlowComeInAnyOrder, ()) {
     const Conversation conversation =
         any_conversation([](unsigned) { return *rc::gen::inRange(0U, kCpus); });

@@ -211,12 +211,13 @@ void Connections<Ip>::assure_controller(const xvs_connection& record) noexcept {
 template <class Ip>
 void Connections<Ip>::follow(std::uint32_t connection,
                              bool is_outbound,
-                             std::uint8_t events) noexcept {
+                             std::uint8_t events,
+                             Tick seen) noexcept {
     xvs_connection& record = records_[connection];
     advance(record, is_outbound, events);
     record.timeout = table_timeout(record);
     set_masks(record);
-    const Tick expires = to_tick(clock_.now()) + record.timeout;
+    const Tick expires = seen + record.timeout;
     if (has_room_for_second() && ticks_between(expires, record.check_at) > 0)
         (void)schedule_check(connection, expires);
 }
@@ -225,8 +226,8 @@ template <class Ip>
 void Connections<Ip>::follow(const xvs_report& report) noexcept {
     const flow::SlotIndex slot = flows_.find_reported(report.slot, report.state);
     if (slot == XVS_NONE) return;
-    const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
-    follow(flows_.connection(slot), is_outbound, report.events);
+    const auto is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
+    follow(flows_.connection(slot), is_outbound, report.events, report.tick);
 }
 
 template <class Ip>

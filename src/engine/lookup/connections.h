@@ -100,8 +100,12 @@ public:
     [[nodiscard]] std::uint32_t find_template(const flow::FlowKey<Ip>& key) noexcept;
 
     // Follows a packet's events in the state table; to be called for every packet whose entry's
-    // punt or report mask says so. Kernel: set_tcp_state(), udp_state_transition().
-    void follow(std::uint32_t connection, bool is_outbound, std::uint8_t events) noexcept;
+    // punt or report mask says so. `seen` is when it came, which its timeout counts from. Kernel:
+    // set_tcp_state(), udp_state_transition().
+    void follow(std::uint32_t connection,
+                bool is_outbound,
+                std::uint8_t events,
+                Tick seen) noexcept;
 
     // The same for a packet that was replayed elsewhere. A report about a flow that has ended is
     // none.
