@@ -24,7 +24,7 @@
 #define XVS_NONE 0xffffffffu /* no such index */
 
 /* A flow is looked for in this many slots from its home on; past them the table is full. */
-#define XVS_PROBES 16u
+#define XVS_PROBES 32u
 
 /* The state word: bits 0-2 the slot's state, bits 3-31 its generation, which changes whenever a
  * slot is claimed, so that a late report about an earlier flow cannot end the present one. */

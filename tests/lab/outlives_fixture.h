@@ -170,7 +170,13 @@ protected:
         while (::poll(&waiting, 1, 1000) > 0 &&
                ::recv(server.get(), &number, sizeof(number), 0) == sizeof(number))
             ++times.at(number);
-        EXPECT_THAT(times, testing::Each(1U));
+        std::string wrong;
+        for (std::size_t sent = 0; sent < times.size(); ++sent) {
+            if (times[sent] != 1)
+                wrong += " number " + std::to_string(sent) + " came " +
+                         std::to_string(times[sent]) + " times;";
+        }
+        EXPECT_EQ(wrong, "");
     }
 
     void send_from_new_ports(std::size_t count) const {
