@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <ostream>
 #include <regex>
 #include <sstream>
 
 #include <fmt/format.h>
 
+#include "model/names.h"
+#include "net/sctp.h"
 #include "testing/packet_text.h"
 
 namespace xvs::test {
@@ -16,7 +19,7 @@ namespace {
 using namespace xvs::test::literals;  // NOLINT(google-build-using-namespace): literals only
 
 // NAT, with and without another port; direct routing and tunnels; IPv6; datagrams; persistence; a
-// real server on the director itself.
+// real server on the director itself; SCTP.
 constexpr std::array kServices{
     "-A -t 192.0.2.1:80 -s rr",
     "-a -t 192.0.2.1:80 -r 10.0.0.11:8080 -m",
@@ -35,29 +38,39 @@ constexpr std::array kServices{
     "-a -t 192.0.2.1:443 -r 10.0.0.12:443 -m",
     "-A -t 192.0.2.2:8080 -s rr",
     "-a -t 192.0.2.2:8080 -r 192.0.2.2:9090 -m",
+    "-A --sctp-service 192.0.2.1:80 -s rr",
+    "-a --sctp-service 192.0.2.1:80 -r 10.0.0.11:80 -m",
+    "-a --sctp-service 192.0.2.1:80 -r 10.0.0.12:8080 -m",
+    "-A --sctp-service [2001:db8::1]:80 -s wlc",
+    "-a --sctp-service [2001:db8::1]:80 -r [2001:db8:2::11]:80 -g",
+    "-a --sctp-service [2001:db8::1]:80 -r [2001:db8:2::12]:80 -m",
 };
 
 struct FlowEnds {
     net::Endpoint client;
     net::Endpoint service;
     net::Endpoint server;
-    bool is_udp = false;
+    model::Protocol protocol = model::Protocol::Tcp;
 };
 
 struct ServicePlace {
     net::Endpoint endpoint;
     net::Endpoint server;  // one of them
-    bool is_udp = false;
+    model::Protocol protocol = model::Protocol::Tcp;
 };
 
-constexpr std::array kPlaces{ServicePlace{"192.0.2.1:80"_ep, "10.0.0.11:8080"_ep},
-                             ServicePlace{"192.0.2.2:81"_ep, "10.0.0.11:81"_ep},
-                             ServicePlace{"[2001:db8::1]:80"_ep, "[2001:db8:2::11]:8080"_ep},
-                             ServicePlace{"192.0.2.1:53"_ep, "10.0.0.11:53"_ep, true},
-                             ServicePlace{"192.0.2.1:443"_ep, "10.0.0.11:443"_ep},
-                             ServicePlace{"192.0.2.2:8080"_ep, "192.0.2.2:9090"_ep}};
+constexpr std::array kPlaces{
+    ServicePlace{"192.0.2.1:80"_ep, "10.0.0.11:8080"_ep},
+    ServicePlace{"192.0.2.2:81"_ep, "10.0.0.11:81"_ep},
+    ServicePlace{"[2001:db8::1]:80"_ep, "[2001:db8:2::11]:8080"_ep},
+    ServicePlace{"192.0.2.1:53"_ep, "10.0.0.11:53"_ep, model::Protocol::Udp},
+    ServicePlace{"192.0.2.1:443"_ep, "10.0.0.11:443"_ep},
+    ServicePlace{"192.0.2.2:8080"_ep, "192.0.2.2:9090"_ep},
+    ServicePlace{"192.0.2.1:80"_ep, "10.0.0.11:80"_ep, model::Protocol::Sctp},
+    ServicePlace{"[2001:db8::1]:80"_ep, "[2001:db8:2::11]:80"_ep, model::Protocol::Sctp}};
 
-constexpr unsigned kClients = kConversationFlows / kPlaces.size();
+constexpr unsigned kPlaceCount = kPlaces.size();
+constexpr unsigned kClients = kConversationFlows / kPlaceCount;
 constexpr unsigned kClientHosts = 2;
 
 const TestHost& client_host(unsigned client) {
@@ -65,24 +78,47 @@ const TestHost& client_host(unsigned client) {
 }
 
 FlowEnds ends_of(unsigned flow) {
-    const ServicePlace& place = kPlaces[flow % kPlaces.size()];
-    const unsigned client = flow / kPlaces.size() % kClients;
+    const ServicePlace& place = kPlaces[flow % kPlaceCount];
+    const unsigned client = flow / kPlaceCount % kClients;
     const TestHost& host = client_host(client);
     const bool is_ipv6 = place.endpoint.address.family() == net::Family::Ipv6;
     return {.client = {.address = is_ipv6 ? host.v6 : host.v4,
                        .port = net::Port{static_cast<std::uint16_t>(40000 + client)}},
             .service = place.endpoint,
             .server = place.server,
-            .is_udp = place.is_udp};
+            .protocol = place.protocol};
+}
+
+// What SCTP says where TCP would say `flags`.
+std::vector<std::uint8_t> chunks_of(const std::string& flags) {
+    using namespace net::sctp_chunk;  // NOLINT(google-build-using-namespace): names alone
+    static const std::map<std::string, std::vector<std::uint8_t>> kChunks{
+        {"S", {kInit}},
+        {"S.", {kInitAck}},
+        {".", {kCookieEcho, kData}},
+        {"P.", {kData}},
+        {"F.", {kShutdown}},
+        {"R", {kAbort}},
+        {"R.", {kShutdownComplete}},
+        {"", {kError}},
+        {"SF", {kCookieEcho, kAbort}},
+        {"FP.", {kShutdownAck}},
+        {"P", {kCookieAck}},
+    };
+    const auto found = kChunks.find(flags);
+    return found == kChunks.end() ? std::vector{kData} : found->second;
 }
 
 // Don't-fragment, since otherwise an outer header has an identification of its sender's choosing.
 Packet packet_of(const net::Endpoint& from,
                  const net::Endpoint& to,
-                 bool is_udp,
+                 model::Protocol protocol,
                  const std::string& flags) {
-    const Packet packet =
-        is_udp ? Packet::udp(from, to).length(12) : Packet::tcp(from, to).flags(flags).length(12);
+    const Packet kind = protocol == model::Protocol::Udp ? Packet::udp(from, to)
+                        : protocol == model::Protocol::Sctp
+                            ? Packet::sctp(from, to, chunks_of(flags))
+                            : Packet::tcp(from, to).flags(flags);
+    const Packet packet = kind.length(12);
     return packet.family() == net::Family::Ipv4 ? packet.df() : packet;
 }
 
@@ -106,7 +142,9 @@ const TestHost* host_at(const net::IpAddress& address) {
 // The real server of a flow's connection, or where it has none one of its service's.
 net::Endpoint server_of(const FlowEnds& ends, Director& director) {
     for (const model::ConnectionInfo& info : director.connection_infos()) {
-        if (info.client == ends.client && info.virtual_endpoint == ends.service) return info.real;
+        const bool is_its = info.protocol == ends.protocol && info.client == ends.client &&
+                            info.virtual_endpoint == ends.service;
+        if (is_its) return info.real;
     }
     return ends.server;
 }
@@ -115,7 +153,7 @@ net::Endpoint server_of(const FlowEnds& ends, Director& director) {
 
 const std::vector<std::string>& conversation_flags() {
     static const std::vector<std::string> kFlags{
-        "S", "S", "S.", "S.", ".", ".", ".", "P.", "F.", "F.", "R", "R.", "", "SF", "FP."};
+        "S", "S", "S.", "S.", ".", ".", ".", "P.", "F.", "F.", "R", "R.", "", "SF", "FP.", "P"};
     return kFlags;
 }
 
@@ -148,7 +186,7 @@ std::ostream& operator<<(std::ostream& out, const ConversationStep& step) {
             const FlowEnds ends = ends_of(step.flow);
             return out << fmt::format("{} {} {} {} [{}] on CPU {}",
                                       step.kind == Kind::Request ? "request" : "reply",
-                                      ends.is_udp ? "UDP" : "TCP",
+                                      model::protocol_name(ends.protocol),
                                       ends.client.to_string(),
                                       ends.service.to_string(),
                                       step.flags,
@@ -208,12 +246,12 @@ std::string Participant::take(const ConversationStep& step) {
     const FlowEnds ends = ends_of(step.flow);
     switch (step.kind) {
         case Kind::Request:
-            target_.send(client_host(step.flow / kPlaces.size() % kClients),
-                         packet_of(ends.client, ends.service, ends.is_udp, step.flags));
+            target_.send(client_host(step.flow / kPlaceCount % kClients),
+                         packet_of(ends.client, ends.service, ends.protocol, step.flags));
             break;
         case Kind::Reply: {
             const net::Endpoint server = server_of(ends, target_.director());
-            const Packet reply = packet_of(server, ends.client, ends.is_udp, step.flags);
+            const Packet reply = packet_of(server, ends.client, ends.protocol, step.flags);
             const TestHost* host = host_at(server.address);
             if (host == nullptr) {
                 target_.send_from_host(reply);

@@ -125,6 +125,7 @@ private:
         // A template is no packet's; a connection that was never followed is the engine's alone.
         const bool is_template = (record.flags & engine::kConnectionTemplate) != 0;
         if (is_template || (is_tcp && state == engine::TcpState::None)) return;
+        if (engine::is_sctp(record)) return audit_sctp_masks<Ip>(index);
         const bool is_half_seen = (record.flags & engine::kConnectionNoOutput) != 0;
         const auto inbound = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
         const auto expect = [&](flow::SlotIndex slot, unsigned punt, TcpDirection direction) {
@@ -143,6 +144,29 @@ private:
         if (record.outbound == XVS_NONE) return;
         const bool is_resolved = flows.entry(record.outbound).translation != XVS_NONE;
         expect(record.outbound, is_resolved ? 0 : XVS_EVENT_ANY, TcpDirection::Outbound);
+    }
+
+    // Whatever leads from state to state is the engine's, and so is what takes a new checksum.
+    template <class Ip>
+    void audit_sctp_masks(std::uint32_t index) {
+        const auto& flows = tables().flows<Ip>();
+        const xvs_connection& record = tables().connections<Ip>()[index];
+        const auto state = static_cast<engine::SctpState>(record.protocol_state);
+        for (const flow::SlotIndex slot : {record.inbound, record.outbound}) {
+            if (slot == XVS_NONE) continue;
+            const auto& entry = flows.entry(slot);
+            unsigned wanted = XVS_EVENT_CHUNK;
+            if (engine::follows_sctp_data(state)) wanted |= XVS_EVENT_NONE;
+            if (entry.translation == XVS_NONE || rewrites_port(entry.translation))
+                wanted |= XVS_EVENT_NONE;
+            if ((entry.punt & wanted) != wanted || entry.report != 0) report_masks(index, slot);
+        }
+    }
+
+    [[nodiscard]] bool rewrites_port(std::uint32_t translation) const {
+        const std::uint8_t rewrite = tables().translations()[translation].rewrite;
+        return (rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0 &&
+               (rewrite & XVS_KEEP_PORT) == 0;
     }
 
     void report_masks(std::uint32_t index, flow::SlotIndex slot) {

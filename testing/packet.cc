@@ -7,6 +7,7 @@
 #include "net/ethernet.h"
 #include "net/ipv4.h"
 #include "net/ipv6.h"
+#include "net/sctp.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "testing/packet_codec.h"
@@ -40,6 +41,24 @@ constexpr std::array kIcmpKinds{
     IcmpKind{Family::Ipv6, 3, 0, "time exceeded"},
     IcmpKind{Family::Ipv6, 3, 1, "reassembly time exceeded"},
     IcmpKind{Family::Ipv6, 4, 1, "parameter problem"},
+};
+
+constexpr std::array kSctpChunkNames{
+    SctpChunkName{net::sctp_chunk::kData, "DATA"},
+    SctpChunkName{net::sctp_chunk::kInit, "INIT"},
+    SctpChunkName{net::sctp_chunk::kInitAck, "INIT ACK"},
+    SctpChunkName{net::sctp_chunk::kSack, "SACK"},
+    SctpChunkName{net::sctp_chunk::kHeartbeat, "HEARTBEAT"},
+    SctpChunkName{net::sctp_chunk::kHeartbeatAck, "HEARTBEAT ACK"},
+    SctpChunkName{net::sctp_chunk::kAbort, "ABORT"},
+    SctpChunkName{net::sctp_chunk::kShutdown, "SHUTDOWN"},
+    SctpChunkName{net::sctp_chunk::kShutdownAck, "SHUTDOWN ACK"},
+    SctpChunkName{net::sctp_chunk::kError, "ERROR"},
+    SctpChunkName{net::sctp_chunk::kCookieEcho, "COOKIE ECHO"},
+    SctpChunkName{net::sctp_chunk::kCookieAck, "COOKIE ACK"},
+    SctpChunkName{net::sctp_chunk::kEcnEcho, "ECNE"},
+    SctpChunkName{net::sctp_chunk::kWindowReduced, "CWR"},
+    SctpChunkName{net::sctp_chunk::kShutdownComplete, "SHUTDOWN COMPLETE"},
 };
 
 constexpr std::string_view kFlagLetters = "FSRP.UEW";
@@ -93,7 +112,7 @@ net::ChecksumSum pseudo_sum(const Packet& packet, std::size_t length) {
 // Returns the right checksum, or the one that the packet is to have. 0 would say that there is
 // none, so the wrong one is 1 more than that.
 std::uint16_t stated(const Packet& packet, std::uint16_t checksum) {
-    if (packet.stated_checksum) return *packet.stated_checksum;
+    if (packet.stated_checksum) return static_cast<std::uint16_t>(*packet.stated_checksum);
     if (!packet.has_bad_checksum) return checksum;
     return checksum == 0xffff ? std::uint16_t{1} : static_cast<std::uint16_t>(checksum + 1);
 }
@@ -126,6 +145,29 @@ Bytes transport_bytes(const Packet& packet, const UdpFields& udp) {
     if (!udp.has_checksum) return bytes;
     const auto sum = pseudo_sum(packet, bytes.size()) + net::checksum_sum(bytes);
     datagram->set_checksum(stated(packet, net::finish_udp_checksum(sum)));
+    return bytes;
+}
+
+Bytes transport_bytes(const Packet& packet, const SctpFields& sctp) {
+    Bytes bytes(net::SctpView::kHeaderSize);
+    for (std::size_t each = 0; each < sctp.chunks.size(); ++each) {
+        const bool is_last = each + 1 == sctp.chunks.size();
+        const std::size_t length =
+            net::SctpView::kChunkHeaderSize + (is_last ? packet.data.size() : 0);
+        append_option(bytes,
+                      {sctp.chunks[each],
+                       0,
+                       static_cast<std::uint8_t>(length >> 8),
+                       static_cast<std::uint8_t>(length & 0xff)});
+    }
+    append(bytes, packet.data);
+    if (!sctp.chunks.empty()) bytes.resize(net::SctpView::padded(bytes.size()));
+    const auto header = net::SctpWriter::parse(bytes);
+    header->set_source_port(sctp.source);
+    header->set_destination_port(sctp.destination);
+    header->set_verification_tag(sctp.tag);
+    const std::uint32_t right = header->computed_checksum() + (packet.has_bad_checksum ? 1 : 0);
+    header->set_checksum(packet.stated_checksum.value_or(right));
     return bytes;
 }
 
@@ -242,6 +284,10 @@ const IcmpKind* find_icmp_kind(Family family, std::uint8_t type, std::uint8_t co
     return found == kIcmpKinds.end() ? nullptr : &*found;
 }
 
+std::span<const SctpChunkName> sctp_chunk_names() noexcept {
+    return kSctpChunkNames;
+}
+
 std::optional<std::uint8_t> parse_tcp_flags(std::string_view text) noexcept {
     if (text == "none") return std::uint8_t{0};
     unsigned flags = 0;
@@ -280,6 +326,8 @@ IpProtocol Packet::protocol() const {
         IpProtocol operator()(const TcpFields&) const { return IpProtocol::Tcp; }
 
         IpProtocol operator()(const UdpFields&) const { return IpProtocol::Udp; }
+
+        IpProtocol operator()(const SctpFields&) const { return IpProtocol::Sctp; }
 
         IpProtocol operator()(const IcmpFields&) const {
             return packet.family() == Family::Ipv4 ? IpProtocol::Icmp : IpProtocol::Icmpv6;

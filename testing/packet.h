@@ -50,6 +50,16 @@ struct UdpFields {
     bool operator==(const UdpFields&) const = default;
 };
 
+// The header, and chunks that say no more than their type; the last one's value is Packet::data.
+struct SctpFields {
+    net::Port source{};
+    net::Port destination{};
+    std::uint32_t tag = 0;
+    std::vector<std::uint8_t> chunks;
+
+    bool operator==(const SctpFields&) const = default;
+};
+
 // Of either family; an error's quoted packet is Packet::inner().
 struct IcmpFields {
     std::uint8_t type = 0;
@@ -84,11 +94,15 @@ struct FragmentPart {
 
 class Packet {
 public:
-    using Transport = std::variant<TcpFields, UdpFields, IcmpFields, IpInIpFields, RawFields>;
+    using Transport =
+        std::variant<TcpFields, UdpFields, SctpFields, IcmpFields, IpInIpFields, RawFields>;
 
     // REQUIRES of all of these: both ends are of one family.
     [[nodiscard]] static Packet tcp(const net::Endpoint& from, const net::Endpoint& to);
     [[nodiscard]] static Packet udp(const net::Endpoint& from, const net::Endpoint& to);
+    [[nodiscard]] static Packet sctp(const net::Endpoint& from,
+                                     const net::Endpoint& to,
+                                     std::vector<std::uint8_t> chunks);
     [[nodiscard]] static Packet icmp_echo(const net::IpAddress& from, const net::IpAddress& to);
     [[nodiscard]] static Packet icmp_echo_reply(const net::IpAddress& from,
                                                 const net::IpAddress& to);
@@ -140,8 +154,8 @@ public:
     // One more than it should be, in the transport header or in the IPv4 header.
     [[nodiscard]] Packet bad_checksum() const;
     [[nodiscard]] Packet bad_ip_checksum() const;
-    // That one in the transport header, right or wrong.
-    [[nodiscard]] Packet checksum(std::uint16_t value) const;
+    // That one in the transport header, right or wrong; of 16 bits but in SCTP.
+    [[nodiscard]] Packet checksum(std::uint32_t value) const;
 
     [[nodiscard]] Packet encapsulated_in_ipip(const net::IpAddress& from,
                                               const net::IpAddress& to) const;
@@ -173,7 +187,7 @@ public:
     Bytes options;                                    // IPv4
     std::vector<net::IpProtocol> extensions;          // IPv6
     std::optional<FragmentPart> part;
-    std::optional<std::uint16_t> stated_checksum{};
+    std::optional<std::uint32_t> stated_checksum{};
     bool has_bad_checksum = false;
     bool has_bad_ip_checksum = false;
     Transport transport;

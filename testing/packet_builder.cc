@@ -50,6 +50,14 @@ Packet Packet::udp(const net::Endpoint& from, const net::Endpoint& to) {
         from.address, to.address, UdpFields{.source = from.port, .destination = to.port});
 }
 
+Packet Packet::sctp(const net::Endpoint& from,
+                    const net::Endpoint& to,
+                    std::vector<std::uint8_t> chunks) {
+    SctpFields sctp{.source = from.port, .destination = to.port, .tag = 0, .chunks = {}};
+    sctp.chunks = std::move(chunks);
+    return between(from.address, to.address, std::move(sctp));
+}
+
 Packet Packet::icmp_echo(const net::IpAddress& from, const net::IpAddress& to) {
     return icmp(from, to, "echo request");
 }
@@ -214,7 +222,7 @@ Packet Packet::bad_checksum() const {
     return copy;
 }
 
-Packet Packet::checksum(std::uint16_t value) const {
+Packet Packet::checksum(std::uint32_t value) const {
     Packet copy = *this;
     copy.stated_checksum = value;
     return copy;

@@ -32,6 +32,14 @@ struct IcmpKind {
 [[nodiscard]] std::optional<std::uint8_t> parse_tcp_flags(std::string_view text) noexcept;
 [[nodiscard]] std::string tcp_flags_text(std::uint8_t flags);
 
+struct SctpChunkName {
+    std::uint8_t type;
+    std::string_view name;
+};
+
+// Every SCTP chunk that has a name; others are "chunk N".
+[[nodiscard]] std::span<const SctpChunkName> sctp_chunk_names() noexcept;
+
 // The most that an error quotes: RFC 1812 keeps it to 576 bytes, RFC 4443 to 1280.
 [[nodiscard]] std::size_t max_quoted_bytes(net::Family family) noexcept;
 

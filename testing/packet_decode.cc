@@ -3,6 +3,7 @@
 #include "net/icmp.h"
 #include "net/ipv4.h"
 #include "net/ipv6.h"
+#include "net/sctp.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "testing/packet.h"
@@ -31,6 +32,26 @@ TcpFields decode_tcp(const net::TcpView& segment) {
     const auto scale = segment.find_option(net::tcp_option::kWindowScale);
     if (scale.size() == 3) tcp.window_scale = std::to_integer<std::uint8_t>(scale[2]);
     return tcp;
+}
+
+// Of chunks that are as Packet writes them: only the last one has a value.
+void decode_sctp(Packet& packet, const net::SctpView& header) {
+    SctpFields sctp{.source = header.source_port(),
+                    .destination = header.destination_port(),
+                    .tag = header.verification_tag(),
+                    .chunks = {}};
+    std::size_t at = net::SctpView::kHeaderSize;
+    const std::span<const std::byte> bytes = header.bytes();
+    for (auto chunk = header.chunk_at(0); chunk;
+         chunk = header.chunk_at(at - net::SctpView::kHeaderSize)) {
+        sctp.chunks.push_back(chunk->type);
+        at += net::SctpView::kChunkHeaderSize;
+        if (chunk->length == net::SctpView::kChunkHeaderSize) continue;
+        const std::size_t size = chunk->length - net::SctpView::kChunkHeaderSize;
+        packet.data = copy_of(bytes.subspan(at, std::min(size, bytes.size() - at)));
+        break;
+    }
+    packet.transport = std::move(sctp);
 }
 
 std::optional<Packet> decode_cut(std::span<const std::byte> bytes);
@@ -71,6 +92,11 @@ void decode_transport(Packet& packet, IpProtocol protocol, std::span<const std::
             packet.data = copy_of(datagram->payload());
             return;
         }
+    } else if (protocol == IpProtocol::Sctp) {
+        if (const auto header = net::SctpView::parse(payload)) {
+            decode_sctp(packet, *header);
+            return;
+        }
     } else if (protocol == IpProtocol::Icmp || protocol == IpProtocol::Icmpv6) {
         const auto message = net::IcmpView::parse(payload);
         const bool is_v4 = packet.family() == net::Family::Ipv4;
@@ -89,10 +115,26 @@ void decode_transport(Packet& packet, IpProtocol protocol, std::span<const std::
     packet.data = copy_of(payload);
 }
 
+// The chunk that a first fragment begins with tells the length of all, if it is the only one.
+bool decode_first_of_sctp(Packet& packet, std::span<const std::byte> piece) {
+    const auto header = net::SctpView::parse(piece);
+    const auto chunk = header ? header->chunk_at(0) : std::nullopt;
+    if (!chunk || chunk->length < piece.size() - net::SctpView::kHeaderSize) return false;
+    packet.transport = SctpFields{.source = header->source_port(),
+                                  .destination = header->destination_port(),
+                                  .tag = header->verification_tag(),
+                                  .chunks = {chunk->type}};
+    packet.data = alphabet(chunk->length - net::SctpView::kChunkHeaderSize);
+    return true;
+}
+
 // A first fragment of UDP tells the whole datagram's length; where its data are the alphabet the
 // whole is known. Of every other fragment only the piece is.
 void decode_fragment(Packet& packet, IpProtocol protocol, std::span<const std::byte> piece) {
     packet.part->length = piece.size();
+    if (packet.part->offset == 0 && protocol == IpProtocol::Sctp &&
+        decode_first_of_sctp(packet, piece))
+        return;
     if (packet.part->offset == 0 && protocol == IpProtocol::Udp) {
         if (const auto datagram = net::UdpView::parse_header(piece);
             datagram && datagram->length() > piece.size()) {
@@ -173,10 +215,14 @@ bool starts_with(const Bytes& whole, std::span<const std::byte> front) {
 }
 
 // Returns the transport header's checksum field, of those that have one and were not cut before it.
-std::optional<std::uint16_t> checksum_in(const Packet& packet,
+std::optional<std::uint32_t> checksum_in(const Packet& packet,
                                          std::size_t header_size,
                                          std::span<const std::byte> bytes) {
     std::size_t at = header_size;
+    if (std::holds_alternative<SctpFields>(packet.transport)) {
+        if (packet.part || bytes.size() < at + net::SctpView::kHeaderSize) return std::nullopt;
+        return net::SctpView::parse(bytes.subspan(at))->checksum();
+    }
     if (std::holds_alternative<TcpFields>(packet.transport)) {
         at += net::TcpView::kChecksumOffset;
     } else if (std::holds_alternative<UdpFields>(packet.transport)) {

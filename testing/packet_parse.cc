@@ -86,6 +86,15 @@ Status parse_payload(Packet& packet, std::string_view item) {
     return {};
 }
 
+Status parse_checksum(Packet& packet, std::string_view item, std::string_view text) {
+    const auto store = [&](auto value) {
+        packet.stated_checksum = value;
+    };
+    const bool is_crc = std::holds_alternative<SctpFields>(packet.transport);
+    return is_crc ? store_number<std::uint32_t>(item, text, store)
+                  : store_number<std::uint16_t>(item, text, store);
+}
+
 // Items that any packet may have. Returns false for one that is none of them.
 Result<bool> parse_ip_item(Packet& packet, std::string_view item) {
     Status status;
@@ -113,8 +122,7 @@ Result<bool> parse_ip_item(Packet& packet, std::string_view item) {
     } else if (item == "bad ip checksum") {
         packet.has_bad_ip_checksum = true;
     } else if (const auto checksum = after(item, "checksum ")) {
-        status = store_number<std::uint16_t>(
-            item, *checksum, [&](auto value) { packet.stated_checksum = value; });
+        status = parse_checksum(packet, item, *checksum);
     } else if (item == "bad checksum") {
         packet.has_bad_checksum = true;
     } else if (item.starts_with("length ") || item.starts_with("payload ")) {
@@ -175,6 +183,31 @@ Status parse_item(Packet&, UdpFields& udp, std::string_view item) {
     if (const auto length = after(item, "stated length "))
         return store_number<std::uint16_t>(item, *length, [&](auto v) { udp.length = v; });
     return not_understood(item, "no such word in a UDP packet");
+}
+
+Status parse_item(Packet&, SctpFields& sctp, std::string_view item) {
+    if (const auto tag = after(item, "tag "))
+        return store_number<std::uint32_t>(item, *tag, [&](auto v) { sctp.tag = v; });
+    return not_understood(item, "no such word in an SCTP packet");
+}
+
+// The chunks' names, between commas.
+Result<std::vector<std::uint8_t>> parse_sctp_chunks(std::string_view text) {
+    std::vector<std::uint8_t> chunks;
+    while (!text.empty()) {
+        const std::size_t comma = text.find(", ");
+        const std::string_view name = text.substr(0, comma);
+        text = comma == std::string_view::npos ? "" : text.substr(comma + 2);
+        const auto names = sctp_chunk_names();
+        const auto found = std::find_if(
+            names.begin(), names.end(), [name](const auto& each) { return each.name == name; });
+        const auto other = after(name, "chunk ");
+        const auto number = other ? number_in<std::uint8_t>(*other) : std::nullopt;
+        if (found == names.end() && !number)
+            return not_understood(name, "no SCTP chunk of that name (testing/packet.cc)");
+        chunks.push_back(number ? *number : found->type);
+    }
+    return chunks;
 }
 
 Status parse_item(Packet&, IcmpFields& icmp, std::string_view item) {
@@ -252,6 +285,13 @@ Result<Packet::Transport> parse_transport(std::string_view item, const Ends& end
         return TcpFields{.source = source, .destination = destination, .flags = *flags};
     }
     if (item == "UDP") return UdpFields{.source = source, .destination = destination};
+    if (const auto text = after(item, "SCTP ["); text && text->ends_with(']')) {
+        auto chunks = parse_sctp_chunks(text->substr(0, text->size() - 1));
+        if (!chunks) return fail(chunks.error());
+        SctpFields sctp{.source = source, .destination = destination, .tag = 0, .chunks = {}};
+        sctp.chunks = *std::move(chunks);
+        return sctp;
+    }
     const net::Family family = ends.source.family();
     const std::string_view icmp = family == net::Family::Ipv4 ? "ICMP " : "ICMP6 ";
     if (const auto name = after(item, icmp)) {
@@ -270,7 +310,8 @@ Result<Packet::Transport> parse_transport(std::string_view item, const Ends& end
         if (const auto value = number_in<std::uint8_t>(*protocol))
             return RawFields{net::IpProtocol{*value}};
     }
-    return not_understood(item, "expected Flags [..], UDP, ICMP .., protocol N or an inner packet");
+    return not_understood(
+        item, "expected Flags [..], UDP, SCTP [..], ICMP .., protocol N or an inner packet");
 }
 
 bool starts_packet(std::string_view text) {

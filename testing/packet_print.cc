@@ -71,6 +71,21 @@ void print(Items& items, const Packet&, const UdpFields& udp) {
     if (udp.length) items.push_back(fmt::format("stated length {}", *udp.length));
 }
 
+std::string chunk_text(std::uint8_t type) {
+    const auto names = sctp_chunk_names();
+    const auto found = std::find_if(
+        names.begin(), names.end(), [type](const auto& each) { return each.type == type; });
+    return found == names.end() ? fmt::format("chunk {}", type) : std::string(found->name);
+}
+
+void print(Items& items, const Packet&, const SctpFields& sctp) {
+    std::vector<std::string> chunks;
+    for (const std::uint8_t type : sctp.chunks)
+        chunks.push_back(chunk_text(type));
+    items.push_back(fmt::format("SCTP [{}]", fmt::join(chunks, ", ")));
+    if (sctp.tag != 0) items.push_back(fmt::format("tag {}", sctp.tag));
+}
+
 void print(Items& items, const Packet& packet, const IcmpFields& icmp) {
     const std::string_view name = packet.family() == net::Family::Ipv4 ? "ICMP" : "ICMP6";
     const IcmpKind* kind = find_icmp_kind(packet.family(), icmp.type, icmp.code);
@@ -137,6 +152,7 @@ std::optional<std::pair<net::Port, net::Port>> ports_of(const Packet& packet) {
 std::string ends_text(const Packet& packet) {
     auto ports = ports_of<TcpFields>(packet);
     if (!ports) ports = ports_of<UdpFields>(packet);
+    if (!ports) ports = ports_of<SctpFields>(packet);
     const auto from = packet.source.to_string();
     const auto to = packet.destination.to_string();
     if (!ports) return fmt::format("{} > {}", from, to);

@@ -32,7 +32,8 @@ struct Parsed {
 };
 
 bool has_ports(IpProtocol protocol) {
-    return protocol == IpProtocol::Tcp || protocol == IpProtocol::Udp;
+    return protocol == IpProtocol::Tcp || protocol == IpProtocol::Udp ||
+           protocol == IpProtocol::Sctp;
 }
 
 Parsed parse(std::span<const std::byte> packet, bool is_quoted);

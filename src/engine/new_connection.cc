@@ -1,4 +1,5 @@
-// What a packet without a connection gets: a real server and a connection, an error, or the host.
+// What a packet without a connection gets, or one that may end the connection it has: a real server
+// and a connection, an error, or the host.
 #include <array>
 
 #include "engine/forward/replay.h"
@@ -6,6 +7,9 @@
 
 namespace xvs::engine {
 namespace {
+
+// conn_reuse_mode: connections in FIN_WAIT of which only requests are seen, too.
+constexpr std::int32_t kReuseHalfSeen = 2;
 
 constexpr net::Port kFtpPort{21};
 constexpr net::Port kFtpDataPort{20};
@@ -70,7 +74,64 @@ flow::FlowKey<Ip> template_key(const flow::FlowKey<Ip>& packet,
         template_protocol(static_cast<model::Protocol>(packet.protocol)));
 }
 
+// Whether a client begins a connection with it, be there one or not. Kernel: is_new_conn().
+template <class Ip>
+bool begins_anew(const Packet<Ip>& packet) noexcept {
+    if (packet.protocol == net::IpProtocol::Tcp) return (packet.events & XVS_EVENT_SYN) != 0;
+    return packet.protocol == net::IpProtocol::Sctp &&
+           packet.events == sctp_events(SctpEvent::Init);
+}
+
 }  // namespace
+
+// Kernel: ip_vs_in_hook().
+template <class Ip>
+bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept {
+    if (!begins_anew(packet)) return false;
+    const xvs_connection& record = connections_[connection];
+    const bool is_inbound = flows_.key(record.inbound) == packet.key;
+    if (!is_inbound) return false;
+    // Another CPU may have met the reset or the last FIN that this SYN comes after. Of its own,
+    // what it reported later came later.
+    parts_.reports.follow_others(packet.frame);
+    const model::Sysctls& sysctls = parts_.settings.sysctls;
+    const bool is_quiesced = parts_.services.destination(record.destination).config.weight == 0;
+    if (sysctls.expire_nodest_conn != 0 && is_quiesced) return true;
+    if (sysctls.conn_reuse_mode == 0 || record.controller != XVS_NONE) return false;
+    return is_reusable(record);
+}
+
+// Kernel: is_new_conn_expected().
+template <class Ip>
+bool Pipeline<Ip>::is_reusable(const xvs_connection& record) const noexcept {
+    if (is_sctp(record))
+        return record.protocol_state == static_cast<std::uint8_t>(SctpState::Closed);
+    switch (static_cast<TcpState>(record.protocol_state)) {
+        case TcpState::TimeWait:
+        case TcpState::Close:
+            return true;
+        case TcpState::FinWait:
+            return (parts_.settings.sysctls.conn_reuse_mode & kReuseHalfSeen) != 0 &&
+                   (record.flags & kConnectionNoOutput) != 0;
+        default:
+            return false;
+    }
+}
+
+// Whether a packet without a connection may begin one.
+template <class Ip>
+bool Pipeline<Ip>::may_start(const Packet<Ip>& packet) const noexcept {
+    const model::Sysctls& sysctls = parts_.settings.sysctls;
+    if (packet.protocol == net::IpProtocol::Tcp) {
+        const bool is_first = (packet.events & XVS_EVENT_SYN) != 0 || sysctls.sloppy_tcp != 0;
+        return is_first && (packet.events & XVS_EVENT_RST) == 0;
+    }
+    if (packet.protocol == net::IpProtocol::Sctp) {
+        const SctpEvent event = first_sctp_event(packet.transport());
+        return event == SctpEvent::Init || (sysctls.sloppy_sctp != 0 && event != SctpEvent::Abort);
+    }
+    return true;
+}
 
 // Kernel: ip_vs_in_hook() without a connection, tcp_conn_schedule(), udp_conn_schedule(). What
 // starts no connection is the host's: it answers stray ACKs with RST and closed ports as always.
@@ -80,12 +141,11 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     if (parts_.settings.sysctls.nat_icmp_send != 0 && is_stray_reply(packet)) {
         return refuse_reply(packet);
     }
-    const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
-    const bool is_reset = (packet.events & XVS_EVENT_RST) != 0;
-    const bool is_first =
-        (packet.events & XVS_EVENT_SYN) != 0 || parts_.settings.sysctls.sloppy_tcp != 0;
-    const bool may_start = !is_tcp || (is_first && !is_reset);
-    if (!may_start || packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
+    // SCTP without a chunk is no packet that a service could judge.
+    if (packet.protocol == net::IpProtocol::Sctp && packet.events == 0)
+        return drop(DropReason::TruncatedHeader);
+    if (!may_start(packet) || packet.key.source_port_number() == kFtpDataPort)
+        return give_to_host(packet);
     if (is_martian(packet.key.source_address())) return give_to_host(packet);
     if (packet.frame.fwmark == 0) {
         packet.frame.fwmark = parts_.services.mark_rules().mark_of(packet);
@@ -115,11 +175,13 @@ std::optional<Verdict> Pipeline<Ip>::find_service(Packet<Ip>& packet,
     return std::nullopt;
 }
 
-// Whether a NAT real server sent it; a reset needs no answer. Kernel: ip_vs_out_hook().
+// Whether a NAT real server sent it; a reset or an abort needs no answer. Kernel: ip_vs_out_hook().
 template <class Ip>
 bool Pipeline<Ip>::is_stray_reply(const Packet<Ip>& packet) const noexcept {
-    const bool is_reset =
-        packet.protocol == net::IpProtocol::Tcp && (packet.events & XVS_EVENT_RST) != 0;
+    const bool is_reset = packet.protocol == net::IpProtocol::Tcp
+                              ? (packet.events & XVS_EVENT_RST) != 0
+                              : packet.protocol == net::IpProtocol::Sctp && packet.events != 0 &&
+                                    first_sctp_event(packet.transport()) == SctpEvent::Abort;
     if (is_reset || packet.frame.reason == XVS_REASON_FLOW) return false;
     return parts_.services.is_nat_server(
         static_cast<model::Protocol>(packet.key.protocol),

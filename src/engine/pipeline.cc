@@ -14,15 +14,20 @@ namespace {
 // What an IPv4 header's length can say.
 constexpr std::uint32_t kMaxPacketSize = 65535;
 
-// conn_reuse_mode: connections in FIN_WAIT of which only requests are seen, too.
-constexpr std::int32_t kReuseHalfSeen = 2;
-
 // Entries beyond this do not fit into a core's L2 cache, so fetching them ahead is worth its price.
 constexpr std::size_t kCachedBytes = std::size_t{1} << 20;
 
 net::EtherType ether_type(std::uint8_t family) noexcept {
     return family == static_cast<std::uint8_t>(net::Family::Ipv4) ? net::EtherType::Ipv4
                                                                   : net::EtherType::Ipv6;
+}
+
+// Whether it is a piece of a packet of which the whole must be known to rewrite it.
+template <class Ip>
+bool is_torn(const Packet<Ip>& packet, const xvs_translation& translation) noexcept {
+    const bool is_nat = (translation.rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0;
+    return packet.fragment.is_fragment && packet.protocol == net::IpProtocol::Sctp && is_nat &&
+           (translation.rewrite & XVS_KEEP_PORT) == 0;
 }
 
 }  // namespace
@@ -68,6 +73,8 @@ ParseOutcome Pipeline<Ip>::parse(const Frame& frame, Packet<Ip>& packet, bool pr
     if (result.outcome == ParseOutcome::Dropped) {
         (void)drop(result.reason);
     } else if (result.outcome == ParseOutcome::Balanced) {
+        // No header of a frame can say that what is left to a device is a CRC.
+        if (packet.protocol == net::IpProtocol::Sctp) complete_sctp_checksum(packet);
         if (is_of_strangers(packet)) return ParseOutcome::Other;
         packet.hash = flows_.hash(packet.key);
         if (prefetches) flows_.prefetch(packet.hash);
@@ -204,33 +211,6 @@ Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     return replay(packet, slot, is_marked);
 }
 
-// Kernel: ip_vs_in_hook(), is_new_conn_expected().
-template <class Ip>
-bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept {
-    const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
-    if (!is_tcp || (packet.events & XVS_EVENT_SYN) == 0) return false;
-    const xvs_connection& record = connections_[connection];
-    const bool is_inbound = flows_.key(record.inbound) == packet.key;
-    if (!is_inbound) return false;
-    // Another CPU may have met the reset or the last FIN that this SYN comes after. Of its own,
-    // what it reported later came later.
-    parts_.reports.follow_others(packet.frame);
-    const model::Sysctls& sysctls = parts_.settings.sysctls;
-    const bool is_quiesced = parts_.services.destination(record.destination).config.weight == 0;
-    if (sysctls.expire_nodest_conn != 0 && is_quiesced) return true;
-    if (sysctls.conn_reuse_mode == 0 || record.controller != XVS_NONE) return false;
-    switch (static_cast<TcpState>(record.protocol_state)) {
-        case TcpState::TimeWait:
-        case TcpState::Close:
-            return true;
-        case TcpState::FinWait:
-            return (sysctls.conn_reuse_mode & kReuseHalfSeen) != 0 &&
-                   (record.flags & kConnectionNoOutput) != 0;
-        default:
-            return false;
-    }
-}
-
 template <class Ip>
 Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept {
     const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
@@ -243,6 +223,7 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
         parts_.tables.translations()[flows_.entry(slot).translation];
     const bool has_server = is_available(translation);
     if (!has_server && !is_outbound) return leave_removed(packet, slot);
+    if (is_torn(packet, translation)) return drop(DropReason::SctpFragment);
     if (has_server) count(translation, is_outbound, packet.network_length());
     flows_.note_packet(slot, now_);
     if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events, now_);

@@ -90,6 +90,7 @@ public:
 
 private:
     ParseOutcome parse(const Frame& frame, Packet<Ip>& packet, bool prefetches) noexcept;
+    [[nodiscard]] bool may_start(const Packet<Ip>& packet) const noexcept;
     [[nodiscard]] bool is_stray_reply(const Packet<Ip>& packet) const noexcept;
     Verdict refuse_reply(Packet<Ip>& packet) noexcept;
     [[nodiscard]] bool is_of_strangers(const Packet<Ip>& packet) const noexcept;
@@ -121,6 +122,7 @@ private:
     Verdict leave_removed(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
 
     [[nodiscard]] bool is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept;
+    [[nodiscard]] bool is_reusable(const xvs_connection& record) const noexcept;
     [[nodiscard]] std::uint32_t translation_for(DestinationState& destination,
                                                 const flow::FlowKey<Ip>& inbound) noexcept;
     [[nodiscard]] bool has_fresh_translation(const DestinationState& destination,

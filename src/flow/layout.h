@@ -41,13 +41,16 @@ enum xvs_slot_state {
 };
 
 /* Events of a packet, at the places of the TCP flags; XVS_EVENT_NONE stands where PSH does and
- * means "none of SYN, FIN, RST, ACK", which is also the event of every packet that is not TCP. */
+ * means "none of SYN, FIN, RST, ACK", which is also the event of UDP and of SCTP's data. */
 #define XVS_EVENT_FIN 0x01u
 #define XVS_EVENT_SYN 0x02u
 #define XVS_EVENT_RST 0x04u
 #define XVS_EVENT_NONE 0x08u
 #define XVS_EVENT_ACK 0x10u
 #define XVS_EVENT_ANY 0x1fu
+/* An SCTP packet that is no data: with the number of its chunk's event in the lower bits, whatever
+ * these say of TCP. Only the engine meets it. */
+#define XVS_EVENT_CHUNK 0x80u
 
 /* xvs_flow*.flags */
 #define XVS_FLOW_OUTBOUND 0x01u /* real server -> client */
@@ -230,7 +233,7 @@ struct xvs_connection {
     __u32 timeout;     /* ticks after the last packet */
     __u32 check_at;    /* tick at which the timer looks at it next */
     __u8 protocol;
-    __u8 protocol_state; /* IP_VS_TCP_S_* */
+    __u8 protocol_state; /* IP_VS_TCP_S_*, IP_VS_SCTP_S_* */
     __u8 owner;          /* worker that ends it in time */
     __u8 reserved;
     __u32 controlled; /* how many connections name this one as controller */

@@ -25,11 +25,32 @@ enum class TcpState : std::uint8_t {
     Last = 11,
 };
 
+// Kernel: IP_VS_SCTP_S_*.
+enum class SctpState : std::uint8_t {
+    None = 0,
+    Init1 = 1,
+    Init = 2,
+    CookieSent = 3,
+    CookieReplied = 4,
+    CookieWait = 5,
+    Cookie = 6,
+    CookieEchoed = 7,
+    Established = 8,
+    ShutdownSent = 9,
+    ShutdownReceived = 10,
+    ShutdownAckSent = 11,
+    Rejected = 12,
+    Closed = 13,
+    Last = 14,
+};
+
 // The state of a persistence template once one of its connections was established. Kernel:
 // IP_VS_CTPL_S_ASSURED.
 inline constexpr std::uint8_t kTemplateAssured = 1;
 
-inline constexpr unsigned kTcpStateCount = 11;  // without Last, which no connection is in
+// Without Last, which no connection is in.
+inline constexpr unsigned kTcpStateCount = 11;
+inline constexpr unsigned kSctpStateCount = 14;
 
 // Bit of ConnectionInfo::flags: a persistence template. Kernel: IP_VS_CONN_F_TEMPLATE.
 inline constexpr std::uint32_t kConnectionTemplate = 0x1000;

@@ -40,8 +40,24 @@ std::string_view state_name(Protocol protocol, std::uint8_t state) noexcept {
                                                            "LISTEN",
                                                            "SYNACK",
                                                            "BUG!"};
+    static constexpr std::array<std::string_view, 15> kSctp{"NONE",
+                                                            "INIT1",
+                                                            "INIT",
+                                                            "C-SENT",
+                                                            "C-REPLIED",
+                                                            "C-WAIT",
+                                                            "COOKIE",
+                                                            "C-ECHOED",
+                                                            "ESTABLISHED",
+                                                            "S-SENT",
+                                                            "S-RECEIVED",
+                                                            "S-ACK-SENT",
+                                                            "REJECTED",
+                                                            "CLOSED",
+                                                            "BUG!"};
     if (protocol == Protocol::Udp) return "UDP";
     if (protocol == Protocol::Tcp) return state < kTcp.size() ? kTcp[state] : "ERR!";
+    if (protocol == Protocol::Sctp) return state < kSctp.size() ? kSctp[state] : "ERR!";
     return "NONE";
 }
 

@@ -34,6 +34,8 @@ struct ipv6_header {
 #define TCP_CHECKSUM_AT 16
 #define UDP_HEADER_SIZE 8
 #define UDP_CHECKSUM_AT 6
+#define SCTP_HEADER_SIZE 12
+#define SCTP_SIGHTED_SIZE 16 /* with the header of its first chunk */
 #define IP_DONT_FRAGMENT 0x4000
 
 /* Bytes of a frame that must lie in its linear part to be sighted. */
@@ -64,6 +66,13 @@ INLINE void copy_words(void* to, const void* from, __u32 words) {
         ((__u32*)to)[i] = ((const __u32*)from)[i];
 }
 
+/* Chunks that lead from state to state are the engine's: INIT, INIT ACK, ABORT to COOKIE ACK,
+ * SHUTDOWN COMPLETE. */
+INLINE bool is_sctp_data(__u8 chunk) {
+    const __u32 states = 1u << 1 | 1u << 2 | 0x3fu << 6 | 1u << 14;
+    return chunk > 31 || !(states >> chunk & 1);
+}
+
 /* Of the transport header; false when the packet is for the engine to look at. `room`: bytes of the
  * packet behind its IP header. */
 INLINE bool sight_transport(struct sighting* s, void* end, __u32 room) {
@@ -81,6 +90,11 @@ INLINE bool sight_transport(struct sighting* s, void* end, __u32 room) {
         if (transport + UDP_HEADER_SIZE > (__u8*)end || room < UDP_HEADER_SIZE) return false;
         s->events = XVS_EVENT_NONE;
         s->header_length += UDP_HEADER_SIZE;
+    } else if (s->protocol == IPPROTO_SCTP) {
+        if (transport + SCTP_SIGHTED_SIZE > (__u8*)end || room < SCTP_SIGHTED_SIZE) return false;
+        if (!is_sctp_data(transport[SCTP_HEADER_SIZE])) return false;
+        s->events = XVS_EVENT_NONE;
+        s->header_length += SCTP_HEADER_SIZE;
     } else {
         return false;
     }

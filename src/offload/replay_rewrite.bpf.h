@@ -86,6 +86,7 @@ INLINE void rewrite_checksum(const struct sighting* s,
         asm volatile("");
         return;
     }
+    if (s->protocol == IPPROTO_SCTP) return; /* only ports concern it, which stay as they are */
     __u16* field = s->transport + UDP_CHECKSUM_AT;
     if (!is_partial && *field == 0) return; /* there is none */
     const __u16 after = new_checksum(*field, t, is_partial);

@@ -88,8 +88,11 @@ INLINE bool rewrite(struct __sk_buff* skb,
         if (checksum != CHECKSUM_UNKNOWN) rewrite_checksum(s, t, checksum == CHECKSUM_PARTIAL);
     }
     const bool by_kernel = checksum == CHECKSUM_UNKNOWN;
-    if (by_kernel || checksum == CHECKSUM_COMPLETE) follow_complete_sum(skb, t, hops, by_kernel);
-    if (!by_kernel || !is_nat(t)) return true;
+    /* Nothing in SCTP's own header makes up for an address, as if the kernel were to do so. */
+    const bool is_sctp = s->protocol == IPPROTO_SCTP;
+    if (by_kernel || checksum == CHECKSUM_COMPLETE)
+        follow_complete_sum(skb, t, hops, by_kernel || is_sctp);
+    if (!by_kernel || is_sctp || !is_nat(t)) return true;
     const __u32 transport = offset + (family == 4 ? 20 : 40);
     return rewrite_checksum_by_kernel(skb, t, transport, s->protocol == IPPROTO_UDP);
 }

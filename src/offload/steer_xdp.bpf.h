@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 //
-// Steering at XDP: what a frame shows at first sight (one IP header, TCP or UDP) is judged by the
-// rules of tc and goes to the engine by AF_XDP, where its device has a socket for it. Everything
-// else (fragments, ICMP errors, options, whatever is the host's, a frame whose queue has no socket)
-// goes on to the program at tc, which judges it anew.
+// Steering at XDP: what a frame shows at first sight (one IP header, TCP, UDP or data of SCTP) is
+// judged by the rules of tc and goes to the engine by AF_XDP, where its device has a socket for it.
+// Everything else (fragments, ICMP errors, options, whatever is the host's, a frame whose queue has
+// no socket) goes on to the program at tc, which judges it anew.
 #ifndef XVS_OFFLOAD_STEER_XDP_BPF_H
 #define XVS_OFFLOAD_STEER_XDP_BPF_H
 
@@ -26,6 +26,7 @@ INLINE __u64 sum_of_words(const void* at, __u32 words) {
  * network card. (Of a finished checksum that happens to be the same, finishing it again makes the
  * same.) */
 INLINE bool is_unfilled(const struct sighting* s, __u8 family) {
+    if (s->protocol == IPPROTO_SCTP) return false;
     const __u16* field = s->transport + checksum_at(s);
     if ((const void*)(field + 1) > s->end) return false;
     const __u16 found = *field;

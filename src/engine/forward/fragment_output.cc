@@ -6,6 +6,7 @@
 #include "engine/forward/replay.h"
 #include "net/checksum.h"
 #include "net/ipv4.h"
+#include "net/sctp.h"
 
 namespace xvs::engine {
 namespace {
@@ -64,6 +65,15 @@ bool send_fragments(const Outgoing& outgoing,
 }
 
 template <class Ip>
+void complete_sctp_checksum(Packet<Ip>& packet) noexcept {
+    Offload& offload = packet.frame.offload;
+    if (!offload.has_partial_checksum || packet.fragment.is_fragment) return;
+    offload.has_partial_checksum = false;
+    if (const auto sctp = net::SctpWriter::parse(packet.transport()))
+        sctp->set_checksum(sctp->computed_checksum());
+}
+
+template <class Ip>
 void limit_segments(Packet<Ip>& packet, std::uint32_t mtu) noexcept {
     const std::uint32_t length = segment_length(packet);
     Offload& offload = packet.frame.offload;
@@ -71,6 +81,8 @@ void limit_segments(Packet<Ip>& packet, std::uint32_t mtu) noexcept {
     offload.segment_size = static_cast<std::uint16_t>(offload.segment_size - (length - mtu));
 }
 
+template void complete_sctp_checksum(Packet<flow::Ipv4>&) noexcept;
+template void complete_sctp_checksum(Packet<flow::Ipv6>&) noexcept;
 template void limit_segments(Packet<flow::Ipv4>&, std::uint32_t) noexcept;
 template void limit_segments(Packet<flow::Ipv6>&, std::uint32_t) noexcept;
 

@@ -24,4 +24,8 @@ void limit_segments(Packet<Ip>& packet, std::uint32_t mtu) noexcept;
 // Fills in the checksum that a frame's offload leaves to the device. REQUIRES: no super-packet.
 void complete_checksum(Frame& frame) noexcept;
 
+// The same of an SCTP packet, whose checksum is a CRC.
+template <class Ip>
+void complete_sctp_checksum(Packet<Ip>& packet) noexcept;
+
 }  // namespace xvs::engine

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "net/checksum.h"
+#include "net/sctp.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 
@@ -30,6 +31,14 @@ void rewrite_transport(Packet<Ip>& packet, const xvs_translation& translation) n
         std::byte* const port =
             (translation.rewrite & XVS_REWRITE_SOURCE) != 0 ? transport : transport + 2;
         std::memcpy(port, &translation.port, sizeof(translation.port));
+    }
+    if (packet.protocol == net::IpProtocol::Sctp) {
+        // Addresses are none of its checksum's business; wrong or not, it is made anew with a port.
+        // Kernel: sctp_snat_handler(), sctp_nat_csum().
+        if ((translation.rewrite & XVS_KEEP_PORT) != 0) return;
+        if (const auto sctp = net::SctpWriter::parse(packet.transport()))
+            sctp->set_checksum(sctp->computed_checksum());
+        return;
     }
     const bool is_tcp = packet.protocol == net::IpProtocol::Tcp;
     const std::size_t place =

@@ -4,6 +4,7 @@
 
 #include "engine/forward/fragment_output.h"
 #include "net/checksum.h"
+#include "net/sctp.h"
 #include "testing/director.h"
 #include "testing/literals.h"
 
@@ -67,6 +68,26 @@ TEST(Replay, KeepsAPartialChecksumPartialAndRight) {
     EXPECT_TRUE(sent[0].offload.has_partial_checksum);
     EXPECT_TRUE(
         Packet::tcp(kClient, kReal).flags("S").length(100).ttl(63).matches(completed(sent[0])));
+}
+
+// No device is told that it is a CRC which was left to it.
+TEST(Replay, FillsInAnSctpChecksumThatWasLeftToTheDevice) {
+    const engine::Offload partial{.has_partial_checksum = true,
+                                  .checksum_start = kLink + kTransport,
+                                  .checksum_offset = net::SctpView::kChecksumOffset};
+    for (const char* method : {"-m", "-g"}) {
+        Director director(std::string("-A --sctp-service 192.0.2.1:80 -s rr\n"
+                                      "-a --sctp-service 192.0.2.1:80 -r 10.0.0.11:80 ") +
+                          method);
+        const bool is_nat = std::string_view(method) == "-m";
+        const Packet sent = Packet::sctp(kClient, kVip, {net::sctp_chunk::kInit}).length(100);
+        const Packet expected =
+            Packet::sctp(kClient, is_nat ? "10.0.0.11:80"_ep : kVip, {net::sctp_chunk::kInit});
+        const auto got = director.receives(
+            sent.checksum(0x12345678).bytes(), {.offload = partial}, net::EtherType::Ipv4);
+        ASSERT_THAT(got, ElementsAre(expected.length(100).ttl(63)));
+        EXPECT_FALSE(got[0].offload.has_partial_checksum);
+    }
 }
 
 // As of a VXLAN packet, whose own checksum is complete while that of the packet inside is not.

@@ -79,20 +79,16 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
 // The state after its first packet.
 template <class Ip>
 void Connections<Ip>::begin_state(xvs_connection& record, std::uint8_t events) noexcept {
-    if (!is_tcp(record)) return;
-    const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
-    const auto direction = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
-    const TcpState state =
-        next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events, table());
-    record.protocol_state = static_cast<std::uint8_t>(state);
-    if (is_active(state)) record.flags &= ~kConnectionInactive;
-    if (state == TcpState::Established) assure_controller(record);
+    if (!has_states(record)) return;
+    record.protocol_state = next_state(record, false, events);
+    if (is_in_active_state(record)) record.flags &= ~kConnectionInactive;
+    if (is_established(record)) assure_controller(record);
 }
 
 template <class Ip>
 bool Connections<Ip>::install(std::uint32_t connection, const NewConnection<Ip>& wanted) noexcept {
     xvs_connection& record = records_[connection];
-    const Masks masks = inbound_masks(record);
+    const Masks masks = masks_of(record, false, wanted.inbound_translation);
     const flow::InsertResult inserted = flows_.insert(wanted.inbound,
                                                       wanted.inbound_hash,
                                                       {.translation = wanted.inbound_translation,
@@ -126,7 +122,7 @@ template <class Ip>
 bool Connections<Ip>::install_outbound(std::uint32_t connection,
                                        const NewConnection<Ip>& wanted) noexcept {
     // The way to the client is looked up when the first reply comes, hence no translation yet.
-    const Masks masks = outbound_masks(records_[connection], false);
+    const Masks masks = masks_of(records_[connection], true, XVS_NONE);
     const flow::NewEntry entry{.translation = XVS_NONE,
                                .flags = XVS_FLOW_OUTBOUND,
                                .punt = masks.punt,
@@ -234,17 +230,9 @@ template <class Ip>
 void Connections<Ip>::advance(xvs_connection& record,
                               bool is_outbound,
                               std::uint8_t events) noexcept {
-    if (is_tcp(record)) {
-        TcpDirection direction = TcpDirection::Inbound;
-        if (is_outbound) {
-            direction = TcpDirection::Outbound;
-            record.flags &= ~kConnectionNoOutput;
-        } else if ((record.flags & kConnectionNoOutput) != 0) {
-            direction = TcpDirection::InboundOnly;
-        }
-        set_state(record,
-                  next_tcp_state(
-                      direction, static_cast<TcpState>(record.protocol_state), events, table()));
+    if (has_states(record)) {
+        if (is_outbound) record.flags &= ~kConnectionNoOutput;
+        set_state(record, next_state(record, is_outbound, events));
     } else if (is_outbound) {
         // A template of datagrams is worth keeping once its real server has answered.
         assure_controller(record);
@@ -252,10 +240,28 @@ void Connections<Ip>::advance(xvs_connection& record,
 }
 
 template <class Ip>
-void Connections<Ip>::set_state(xvs_connection& record, TcpState state) noexcept {
+std::uint8_t Connections<Ip>::next_state(const xvs_connection& record,
+                                         bool is_outbound,
+                                         std::uint8_t events) const noexcept {
+    const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
+    const auto direction = is_outbound    ? TcpDirection::Outbound
+                           : is_half_seen ? TcpDirection::InboundOnly
+                                          : TcpDirection::Inbound;
+    if (is_sctp(record)) {
+        return static_cast<std::uint8_t>(
+            next_sctp_state(static_cast<SctpDirection>(direction),
+                            static_cast<SctpState>(record.protocol_state),
+                            sctp_event(events)));
+    }
+    return static_cast<std::uint8_t>(
+        next_tcp_state(direction, static_cast<TcpState>(record.protocol_state), events, table()));
+}
+
+template <class Ip>
+void Connections<Ip>::set_state(xvs_connection& record, std::uint8_t state) noexcept {
     const bool was_active = is_active_record(record);
-    record.protocol_state = static_cast<std::uint8_t>(state);
-    if (was_active != is_active(state)) {
+    record.protocol_state = state;
+    if (was_active != is_in_active_state(record)) {
         const SharingLock lock(lock_of(record));
         DestinationState& destination = services_.destination(record.destination);
         if (was_active) {
@@ -266,43 +272,7 @@ void Connections<Ip>::set_state(xvs_connection& record, TcpState state) noexcept
             ++destination.active_connections;
         }
     }
-    if (state == TcpState::Established) assure_controller(record);
-}
-
-template <class Ip>
-typename Connections<Ip>::Masks Connections<Ip>::inbound_masks(
-    const xvs_connection& record) const noexcept {
-    // Programs in the kernel copy DF into a tunnel's outer header.
-    const auto method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask);
-    const bool is_engines =
-        method == model::ForwardingMethod::Tunnel && settings_.sysctls.pmtu_disc == 0;
-    const auto punt = static_cast<std::uint8_t>(is_engines ? XVS_EVENT_ANY : 0);
-    if (!is_tcp(record)) return {.punt = punt, .report = 0};
-    const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
-    // A client's SYN always comes up: the connection may have to be scheduled anew.
-    return {.punt = static_cast<std::uint8_t>(punt | XVS_EVENT_SYN),
-            .report = tcp_events_to_report(
-                is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound,
-                static_cast<TcpState>(record.protocol_state))};
-}
-
-template <class Ip>
-typename Connections<Ip>::Masks Connections<Ip>::outbound_masks(const xvs_connection& record,
-                                                                bool is_resolved) const noexcept {
-    const auto state = static_cast<TcpState>(record.protocol_state);
-    return {.punt = is_resolved ? std::uint8_t{0} : static_cast<std::uint8_t>(XVS_EVENT_ANY),
-            .report = is_tcp(record) ? tcp_events_to_report(TcpDirection::Outbound, state)
-                                     : std::uint8_t{0}};
-}
-
-template <class Ip>
-void Connections<Ip>::set_masks(const xvs_connection& record) noexcept {
-    const Masks inbound = inbound_masks(record);
-    flows_.set_masks(record.inbound, inbound.punt, inbound.report);
-    if (record.outbound == XVS_NONE) return;
-    const bool is_resolved = flows_.entry(record.outbound).translation != XVS_NONE;
-    const Masks outbound = outbound_masks(record, is_resolved);
-    flows_.set_masks(record.outbound, outbound.punt, outbound.report);
+    if (is_established(record)) assure_controller(record);
 }
 
 template <class Ip>
@@ -423,8 +393,7 @@ void Connections<Ip>::revisit(std::uint32_t connection) noexcept {
                          !services_.destination(record.destination).is_available;
     if (is_left && record.controlled == 0) return end_with_controller(connection);
     const bool is_template = (record.flags & kConnectionTemplate) != 0;
-    const bool is_followed =
-        !is_tcp(record) || record.protocol_state != static_cast<int>(TcpState::None);
+    const bool is_followed = !has_states(record) || record.protocol_state != 0;
     if (!is_template && is_followed) set_masks(record);
     const Tick wanted = next_check(record, record.check_at, to_tick(clock_.now()));
     if (wanted != record.check_at && has_room_for_second())
@@ -458,10 +427,12 @@ Tick Connections<Ip>::timeout(const xvs_connection& record, Tick last) const noe
 
 template <class Ip>
 Tick Connections<Ip>::table_timeout(const xvs_connection& record) const noexcept {
-    const std::uint32_t seconds =
-        is_tcp(record)
-            ? tcp_timeout_s(static_cast<TcpState>(record.protocol_state), settings_.timeouts)
-            : settings_.timeouts.udp_s;
+    std::uint32_t seconds = settings_.timeouts.udp_s;
+    if (is_tcp(record)) {
+        seconds = tcp_timeout_s(static_cast<TcpState>(record.protocol_state), settings_.timeouts);
+    } else if (is_sctp(record)) {
+        seconds = sctp_timeout_s(static_cast<SctpState>(record.protocol_state));
+    }
     return to_ticks(std::chrono::seconds(seconds));
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/timer_wheel.h"
 #include "engine/defend/defence.h"
+#include "engine/lookup/sctp_states.h"
 #include "engine/lookup/services.h"
 #include "engine/lookup/tcp_states.h"
 #include "engine/settings.h"
@@ -38,6 +39,35 @@ struct NewConnection {
 
 [[nodiscard]] inline bool is_tcp(const xvs_connection& record) noexcept {
     return record.protocol == static_cast<std::uint8_t>(model::Protocol::Tcp);
+}
+
+[[nodiscard]] inline bool is_sctp(const xvs_connection& record) noexcept {
+    return record.protocol == static_cast<std::uint8_t>(model::Protocol::Sctp);
+}
+
+// How many states a connection may be in.
+[[nodiscard]] inline unsigned state_count(const xvs_connection& record) noexcept {
+    if (is_tcp(record)) return model::kTcpStateCount;
+    return is_sctp(record) ? model::kSctpStateCount : 1;
+}
+
+// Whether packets lead it from state to state.
+[[nodiscard]] inline bool has_states(const xvs_connection& record) noexcept {
+    return is_tcp(record) || is_sctp(record);
+}
+
+[[nodiscard]] inline bool is_established(const xvs_connection& record) noexcept {
+    if (is_tcp(record)) {
+        return record.protocol_state == static_cast<std::uint8_t>(TcpState::Established);
+    }
+    return is_sctp(record) &&
+           record.protocol_state == static_cast<std::uint8_t>(SctpState::Established);
+}
+
+// Whether its state makes it count as ActiveConn.
+[[nodiscard]] inline bool is_in_active_state(const xvs_connection& record) noexcept {
+    if (is_tcp(record)) return is_active(static_cast<TcpState>(record.protocol_state));
+    return is_sctp(record) && is_active(static_cast<SctpState>(record.protocol_state));
 }
 
 // The protocol that stands in the entry of a persistence template instead of the connections' own,
@@ -101,7 +131,7 @@ public:
 
     // Follows a packet's events in the state table; to be called for every packet whose entry's
     // punt or report mask says so. `seen` is when it came, which its timeout counts from. Kernel:
-    // set_tcp_state(), udp_state_transition().
+    // set_tcp_state(), udp_state_transition(), set_sctp_state().
     void follow(std::uint32_t connection,
                 bool is_outbound,
                 std::uint8_t events,
@@ -175,14 +205,21 @@ private:
     void assure_controller(const xvs_connection& record) noexcept;
     // Takes what a packet's events say into the record: its state, and what counts by it.
     void advance(xvs_connection& record, bool is_outbound, std::uint8_t events) noexcept;
-    void set_state(xvs_connection& record, TcpState state) noexcept;
+    // The state that a packet leads to from the present one.
+    [[nodiscard]] std::uint8_t next_state(const xvs_connection& record,
+                                          bool is_outbound,
+                                          std::uint8_t events) const noexcept;
+    void set_state(xvs_connection& record, std::uint8_t state) noexcept;
     void set_masks(const xvs_connection& record) noexcept;
     // How long it is kept after its first packet.
     [[nodiscard]] Tick first_timeout(const xvs_connection& record,
                                      const NewConnection<Ip>& wanted) const noexcept;
-    [[nodiscard]] Masks inbound_masks(const xvs_connection& record) const noexcept;
-    [[nodiscard]] Masks outbound_masks(const xvs_connection& record,
-                                       bool is_resolved) const noexcept;
+    [[nodiscard]] Masks masks_of(const xvs_connection& record,
+                                 bool is_outbound,
+                                 std::uint32_t translation) const noexcept;
+    // Whether programs in the kernel must leave all its packets to the engine.
+    [[nodiscard]] bool is_engines(const xvs_connection& record,
+                                  std::uint32_t translation) const noexcept;
     // Returns false when the timer has no room.
     bool schedule_check(std::uint32_t connection, Tick at) noexcept;
     void check(std::uint32_t connection, Tick now) noexcept;

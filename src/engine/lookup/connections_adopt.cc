@@ -44,7 +44,7 @@ bool Connections<Ip>::is_sound(const xvs_connection& record) const noexcept {
     }
     if (is_template_protocol(record.protocol) || record.inbound == XVS_NONE) return false;
     if ((record.flags & kConnectionMethodMask) > kLastMethod) return false;
-    return record.protocol_state < (is_tcp(record) ? model::kTcpStateCount : 1U);
+    return record.protocol_state < state_count(record);
 }
 
 template <class Ip>
@@ -63,8 +63,7 @@ void Connections<Ip>::adopt_record(std::uint32_t connection,
     if (is_template(record)) {
         services_.adopt_template(destination);
     } else {
-        const bool is_counted_active =
-            is_tcp(record) && is_active(static_cast<TcpState>(record.protocol_state));
+        const bool is_counted_active = is_in_active_state(record);
         record.flags = is_counted_active ? record.flags & ~kConnectionInactive
                                          : record.flags | kConnectionInactive;
         services_.adopt_connection(destination, is_counted_active, record.outbound != XVS_NONE);

@@ -33,6 +33,11 @@ bool Connections<Ip>::is_to_drop(const xvs_connection& record, Defence& defence)
         if (is_of_one_packets) return is_idle_one();
         return record.protocol_state != model::kTemplateAssured;
     }
+    if (is_sctp(record)) {
+        const auto state = static_cast<SctpState>(record.protocol_state);
+        if (state == SctpState::Established) return is_idle_one();
+        return state == SctpState::Init1 || state == SctpState::Init;
+    }
     if (!is_tcp(record)) return is_idle_one();
     switch (static_cast<TcpState>(record.protocol_state)) {
         case TcpState::SynReceived:

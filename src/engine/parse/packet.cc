@@ -1,9 +1,11 @@
 #include "engine/parse/packet.h"
 
+#include "engine/lookup/sctp_states.h"
 #include "engine/lookup/tcp_states.h"
 #include "net/icmp.h"
 #include "net/icmpv6.h"
 #include "net/ports.h"
+#include "net/sctp.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 
@@ -21,18 +23,23 @@ bool has_fitting_offload(const Packet<Ip>& packet) noexcept {
     const Offload& offload = packet.frame.offload;
     if (offload.segmentation == Segmentation::None) return true;
     if (packet.fragment.is_fragment || offload.segment_size == 0) return false;
+    if (packet.protocol == net::IpProtocol::Sctp) return false;
     constexpr Segmentation kTcp =
         Ip::kFamily == net::Family::Ipv4 ? Segmentation::Tcp4 : Segmentation::Tcp6;
     return offload.segmentation ==
            (packet.protocol == net::IpProtocol::Tcp ? kTcp : Segmentation::Udp);
 }
 
-// A follower so close to the start overlaps the TCP header of the first fragment, which was looked
-// at without it (RFC 1858, 3128).
+// A follower so close to the start overlaps what the first fragment was judged by: its TCP header,
+// its SCTP header and first chunk (RFC 1858, 3128).
 template <class Ip>
 bool overlaps_header(const Packet<Ip>& follower) noexcept {
-    return follower.protocol == net::IpProtocol::Tcp &&
-           follower.fragment.offset < net::TcpView::kMinHeaderSize;
+    constexpr std::size_t kSctp = net::SctpView::kHeaderSize + net::SctpView::kChunkHeaderSize;
+    const std::size_t judged = follower.protocol == net::IpProtocol::Tcp
+                                   ? net::TcpView::kMinHeaderSize
+                               : follower.protocol == net::IpProtocol::Sctp ? kSctp
+                                                                            : 0;
+    return follower.fragment.offset < judged;
 }
 
 // Fills ports, flags and key. REQUIRES: the transport header starts in this frame.
@@ -53,6 +60,9 @@ ParseResult parse_transport(Packet<Ip>& packet,
         packet.events = tcp_events(packet.tcp_flags);
     } else if (packet.protocol == net::IpProtocol::Udp) {
         if (!net::UdpView::parse_header(transport)) return dropped(DropReason::TruncatedHeader);
+    } else if (packet.protocol == net::IpProtocol::Sctp) {
+        if (!net::SctpView::parse(transport)) return dropped(DropReason::TruncatedHeader);
+        packet.events = sctp_events_of(transport);
     } else {
         return {.outcome = packet.protocol == Headers<Ip>::kIcmp ? ParseOutcome::Icmp
                                                                  : ParseOutcome::Other};
@@ -76,7 +86,8 @@ ParseResult parse_follower(Packet<Ip>& packet,
 }
 
 bool is_balanced(net::IpProtocol protocol) noexcept {
-    return protocol == net::IpProtocol::Tcp || protocol == net::IpProtocol::Udp;
+    return protocol == net::IpProtocol::Tcp || protocol == net::IpProtocol::Udp ||
+           protocol == net::IpProtocol::Sctp;
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ struct Packet {
 };
 
 enum class ParseOutcome : std::uint8_t {
-    Balanced,  // TCP or UDP: a connection may be found for it
+    Balanced,  // TCP, UDP or SCTP: a connection may be found for it
     Icmp,      // may be an error about one
     Other,     // a protocol that is not balanced
     Dropped,   // malformed, see `reason`
@@ -100,8 +100,8 @@ struct QuotedPacket {
     std::uint32_t transport_offset = 0;
 };
 
-// Returns false if the ICMP message in `packet` is no error about a TCP or UDP packet whose ports
-// it shows.
+// Returns false if the ICMP message in `packet` is no error about a balanced protocol's packet
+// whose ports it shows.
 template <class Ip>
 [[nodiscard]] bool parse_quoted(const Packet<Ip>& packet, QuotedPacket<Ip>& quoted) noexcept;
 

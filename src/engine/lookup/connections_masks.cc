@@ -1,0 +1,60 @@
+// What programs in the kernel may do with a connection's packets: the masks of its entries.
+#include "engine/lookup/connections.h"
+
+namespace xvs::engine {
+namespace {
+
+bool rewrites_port(const xvs_translation& translation) noexcept {
+    const bool is_nat = (translation.rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0;
+    return is_nat && (translation.rewrite & XVS_KEEP_PORT) == 0;
+}
+
+}  // namespace
+
+template <class Ip>
+bool Connections<Ip>::is_engines(const xvs_connection& record,
+                                 std::uint32_t translation) const noexcept {
+    // The way of a reply is looked up when the first one comes.
+    if (translation == XVS_NONE) return true;
+    // Programs in the kernel copy DF into a tunnel's outer header.
+    const auto method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask);
+    if (method == model::ForwardingMethod::Tunnel && settings_.sysctls.pmtu_disc == 0) return true;
+    // Nor do they sum up a whole packet, which another port asks for in SCTP.
+    return is_sctp(record) && rewrites_port(translations_[translation]);
+}
+
+template <class Ip>
+typename Connections<Ip>::Masks Connections<Ip>::masks_of(
+    const xvs_connection& record, bool is_outbound, std::uint32_t translation) const noexcept {
+    Masks masks;
+    if (is_engines(record, translation)) masks.punt = XVS_EVENT_ANY;
+    if (is_tcp(record)) {
+        const bool is_half_seen = (record.flags & kConnectionNoOutput) != 0;
+        const auto direction = is_outbound    ? TcpDirection::Outbound
+                               : is_half_seen ? TcpDirection::InboundOnly
+                                              : TcpDirection::Inbound;
+        // A client's SYN always comes up: the connection may have to be scheduled anew.
+        if (!is_outbound) masks.punt |= XVS_EVENT_SYN;
+        masks.report =
+            tcp_events_to_report(direction, static_cast<TcpState>(record.protocol_state));
+    } else if (is_sctp(record)) {
+        masks.punt |= XVS_EVENT_CHUNK;
+        if (follows_sctp_data(static_cast<SctpState>(record.protocol_state)))
+            masks.punt |= XVS_EVENT_NONE;
+    }
+    return masks;
+}
+
+template <class Ip>
+void Connections<Ip>::set_masks(const xvs_connection& record) noexcept {
+    const Masks inbound = masks_of(record, false, flows_.entry(record.inbound).translation);
+    flows_.set_masks(record.inbound, inbound.punt, inbound.report);
+    if (record.outbound == XVS_NONE) return;
+    const Masks outbound = masks_of(record, true, flows_.entry(record.outbound).translation);
+    flows_.set_masks(record.outbound, outbound.punt, outbound.report);
+}
+
+template class Connections<flow::Ipv4>;
+template class Connections<flow::Ipv6>;
+
+}  // namespace xvs::engine
