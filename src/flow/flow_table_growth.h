@@ -89,8 +89,9 @@ void FlowTable<Ip>::take_extent() noexcept {
 template <class Ip>
 void FlowTable<Ip>::set_growth_limit() noexcept {
     const bool can_grow = extent_ != nullptr && active() < capacity_ && !is_growing();
-    // One of a hundred thousand finds its neighbourhood full by then, and has the table grow.
-    grow_beyond_ = can_grow ? active() / 8 * 3 : XVS_NONE;
+    // Whoever finds its neighbourhood full before has the table grow then. The denser the entries
+    // lie, the fewer pages and cache lines they are on.
+    grow_beyond_ = can_grow ? active() / 2 : XVS_NONE;
     const std::uint32_t total = live();
     const std::uint32_t room = total < grow_beyond_ ? grow_beyond_ - total : 0;
     for (FlowTable* each = this; each != nullptr; each = each->next_) {

@@ -41,7 +41,10 @@ Status Tables::check(const Sizes& sizes) {
         if (std::has_single_bit(slots) && slots >= 2 * XVS_PROBES) return {};
         return fail(
             ErrorCode::InvalidArgument,
-            fmt::format("table {}: {} slots; must be a power of two from 32 on", name, slots));
+            fmt::format("table {}: {} slots; must be a power of two from {} on",
+                        name,
+                        slots,
+                        2 * XVS_PROBES));
     };
     if (Status status = check_slots("flows4", sizes.slots4); !status) return status;
     if (Status status = check_slots("flows6", sizes.slots6); !status) return status;
