@@ -138,8 +138,10 @@ private:
         };
         const auto method =
             static_cast<model::ForwardingMethod>(record.flags & engine::kConnectionMethodMask);
-        const bool is_engines =
-            method == model::ForwardingMethod::Tunnel && director_.engine.sysctls().pmtu_disc == 0;
+        const bool is_unknown_tunnel =
+            tables().translations()[flows.entry(record.inbound).translation].tunnel != 0;
+        const bool is_engines = is_unknown_tunnel || (method == model::ForwardingMethod::Tunnel &&
+                                                      director_.engine.sysctls().pmtu_disc == 0);
         expect(record.inbound, is_engines ? XVS_EVENT_ANY : is_tcp ? XVS_EVENT_SYN : 0, inbound);
         if (record.outbound == XVS_NONE) return;
         const bool is_resolved = flows.entry(record.outbound).translation != XVS_NONE;

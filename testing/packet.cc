@@ -188,8 +188,39 @@ Bytes transport_bytes(const Packet& packet, const IcmpFields& icmp) {
     return bytes;
 }
 
-Bytes transport_bytes(const Packet& packet, const IpInIpFields&) {
-    return packet.inner.front().bytes();
+Bytes gue_bytes(const Packet& packet, const IpInIpFields& tunnel, const Packet& inner) {
+    Bytes bytes(net::UdpView::kHeaderSize);
+    append_option(bytes, {0, inner.family() == Family::Ipv4 ? std::uint8_t{4} : std::uint8_t{41}});
+    append_option(bytes, {0, 0});
+    append(bytes, inner.bytes());
+    const auto udp = net::UdpWriter::parse_header(bytes);
+    udp->set_source_port(tunnel.source.value_or(net::Port{}));
+    udp->set_destination_port(tunnel.destination);
+    udp->set_length(bytes.size());
+    if (!tunnel.has_checksum) return bytes;
+    const auto sum = pseudo_sum(packet, bytes.size()) + net::checksum_sum(bytes);
+    udp->set_checksum(stated(packet, net::finish_udp_checksum(sum)));
+    return bytes;
+}
+
+Bytes gre_bytes(const Packet& packet, const IpInIpFields& tunnel, const Packet& inner) {
+    const std::size_t header = tunnel.has_checksum ? 8 : 4;
+    Bytes bytes(header);
+    store_be16(bytes.data(), tunnel.has_checksum ? std::uint16_t{0x8000} : std::uint16_t{0});
+    store_be16(bytes.data() + 2,
+               static_cast<std::uint16_t>(inner.family() == Family::Ipv4 ? net::EtherType::Ipv4
+                                                                         : net::EtherType::Ipv6));
+    append(bytes, inner.bytes());
+    if (tunnel.has_checksum)
+        store_be16(bytes.data() + 4, stated(packet, net::internet_checksum(bytes)));
+    return bytes;
+}
+
+Bytes transport_bytes(const Packet& packet, const IpInIpFields& tunnel) {
+    const Packet& inner = packet.inner.front();
+    if (tunnel.tunnel == IpInIpFields::Tunnel::Gue) return gue_bytes(packet, tunnel, inner);
+    if (tunnel.tunnel == IpInIpFields::Tunnel::Gre) return gre_bytes(packet, tunnel, inner);
+    return inner.bytes();
 }
 
 Bytes transport_bytes(const Packet& packet, const RawFields&) {
@@ -333,7 +364,9 @@ IpProtocol Packet::protocol() const {
             return packet.family() == Family::Ipv4 ? IpProtocol::Icmp : IpProtocol::Icmpv6;
         }
 
-        IpProtocol operator()(const IpInIpFields&) const {
+        IpProtocol operator()(const IpInIpFields& tunnel) const {
+            if (tunnel.tunnel == IpInIpFields::Tunnel::Gue) return IpProtocol::Udp;
+            if (tunnel.tunnel == IpInIpFields::Tunnel::Gre) return IpProtocol::Gre;
             return packet.inner.front().family() == Family::Ipv4 ? IpProtocol::Ipv4
                                                                  : IpProtocol::Ipv6;
         }
@@ -365,6 +398,9 @@ Packet Packet::with_free_fields_of(const Packet& actual) const {
     Packet filled = *this;
     if (!identification) filled.identification = actual.identification;
     if (!label) filled.label = actual.label;
+    auto* tunnel = std::get_if<IpInIpFields>(&filled.transport);
+    const auto* sent = std::get_if<IpInIpFields>(&actual.transport);
+    if (tunnel != nullptr && sent != nullptr && !tunnel->source) tunnel->source = sent->source;
     if (!inner.empty() && !actual.inner.empty())
         filled.inner.front() = inner.front().with_free_fields_of(actual.inner.front());
     return filled;

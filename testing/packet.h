@@ -71,8 +71,15 @@ struct IcmpFields {
     bool operator==(const IcmpFields&) const = default;
 };
 
-// IP in IP; the packet inside is Packet::inner().
+// A packet in a packet: Packet::inner().
 struct IpInIpFields {
+    enum class Tunnel : std::uint8_t { Ipip, Gue, Gre };
+
+    Tunnel tunnel = Tunnel::Ipip;
+    bool has_checksum = false;                      // of GUE's UDP header, or GRE's
+    std::optional<net::Port> source = net::Port{};  // of GUE; nullopt: whatever the sender chose
+    net::Port destination{};
+
     bool operator==(const IpInIpFields&) const = default;
 };
 

@@ -73,6 +73,38 @@ void decode_icmp(Packet& packet, const net::IcmpView& message) {
     packet.transport = icmp;
 }
 
+// GUE looks like any datagram: it is taken for what says so and has a packet inside.
+bool decode_gue(Packet& packet, const net::UdpView& datagram) {
+    const std::span<const std::byte> payload = datagram.payload();
+    constexpr std::size_t kGue = 4;
+    if (datagram.length() != datagram.bytes().size() || payload.size() < kGue) return false;
+    const std::uint32_t header = load_be32(payload.data());
+    if (header != (4U << 16) && header != (41U << 16)) return false;
+    auto inside = Packet::decode(payload.subspan(kGue));
+    if (!inside) return false;
+    IpInIpFields tunnel;
+    tunnel.tunnel = IpInIpFields::Tunnel::Gue;
+    tunnel.has_checksum = datagram.checksum() != 0;
+    tunnel.source = datagram.source_port();
+    tunnel.destination = datagram.destination_port();
+    packet.transport = tunnel;
+    packet.inner = {std::move(*inside)};
+    return true;
+}
+
+bool decode_gre(Packet& packet, std::span<const std::byte> payload) {
+    if (payload.size() < 8) return false;
+    const bool has_checksum = payload[0] == std::byte{0x80};
+    auto inside = Packet::decode(payload.subspan(has_checksum ? 8 : 4));
+    if (!inside) return false;
+    IpInIpFields tunnel;
+    tunnel.tunnel = IpInIpFields::Tunnel::Gre;
+    tunnel.has_checksum = has_checksum;
+    packet.transport = tunnel;
+    packet.inner = {std::move(*inside)};
+    return true;
+}
+
 // Fills in the transport and what follows it from the payload of a packet that is no fragment.
 void decode_transport(Packet& packet, IpProtocol protocol, std::span<const std::byte> payload) {
     if (protocol == IpProtocol::Tcp) {
@@ -83,6 +115,7 @@ void decode_transport(Packet& packet, IpProtocol protocol, std::span<const std::
         }
     } else if (protocol == IpProtocol::Udp) {
         if (const auto datagram = net::UdpView::parse_header(payload)) {
+            if (decode_gue(packet, *datagram)) return;
             UdpFields udp{.source = datagram->source_port(),
                           .destination = datagram->destination_port()};
             udp.has_checksum = datagram->checksum() != 0;
@@ -92,6 +125,8 @@ void decode_transport(Packet& packet, IpProtocol protocol, std::span<const std::
             packet.data = copy_of(datagram->payload());
             return;
         }
+    } else if (protocol == IpProtocol::Gre) {
+        if (decode_gre(packet, payload)) return;
     } else if (protocol == IpProtocol::Sctp) {
         if (const auto header = net::SctpView::parse(payload)) {
             decode_sctp(packet, *header);
@@ -223,7 +258,10 @@ std::optional<std::uint32_t> checksum_in(const Packet& packet,
         if (packet.part || bytes.size() < at + net::SctpView::kHeaderSize) return std::nullopt;
         return net::SctpView::parse(bytes.subspan(at))->checksum();
     }
-    if (std::holds_alternative<TcpFields>(packet.transport)) {
+    const auto* tunnel = std::get_if<IpInIpFields>(&packet.transport);
+    if (tunnel != nullptr && tunnel->has_checksum) {
+        at += tunnel->tunnel == IpInIpFields::Tunnel::Gue ? net::UdpView::kChecksumOffset : 4;
+    } else if (std::holds_alternative<TcpFields>(packet.transport)) {
         at += net::TcpView::kChecksumOffset;
     } else if (std::holds_alternative<UdpFields>(packet.transport)) {
         at += net::UdpView::kChecksumOffset;

@@ -227,7 +227,11 @@ Status parse_item(Packet&, IcmpFields& icmp, std::string_view item) {
     return not_understood(item, "no such word in an ICMP message");
 }
 
-Status parse_item(Packet&, IpInIpFields&, std::string_view item) {
+Status parse_item(Packet&, IpInIpFields& tunnel, std::string_view item) {
+    if (item == "checksum" && tunnel.tunnel != IpInIpFields::Tunnel::Ipip) {
+        tunnel.has_checksum = true;
+        return {};
+    }
     return not_understood(item, "no such word before an encapsulated packet");
 }
 
@@ -240,6 +244,7 @@ struct Ends {
     net::IpAddress destination;
     std::optional<net::Port> source_port;
     std::optional<net::Port> destination_port;
+    bool has_free_port = false;  // "~": whatever the sender chose
 };
 
 bool parse_end(std::string_view text,
@@ -266,7 +271,11 @@ Result<Ends> parse_ends(std::string_view text, net::Family family) {
     const std::size_t arrow = text.find(" > ");
     if (arrow == std::string_view::npos)
         return not_understood(text, "expected SOURCE > DESTINATION");
-    const auto from = text.substr(0, arrow);
+    auto from = text.substr(0, arrow);
+    if (from.ends_with(".~")) {
+        ends.has_free_port = true;
+        from.remove_suffix(2);
+    }
     const auto to = text.substr(arrow + 3);
     if (!parse_end(from, family, ends.source, ends.source_port))
         return not_understood(from, "no address (or address.port) of this family");
@@ -285,6 +294,14 @@ Result<Packet::Transport> parse_transport(std::string_view item, const Ends& end
         return TcpFields{.source = source, .destination = destination, .flags = *flags};
     }
     if (item == "UDP") return UdpFields{.source = source, .destination = destination};
+    if (item == "GUE" || item == "GRE") {
+        const bool is_gue = item == "GUE";
+        IpInIpFields tunnel;
+        tunnel.tunnel = is_gue ? IpInIpFields::Tunnel::Gue : IpInIpFields::Tunnel::Gre;
+        if (is_gue) tunnel.destination = destination;
+        tunnel.source = ends.has_free_port ? std::nullopt : std::optional(source);
+        return tunnel;
+    }
     if (const auto text = after(item, "SCTP ["); text && text->ends_with(']')) {
         auto chunks = parse_sctp_chunks(text->substr(0, text->size() - 1));
         if (!chunks) return fail(chunks.error());
@@ -311,7 +328,8 @@ Result<Packet::Transport> parse_transport(std::string_view item, const Ends& end
             return RawFields{net::IpProtocol{*value}};
     }
     return not_understood(
-        item, "expected Flags [..], UDP, SCTP [..], ICMP .., protocol N or an inner packet");
+        item,
+        "expected Flags [..], UDP, SCTP [..], GUE, GRE, ICMP .., protocol N or an inner packet");
 }
 
 bool starts_packet(std::string_view text) {
@@ -441,6 +459,10 @@ Result<Packet> parse_packet(std::string_view text) {
     } else {
         return fail(transport.error());
     }
+    const auto* tunnel = std::get_if<IpInIpFields>(&packet.transport);
+    const bool may_be_free = tunnel != nullptr && tunnel->tunnel == IpInIpFields::Tunnel::Gue;
+    if (ends->has_free_port && !may_be_free)
+        return not_understood(text, "only GUE's source port may be free (~)");
     const Status status = parse_items(packet, rest);
     if (!status) return fail(status.error());
     return packet;

@@ -104,7 +104,11 @@ void print(Items& items, const Packet& packet, const IcmpFields& icmp) {
     }
 }
 
-void print(Items&, const Packet&, const IpInIpFields&) {}
+void print(Items& items, const Packet&, const IpInIpFields& tunnel) {
+    if (tunnel.tunnel == IpInIpFields::Tunnel::Ipip) return;
+    items.emplace_back(tunnel.tunnel == IpInIpFields::Tunnel::Gue ? "GUE" : "GRE");
+    if (tunnel.has_checksum) items.emplace_back("checksum");
+}
 
 void print(Items& items, const Packet&, const RawFields& raw) {
     items.push_back(fmt::format("protocol {}", net::number(raw.protocol)));
@@ -155,6 +159,12 @@ std::string ends_text(const Packet& packet) {
     if (!ports) ports = ports_of<SctpFields>(packet);
     const auto from = packet.source.to_string();
     const auto to = packet.destination.to_string();
+    const auto* tunnel = std::get_if<IpInIpFields>(&packet.transport);
+    if (tunnel != nullptr && tunnel->tunnel == IpInIpFields::Tunnel::Gue) {
+        const std::string port =
+            tunnel->source ? fmt::format("{}", net::number(*tunnel->source)) : "~";
+        return fmt::format("{}.{} > {}.{}", from, port, to, net::number(tunnel->destination));
+    }
     if (!ports) return fmt::format("{} > {}", from, to);
     return fmt::format(
         "{}.{} > {}.{}", from, net::number(ports->first), to, net::number(ports->second));

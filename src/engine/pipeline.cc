@@ -6,6 +6,7 @@
 #include "engine/forward/fragment_output.h"
 #include "engine/forward/quoted.h"
 #include "engine/forward/replay.h"
+#include "engine/forward/segment_output.h"
 #include "engine/forward/tunnel_fit.h"
 
 namespace xvs::engine {
@@ -395,6 +396,7 @@ Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
     // Without DF a super-packet may be cut smaller instead of being fragmented.
     if (is_super) {
         limit_segments(packet, mtu - std::min<std::uint32_t>(mtu, translation.overhead));
+        if (translation.tunnel != 0) return send_segments(packet, translation);
     }
     Outgoing outgoing{.frame = packet.frame,
                       .next_hop = next_hop,
@@ -418,6 +420,26 @@ Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
         return Verdict::Forwarded;
     }
     parts_.transmitter.send(outgoing);
+    return Verdict::Forwarded;
+}
+
+// The kernel puts one IP header in front of the segments that it cuts, and no other.
+template <class Ip>
+Verdict Pipeline<Ip>::send_segments(const Packet<Ip>& packet,
+                                    const xvs_translation& translation) noexcept {
+    const std::uint32_t share = segment_share(packet);
+    const std::uint32_t whole = payload_size(packet);
+    for (std::uint32_t at = 0; at < whole; at += share) {
+        Packet<Ip> segment;
+        const bool has_room =
+            share != 0 &&
+            make_segment(packet, at, std::min(share, whole - at), parts_.port, segment);
+        if (!has_room) {
+            --parts_.totals.forwarded;
+            return drop(DropReason::NoBuffer);
+        }
+        (void)send_on_wire(segment, translation);
+    }
     return Verdict::Forwarded;
 }
 

@@ -21,6 +21,9 @@ enum class ForwardingMethod : std::uint8_t {
 
 enum class TunnelType : std::uint8_t { Ipip = 0, Gue = 1, Gre = 2 };
 
+// TunnelOptions::flags: the tunnel's own header has a checksum (IP_VS_TUNNEL_ENCAP_FLAG_CSUM).
+inline constexpr std::uint16_t kTunnelChecksum = 1;
+
 struct TunnelOptions {
     TunnelType type = TunnelType::Ipip;
     net::Port port{};         // GUE only

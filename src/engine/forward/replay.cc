@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/forward/tunnel_header.h"
 #include "net/checksum.h"
 #include "net/sctp.h"
 #include "net/tcp.h"
@@ -58,36 +59,39 @@ void rewrite_transport(Packet<Ip>& packet, const xvs_translation& translation) n
     store_be16(field, is_tcp ? delta.apply(before) : delta.apply_udp(before));
 }
 
+// The outer IP header alone; of what follows it, `protocol` and `payload` bytes.
 void write_outer(std::byte* at,
                  const xvs_translation& translation,
-                 net::IpProtocol inner,
+                 net::IpProtocol protocol,
                  std::uint8_t traffic_class,
                  std::uint8_t ttl,
                  bool dont_fragment,
-                 std::uint32_t inner_length,
+                 std::uint32_t payload,
                  std::uint16_t id) noexcept {
     const auto* source = reinterpret_cast<const std::byte*>(translation.outer_source);
     const auto* destination = reinterpret_cast<const std::byte*>(translation.outer_destination);
     const std::uint8_t ecn = traffic_class & kEcnMask;
     traffic_class = static_cast<std::uint8_t>(
         (traffic_class & ~kEcnMask) | (ecn == kEcnCongestionExperienced ? kEcnCapable : ecn));
-    std::memset(at, 0, translation.overhead);
     if (translation.outer_family == static_cast<std::uint8_t>(net::Family::Ipv4)) {
+        constexpr std::size_t kSize = net::Ipv4View::kMinHeaderSize;
+        std::memset(at, 0, kSize);
         at[0] = std::byte{0x45};
         at[1] = std::byte{traffic_class};
-        store_be16(at + 2, static_cast<std::uint16_t>(translation.overhead + inner_length));
+        store_be16(at + 2, static_cast<std::uint16_t>(kSize + payload));
         store_be16(at + 4, dont_fragment ? std::uint16_t{0} : id);
         store_be16(at + 6, dont_fragment ? net::Ipv4View::kDontFragment : std::uint16_t{0});
         at[8] = std::byte{ttl};
-        at[9] = std::byte{net::number(inner)};
+        at[9] = std::byte{net::number(protocol)};
         std::memcpy(at + 12, source, net::Ipv4Address::kSize);
         std::memcpy(at + 16, destination, net::Ipv4Address::kSize);
-        store_be16(at + 10, net::internet_checksum({at, translation.overhead}));
+        store_be16(at + 10, net::internet_checksum({at, kSize}));
         return;
     }
+    std::memset(at, 0, net::Ipv6View::kHeaderSize);
     store_be32(at, (6U << 28) | (std::uint32_t{traffic_class} << 20));
-    store_be16(at + 4, static_cast<std::uint16_t>(inner_length));
-    at[6] = std::byte{net::number(inner)};
+    store_be16(at + 4, static_cast<std::uint16_t>(payload));
+    at[6] = std::byte{net::number(protocol)};
     at[7] = std::byte{ttl};
     std::memcpy(at + 8, source, net::Ipv6Address::kSize);
     std::memcpy(at + 24, destination, net::Ipv6Address::kSize);
@@ -153,7 +157,6 @@ void encapsulate(Packet<Ip>& packet,
         copies_df && Ip::kFamily == net::Family::Ipv4 && is_unfragmentable(packet);
     const std::uint8_t traffic_class = packet.ip().traffic_class();
     const std::uint8_t hops = ttl(packet);
-    const std::uint32_t inner_length = packet.network_length();
     Frame& frame = packet.frame;
     const std::uint16_t overhead = translation.overhead;
     frame.data -= overhead;
@@ -167,14 +170,20 @@ void encapsulate(Packet<Ip>& packet,
         frame.offload.header_length =
             static_cast<std::uint16_t>(frame.offload.header_length + overhead);
     }
+    const std::size_t outer_header =
+        translation.outer_family == static_cast<std::uint8_t>(net::Family::Ipv4)
+            ? net::Ipv4View::kMinHeaderSize
+            : net::Ipv6View::kHeaderSize;
+    const auto payload = frame.bytes().subspan(kEthernetHeaderSize + outer_header);
     write_outer(frame.data + kEthernetHeaderSize,
                 translation,
-                Headers<Ip>::kIpInIp,
+                tunnel_protocol(translation, Headers<Ip>::kIpInIp),
                 traffic_class,
                 hops,
                 dont_fragment,
-                inner_length,
+                static_cast<std::uint32_t>(payload.size()),
                 id);
+    write_tunnel_header(payload, translation, Headers<Ip>::kIpInIp, packet.hash);
 }
 
 template <class Ip>

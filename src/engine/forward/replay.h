@@ -22,10 +22,11 @@ void decrement_ttl(Packet<Ip>& packet) noexcept;
 template <class Ip>
 [[nodiscard]] std::uint8_t ttl(const Packet<Ip>& packet) noexcept;
 
-// Puts the outer header of `translation` before the packet's own, into the frame's headroom. `id`
-// is the outer IPv4 identification, used unless the outer header says don't-fragment. Kernel:
-// ip_vs_tunnel_xmit() copies DSCP, TTL and, with pmtu_disc, DF, and ECN but for CE (RFC 3168,
-// 9.1.1).
+// Puts the outer header, and the header of GUE or GRE behind it, of `translation` before the
+// packet's own, into the frame's headroom. `id` is the outer IPv4 identification, used unless the
+// outer header says don't-fragment. Kernel: ip_vs_tunnel_xmit() copies DSCP, TTL and, with
+// pmtu_disc, DF, and ECN but for CE (RFC 3168, 9.1.1). REQUIRES: what has a header of GUE or GRE is
+// no super-packet and its checksum complete.
 template <class Ip>
 void encapsulate(Packet<Ip>& packet,
                  const xvs_translation& translation,

@@ -120,6 +120,41 @@ TEST(Replay, KeepsASuperPacketWhole) {
                     .matches(completed(sent[0])));
 }
 
+// Of GUE and GRE, each segment has a header and a checksum of its own.
+TEST(Replay, CutsASuperPacketForATunnelWhoseHeaderTheKernelDoesNotWrite) {
+    for (const std::string tunnel : {"gue --tun-port 6080 --tun-csum", "gre --tun-csum", "gre"}) {
+        Director director(
+            "-A -t 192.0.2.1:80 -s rr\n"
+            "-a -t 192.0.2.1:80 -r 10.0.0.11 -i --tun-type " +
+            tunnel);
+        director.receives(Packet::tcp(kClient, kVip).flags("S"));
+        engine::Offload offload = partial_tcp();
+        offload.segmentation = engine::Segmentation::Tcp4;
+        offload.segment_size = 1400;
+        offload.header_length = 54;
+        const Packet super =
+            Packet::tcp(kClient, kVip).flags("FP.").seq(7).ip_id(9).length(60'000).df();
+        const auto sent = director.receives(
+            with_partial_checksum(super), {.offload = offload}, net::EtherType::Ipv4);
+        ASSERT_THAT(sent, SizeIs(43)) << tunnel;
+        for (std::size_t each = 0; each < sent.size(); ++each) {
+            const std::size_t at = 1400 * each;
+            const bool is_last = each + 1 == sent.size();
+            const auto outer = Packet::decode(sent[each].packet);
+            ASSERT_TRUE(outer && outer->inner.size() == 1) << tunnel;
+            EXPECT_FALSE(outer->has_bad_checksum || outer->stated_checksum);
+            EXPECT_EQ(outer->inner.front(),
+                      Packet::tcp(kClient, kVip)
+                          .flags(is_last ? "FP." : ".")
+                          .seq(static_cast<std::uint32_t>(7 + at))
+                          .ip_id(static_cast<std::uint32_t>(9 + each))
+                          .length(is_last ? 60'000 - at : 1400, at)
+                          .df()
+                          .ttl(63));
+        }
+    }
+}
+
 TEST(Replay, TellsTheSenderOfASuperPacketWhoseSegmentsAreTooLong) {
     Director director(kTunnel);
     director.receives(Packet::tcp(kClient, kVip).flags("S"));

@@ -19,6 +19,8 @@ bool Connections<Ip>::is_engines(const xvs_connection& record,
     // Programs in the kernel copy DF into a tunnel's outer header.
     const auto method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask);
     if (method == model::ForwardingMethod::Tunnel && settings_.sysctls.pmtu_disc == 0) return true;
+    // They know IP in IP alone.
+    if (translations_[translation].tunnel != 0) return true;
     // Nor do they sum up a whole packet, which another port asks for in SCTP.
     return is_sctp(record) && rewrites_port(translations_[translation]);
 }

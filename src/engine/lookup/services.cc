@@ -222,14 +222,15 @@ Status Services::edit_destination(const model::ServiceKey& asked,
     return {};
 }
 
-// Kernel IPVS has two more kinds of tunnels; a real server that could not be reached is refused.
+// Kernel IPVS may leave a checksum inside to the far end of a GUE tunnel.
 Status Services::check(const model::ServiceKey& key, const model::Destination& wanted) {
     if (const Status valid = model::check_destination(key.family(), wanted); !valid) return valid;
     if (wanted.method == model::ForwardingMethod::Tunnel &&
-        wanted.tunnel.type != model::TunnelType::Ipip) {
+        wanted.tunnel.type != model::TunnelType::Ipip &&
+        wanted.tunnel.flags > model::kTunnelChecksum) {
         return fail(ErrorCode::NotSupported,
-                    "GUE and GRE tunnels are not there yet: add " + wanted.real.to_string() +
-                        " with --tun-type ipip");
+                    "remote checksums are not there: add " + wanted.real.to_string() +
+                        " with --tun-csum or --tun-nocsum");
     }
     return {};
 }

@@ -86,6 +86,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"-a -t 192.0.2.1:80 -r 10.0.0.12:80 -m -x 5 -y 6", ErrorCode::OutOfRange},
         Refusal{"-a -t 192.0.2.1:80 -r 224.0.0.1:80 -m", ErrorCode::InvalidArgument},
         Refusal{"-a -t 192.0.2.1:80 -r [2001:db8:2::11]:80 -m", ErrorCode::InvalidArgument},
+        Refusal{
+            "-a -t 192.0.2.1:80 -r 10.0.0.12:80 -i --tun-type gue --tun-port 6080 --tun-remcsum",
+            ErrorCode::NotSupported},
         Refusal{"-e -t 192.0.2.1:80 -r 10.0.0.12:80 -m", ErrorCode::NotFound},
         Refusal{"-d -t 192.0.2.1:80 -r 10.0.0.12:80", ErrorCode::NotFound},
         Refusal{"-Z -t 192.0.2.1:81", ErrorCode::NoSuchService}));
