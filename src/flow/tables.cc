@@ -39,12 +39,11 @@ xvs_table_extent first_extent(std::uint32_t slots) noexcept {
 Status Tables::check(const Sizes& sizes) {
     const auto check_slots = [](std::string_view name, std::uint32_t slots) -> Status {
         if (std::has_single_bit(slots) && slots >= 2 * XVS_PROBES) return {};
-        return fail(
-            ErrorCode::InvalidArgument,
-            fmt::format("table {}: {} slots; must be a power of two from {} on",
-                        name,
-                        slots,
-                        2 * XVS_PROBES));
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("table {}: {} slots; must be a power of two from {} on",
+                                name,
+                                slots,
+                                2 * XVS_PROBES));
     };
     if (Status status = check_slots("flows4", sizes.slots4); !status) return status;
     if (Status status = check_slots("flows6", sizes.slots6); !status) return status;
