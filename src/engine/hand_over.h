@@ -4,9 +4,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "engine/packet_port.h"
 
@@ -15,10 +15,14 @@ namespace xvs::engine {
 // A ring of whole frames, each with its headroom before it: written by one worker, read by another.
 class FrameRing {
 public:
-    // Three super-packets, or some 150 frames of the usual size.
-    static constexpr std::uint32_t kBytes = 1u << 18;
+    // At least three super-packets, or some 150 frames of the usual size.
+    static constexpr std::uint32_t kMinBytes = 1u << 18;
+    // As many full frames as a queue of AF_XDP holds, which reaches one worker whoever's they are.
+    static constexpr std::uint32_t kMaxBytes = 1u << 22;
 
-    FrameRing() : bytes_(std::make_unique_for_overwrite<std::byte[]>(kBytes)) {}
+    // `bytes`: a power of two. Memory is committed when it is first written.
+    explicit FrameRing(std::uint32_t bytes)
+        : size_(bytes), bytes_(std::make_unique_for_overwrite<std::byte[]>(bytes)) {}
 
     // Returns false, and has taken nothing, when there is no room for `frame`.
     [[nodiscard]] bool push(const Frame& frame) noexcept;
@@ -45,6 +49,7 @@ private:
 
     [[nodiscard]] static std::uint32_t size_of(const Frame& frame) noexcept;
 
+    std::uint32_t size_;
     std::unique_ptr<std::byte[]> bytes_;
     alignas(64) std::atomic<std::uint32_t> written_ = 0;  // these count on without end
     alignas(64) std::atomic<std::uint32_t> read_ = 0;
@@ -55,41 +60,44 @@ private:
 class HandOver {
 public:
     // Nothing is handed over by a worker that is alone.
-    explicit HandOver(std::size_t workers)
-        : workers_(workers), rings_(workers > 1 ? workers * workers : 0) {}
+    explicit HandOver(std::size_t workers);
 
     [[nodiscard]] bool give(std::size_t from, std::size_t to, const Frame& frame) noexcept {
-        return rings_[to * workers_ + from].push(frame);
+        return ring(to, from).push(frame);
     }
 
     // Makes `frames` of those that wait for worker `to`; they are its own until release().
     std::size_t take(std::size_t to, std::span<Frame> frames) noexcept {
         std::size_t count = 0;
-        for (FrameRing& each : of(to))
-            count += each.take(frames.subspan(count));
+        for (std::size_t from = 0; from < sources(); ++from)
+            count += ring(to, from).take(frames.subspan(count));
         return count;
     }
 
     void release(std::size_t to) noexcept {
-        for (FrameRing& each : of(to))
-            each.release();
+        for (std::size_t from = 0; from < sources(); ++from)
+            ring(to, from).release();
     }
 
     [[nodiscard]] bool has_frames(std::size_t to) noexcept {
-        for (const FrameRing& each : of(to)) {
-            if (!each.is_empty()) return true;
+        for (std::size_t from = 0; from < sources(); ++from) {
+            if (!ring(to, from).is_empty()) return true;
         }
         return false;
     }
 
 private:
-    [[nodiscard]] std::span<FrameRing> of(std::size_t to) noexcept {
-        if (rings_.empty()) return {};
-        return std::span(rings_).subspan(to * workers_, workers_);
+    // All rings together, but for those of their smallest size.
+    static constexpr std::size_t kTotalBytes = std::size_t{1} << 25;
+
+    [[nodiscard]] std::size_t sources() const noexcept { return rings_.empty() ? 0 : workers_; }
+
+    [[nodiscard]] FrameRing& ring(std::size_t to, std::size_t from) noexcept {
+        return rings_[to * workers_ + from];
     }
 
     std::size_t workers_;
-    std::vector<FrameRing> rings_;
+    std::deque<FrameRing> rings_;
 };
 
 }  // namespace xvs::engine

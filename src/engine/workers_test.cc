@@ -250,8 +250,34 @@ TEST(Workers, AdoptWhatAnotherNumberOfThemLeft) {
     }
 }
 
+// Whatever a queue of AF_XDP holds reaches one worker, who may have to give all of it to another
+// that does not run yet.
+TEST(HandOver, HasRoomForAQueueOfFramesBetweenTwoWorkers) {
+    constexpr std::uint32_t kQueue = 2048;
+    HandOver hand_over(2);
+    std::vector<std::byte> bytes(1514);
+    Frame frame;
+    frame.data = bytes.data();
+    frame.length = static_cast<std::uint32_t>(bytes.size());
+    for (std::uint32_t given = 0; given < kQueue; ++given)
+        ASSERT_TRUE(hand_over.give(0, 1, frame)) << given;
+}
+
+TEST(HandOver, GivesManyWorkersSmallerRings) {
+    HandOver hand_over(16);
+    std::vector<std::byte> bytes(1514);
+    Frame frame;
+    frame.data = bytes.data();
+    frame.length = static_cast<std::uint32_t>(bytes.size());
+    std::uint32_t given = 0;
+    while (hand_over.give(3, 15, frame))
+        ++given;
+    EXPECT_GT(given, 140U);
+    EXPECT_LT(given, 200U);
+}
+
 TEST(FrameRing, GivesFramesBackInOrderThroughManyRounds) {
-    FrameRing ring;
+    FrameRing ring(FrameRing::kMinBytes);
     std::vector<std::byte> bytes(9000);
     std::array<Frame, kMaxBurst> taken;
     std::uint32_t given = 0;

@@ -66,13 +66,7 @@ protected:
         ASSERT_TRUE(passing_.back().is_open()) << std::strerror(errno);
     }
 
-    // While two daemons have AF_XDP sockets one after the other, packets that the engine must see
-    // may be lost (docs/adr/0013-af-xdp-beside-tc.md): once in six runs 103 of 19,150 were.
-    [[nodiscard]] std::vector<std::string> arguments() const override {
-        std::vector<std::string> all = attach_;
-        if (std::get<1>(GetParam()) == Event::TakenOver) all.insert(all.end(), {"--af-xdp", "off"});
-        return all;
-    }
+    [[nodiscard]] std::vector<std::string> arguments() const override { return attach_; }
 
     [[nodiscard]] std::string links() const {
         return director().run_checked(command("ip -details link")).value_or("");
@@ -107,9 +101,7 @@ TEST_P(OutlivesAtXdp, EveryNumberedDatagramComesOnce) {
     // The next daemon has its sockets as well.
     EXPECT_TRUE(comes_true([&] {
         const auto status = director().run_checked(command(programs().xvs.string() + " status"));
-        const bool is_without = std::get<1>(GetParam()) == Event::TakenOver;
-        return status &&
-               (is_without || status->find("AF_XDP (copy, 1 queue)") != std::string::npos);
+        return status && status->find("AF_XDP (copy, 1 queue)") != std::string::npos;
     }));
     ASSERT_OK(ask_http(client(), vip(kHttpPort)));
 }
