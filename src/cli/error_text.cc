@@ -15,6 +15,8 @@ struct Text {
 constexpr const char* kNoScheduler = "Scheduler or persistence engine not found";
 constexpr const char* kNoService = "No such service";
 constexpr const char* kUndefined = "Service not defined";
+constexpr const char* kNoRemoteChecksum =
+    "A tunnel with --tun-remcsum is not supported; use --tun-csum or --tun-nocsum";
 
 constexpr Text kTexts[] = {
     {Operation::AddService, ErrorCode::AlreadyExists, "Service already exists"},
@@ -26,6 +28,8 @@ constexpr Text kTexts[] = {
     {Operation::GetService, ErrorCode::NoSuchService, kNoService},
     {Operation::AddDestination, ErrorCode::NoSuchService, kUndefined},
     {Operation::AddDestination, ErrorCode::AlreadyExists, "Destination already exists"},
+    {Operation::AddDestination, ErrorCode::NotSupported, kNoRemoteChecksum},
+    {Operation::EditDestination, ErrorCode::NotSupported, kNoRemoteChecksum},
     {Operation::EditDestination, ErrorCode::NoSuchService, kUndefined},
     {Operation::EditDestination, ErrorCode::NotFound, "No such destination"},
     {Operation::RemoveDestination, ErrorCode::NoSuchService, kUndefined},
