@@ -206,8 +206,13 @@ Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     const auto& entry = flows_.entry(slot);
     const bool is_marked = ((entry.punt | entry.report) & packet.events) != 0;
     if (is_marked && is_reused(packet, flows_.connection(slot))) {
-        connections_.end(flows_.connection(slot));
-        return miss(packet);
+        // Its real server is chosen while the former connection still counts. Kernel:
+        // ip_vs_conn_expire_now() ends that one at the next tick.
+        const std::uint32_t former = flows_.connection(slot);
+        connections_.set_aside(former);
+        const Verdict verdict = miss(packet);
+        connections_.end(former);
+        return verdict;
     }
     return replay(packet, slot, is_marked);
 }

@@ -6,32 +6,9 @@
 namespace xvs::engine {
 namespace {
 
-// How long a connection that controls others is kept on. Kernel: ip_vs_conn_expire().
-constexpr std::chrono::seconds kControllerExtension{60};
-
 // Every connection has one id in the wheel, and a second where its check was moved forward; when so
 // many were that there is no room for another second one, a check comes late.
 constexpr std::uint32_t kIdsPerConnection = 2;
-
-model::Protocol listed_protocol(std::uint8_t protocol) noexcept {
-    switch (protocol) {
-        case XVS_TEMPLATE_TCP:
-            return model::Protocol::Tcp;
-        case XVS_TEMPLATE_UDP:
-            return model::Protocol::Udp;
-        case XVS_TEMPLATE_SCTP:
-            return model::Protocol::Sctp;
-        case XVS_TEMPLATE_IP:
-            return model::Protocol::Ip;
-        default:
-            return static_cast<model::Protocol>(protocol);
-    }
-}
-
-// A template for any port has no port of its own to send to. Kernel: ip_vs_sched_persist().
-net::Port template_real_port(const DestinationState& destination, net::Port virtual_port) noexcept {
-    return virtual_port == net::Port{0} ? net::Port{0} : destination.config.real.port;
-}
 
 }  // namespace
 
@@ -310,6 +287,15 @@ void Connections<Ip>::end_locked(std::uint32_t connection) noexcept {
 }
 
 template <class Ip>
+void Connections<Ip>::set_aside(std::uint32_t connection) noexcept {
+    xvs_connection& record = records_[connection];
+    if (record.inbound != XVS_NONE) retire(connection, record.inbound);
+    if (record.outbound != XVS_NONE) retire(connection, record.outbound);
+    flow::store_release(record.inbound, XVS_NONE);
+    flow::store_release(record.outbound, XVS_NONE);
+}
+
+template <class Ip>
 void Connections<Ip>::retire(std::uint32_t connection, flow::SlotIndex slot) noexcept {
     if (flows_.connection(slot) != connection) return;
     const std::uint32_t translation = flows_.entry(slot).translation;
@@ -439,31 +425,6 @@ Tick Connections<Ip>::table_timeout(const xvs_connection& record) const noexcept
 template <class Ip>
 bool Connections<Ip>::is_active_record(const xvs_connection& record) noexcept {
     return (record.flags & kConnectionInactive) == 0;
-}
-
-template <class Ip>
-model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noexcept {
-    const xvs_connection& record = records_[connection];
-    const flow::FlowKey<Ip> key = flows_.key(record.inbound);
-    const DestinationState& destination = services_.destination(record.destination);
-    const Tick last = last_seen(record);
-    const Tick expires = last + timeout(record, last);
-    const std::int32_t left = ticks_between(to_tick(clock_.now()), expires);
-    model::ConnectionInfo info;
-    info.protocol = listed_protocol(record.protocol);
-    info.client = {.address = key.source_address(), .port = key.source_port_number()};
-    info.virtual_endpoint = {.address = key.destination_address(),
-                             .port = key.destination_port_number()};
-    info.real = {.address = destination.config.real.address,
-                 .port = (record.flags & kConnectionTemplate) != 0
-                             ? template_real_port(destination, key.destination_port_number())
-                             : real_port(destination, key.destination_port_number())};
-    info.state = record.protocol_state;
-    info.expires_in_s = static_cast<std::uint32_t>(
-        std::chrono::floor<std::chrono::seconds>(from_ticks(static_cast<Tick>(std::max(left, 0))))
-            .count());
-    info.flags = record.flags;
-    return info;
 }
 
 template class Connections<flow::Ipv4>;

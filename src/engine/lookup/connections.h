@@ -86,6 +86,9 @@ struct NewConnection {
     return XVS_TEMPLATE_IP;
 }
 
+// How long a connection that controls others is kept on. Kernel: ip_vs_conn_expire().
+inline constexpr std::chrono::seconds kControllerExtension{60};
+
 // The connections of one worker, and the persistence templates that it has made. Templates serve
 // all workers: they are found, counted and ended with their service's lock held. Thread: the
 // worker. Nothing allocates after construction.
@@ -144,6 +147,10 @@ public:
     // Ends a connection of this worker's before its time. REQUIRES: its real server's lock is not
     // held.
     void end(std::uint32_t connection) noexcept;
+
+    // Takes a connection's entries away, so that another can have them; it counts until end(),
+    // which is to follow in the same burst.
+    void set_aside(std::uint32_t connection) noexcept;
 
     // Replaces the translation of a live entry; the new one's reference passes to the entry.
     void set_translation(flow::SlotIndex slot, std::uint32_t translation) noexcept;

@@ -78,8 +78,14 @@ void Connections<Ip>::adopt_record(std::uint32_t connection,
     const bool is_let_go = record.inbound == XVS_NONE;
     const Tick expires = last_seen(record) + record.timeout;
     const bool is_far = ticks_between(now, expires) > static_cast<std::int32_t>(record.timeout);
-    (void)workers[record.owner]->schedule_check(
-        connection, is_let_go && is_far ? now + record.timeout : expires);
+    // One that controls others and stays for them was to be looked at a minute later at the most.
+    const bool stays = ticks_between(expires, now) >= 0 &&
+                       ticks_between(now, record.check_at) > 0 &&
+                       ticks_between(now, record.check_at) <=
+                           static_cast<std::int32_t>(to_ticks(kControllerExtension));
+    const Tick due = stays ? record.check_at : expires;
+    (void)workers[record.owner]->schedule_check(connection,
+                                                is_let_go && is_far ? now + record.timeout : due);
 }
 
 template <class Ip>
