@@ -18,6 +18,7 @@ public:
         audit_servers();
         audit_translations();
         audit_steering();
+        audit_assistances();
         return problems_;
     }
 
@@ -32,6 +33,7 @@ public:
         expect_equal("steered services", steering.services.size(), 0);
         expect_equal("steered NAT sources", steering.nat_sources.size(), 0);
         expect_equal("steered addresses", steering.addresses.size(), 0);
+        expect_equal("awaited clients", steering.awaits_clients ? 1 : 0, 0);
         for (std::uint32_t i = 0; i < tables().translations().size(); ++i)
             expect_equal(fmt::format("references of translation {}", i), references(i), 0);
         return problems_;
@@ -106,10 +108,12 @@ private:
         return count;
     }
 
-    // A template is of the worker that made it.
+    // A template is of the worker that made it, what a connection announced is of that one's.
     template <class Ip>
     [[nodiscard]] std::uint8_t owner_of(const xvs_connection& record) const {
         if ((record.flags & engine::kConnectionTemplate) != 0) return record.owner;
+        if (record.role == XVS_ROLE_PASSIVE_DATA || record.role == XVS_ROLE_ACTIVE_DATA)
+            return record.owner;
         const flow::FlowKey<Ip> inbound = tables().flows<Ip>().key(record.inbound);
         return tables().worker_of(inbound.source, inbound.source_port);
     }
@@ -124,7 +128,8 @@ private:
         const auto state = static_cast<engine::TcpState>(record.protocol_state);
         // A template is no packet's; a connection that was never followed is the engine's alone.
         const bool is_template = (record.flags & engine::kConnectionTemplate) != 0;
-        if (is_template || (is_tcp && state == engine::TcpState::None)) return;
+        const bool is_let_go = record.inbound == XVS_NONE;
+        if (is_template || is_let_go || (is_tcp && state == engine::TcpState::None)) return;
         if (engine::is_sctp(record)) return audit_sctp_masks<Ip>(index);
         const bool is_half_seen = (record.flags & engine::kConnectionNoOutput) != 0;
         const auto inbound = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
@@ -138,14 +143,20 @@ private:
         };
         const auto method =
             static_cast<model::ForwardingMethod>(record.flags & engine::kConnectionMethodMask);
-        const bool is_unknown_tunnel =
-            tables().translations()[flows.entry(record.inbound).translation].tunnel != 0;
-        const bool is_engines = is_unknown_tunnel || (method == model::ForwardingMethod::Tunnel &&
-                                                      director_.engine.sysctls().pmtu_disc == 0);
+        const bool is_watched =
+            record.role == XVS_ROLE_FTP || (record.flags & engine::kConnectionNoClientPort) != 0;
+        // The way of what was announced is looked up when it comes.
+        const std::uint32_t way = flows.entry(record.inbound).translation;
+        const bool is_unknown = way == XVS_NONE || tables().translations()[way].tunnel != 0;
+        const bool is_engines = is_watched || is_unknown ||
+                                (method == model::ForwardingMethod::Tunnel &&
+                                 director_.engine.sysctls().pmtu_disc == 0);
         expect(record.inbound, is_engines ? XVS_EVENT_ANY : is_tcp ? XVS_EVENT_SYN : 0, inbound);
         if (record.outbound == XVS_NONE) return;
         const bool is_resolved = flows.entry(record.outbound).translation != XVS_NONE;
-        expect(record.outbound, is_resolved ? 0 : XVS_EVENT_ANY, TcpDirection::Outbound);
+        expect(record.outbound,
+               is_resolved && !is_watched ? 0 : XVS_EVENT_ANY,
+               TcpDirection::Outbound);
     }
 
     // Whatever leads from state to state is the engine's, and so is what takes a new checksum.
@@ -229,6 +240,19 @@ private:
         }
         if (services != director_.steering.services) report("the steered services differ");
         if (nat_sources != director_.steering.nat_sources) report("the steered NAT sources differ");
+    }
+
+    // One for each control connection, but for those of an earlier daemon that said nothing since.
+    void audit_assistances() {
+        for (const xvs_assistance& each : tables().assistances()) {
+            if (each.state == 0) continue;
+            const bool is_ipv4 = each.family == static_cast<std::uint8_t>(net::Family::Ipv4);
+            const xvs_connection& record =
+                is_ipv4 ? tables().connections<flow::Ipv4>()[each.connection]
+                        : tables().connections<flow::Ipv6>()[each.connection];
+            if (record.state != each.state || record.role != XVS_ROLE_FTP)
+                report(fmt::format("connection {} is assisted, and is none", each.connection));
+        }
     }
 
     Director& director_;

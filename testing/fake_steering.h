@@ -26,6 +26,7 @@ public:
         }
         if (knows_everyone) other.remember_everyone();
         other.set_mark_rules(mark_rules);
+        other.await_clients(awaits_clients);
     }
 
     void tell_nobody_else() noexcept { other_ = nullptr; }
@@ -65,6 +66,11 @@ public:
         if (other_ != nullptr) other_->remember_everyone();
     }
 
+    void await_clients(bool is_any) noexcept override {
+        awaits_clients = is_any;
+        if (other_ != nullptr) other_->await_clients(is_any);
+    }
+
     void set_mark_rules(std::span<const xvs_mark_rule> rules) override {
         mark_rules.assign(rules.begin(), rules.end());
         if (other_ != nullptr) other_->set_mark_rules(rules);
@@ -73,6 +79,7 @@ public:
     std::set<model::ServiceKey> services;
     std::vector<xvs_mark_rule> mark_rules;
     bool knows_everyone = false;
+    bool awaits_clients = false;
     std::map<std::pair<model::Protocol, net::Endpoint>, int> nat_sources;
     std::map<net::IpAddress, int> addresses;
 

@@ -64,6 +64,18 @@ Status parse_free_number(std::string_view item,
     return store_number<std::uint32_t>(item, text, [&](auto value) { field = value; });
 }
 
+// The end of a line stands as \r\n.
+std::string unescaped(std::string_view text) {
+    std::string plain;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const std::string_view pair = text.substr(at, 2);
+        const bool is_escape = pair == "\\r" || pair == "\\n";
+        plain += pair == "\\r" ? '\r' : pair == "\\n" ? '\n' : text[at];
+        if (is_escape) ++at;
+    }
+    return plain;
+}
+
 Status parse_payload(Packet& packet, std::string_view item) {
     if (const auto text = after(item, "length ")) {
         const std::size_t from = text->find(" from ");
@@ -77,7 +89,7 @@ Status parse_payload(Packet& packet, std::string_view item) {
     }
     const std::string_view text = *after(item, "payload ");
     if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
-        packet = packet.payload(text.substr(1, text.size() - 2));
+        packet = packet.payload(unescaped(text.substr(1, text.size() - 2)));
         return {};
     }
     const auto bytes = hex_in(text);

@@ -21,8 +21,12 @@ std::string hex(std::span<const std::byte> bytes) {
 bool is_plain_text(const Bytes& bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) {
         const auto c = static_cast<char>(byte);
-        return c >= ' ' && c <= '~' && c != '"' && c != ',';
+        return (c >= ' ' && c <= '~' && c != '"' && c != '\\') || c == '\r' || c == '\n';
     });
+}
+
+std::string escaped(char c) {
+    return c == '\r' ? "\\r" : c == '\n' ? "\\n" : std::string(1, c);
 }
 
 std::string payload_text(const Bytes& data) {
@@ -35,7 +39,7 @@ std::string payload_text(const Bytes& data) {
     if (data.size() <= kLongestPayloadInHex && is_plain_text(data)) {
         std::string text;
         for (const std::byte byte : data)
-            text += static_cast<char>(byte);
+            text += escaped(static_cast<char>(byte));
         return fmt::format("payload \"{}\"", text);
     }
     if (data.size() <= kLongestPayloadInHex) return "payload " + hex(data);

@@ -99,6 +99,8 @@ public:
             case Shape::Whole:
                 if (const auto owner = owner_of_flow(parsed.tuple))
                     return Judgement{XVS_REASON_FLOW, *owner};
+                if (const auto owner = owner_of_awaited(parsed.tuple); owner && is_to_host)
+                    return Judgement{XVS_REASON_FLOW, *owner};
                 if (is_to_host && is_service(parsed.tuple))
                     return Judgement{XVS_REASON_SERVICE, worker_of(parsed.tuple.source)};
                 if (!is_to_host && is_nat_source(parsed.tuple))
@@ -201,6 +203,14 @@ private:
     [[nodiscard]] std::optional<std::uint8_t> owner_of_flow(const Tuple& tuple) const {
         return tuple.source.address.family() == net::Family::Ipv4 ? find_owner<flow::Ipv4>(tuple)
                                                                   : find_owner<flow::Ipv6>(tuple);
+    }
+
+    // A client that is awaited from any port.
+    [[nodiscard]] std::optional<std::uint8_t> owner_of_awaited(Tuple tuple) const {
+        if (!director_.steering.awaits_clients || tuple.protocol != IpProtocol::Tcp)
+            return std::nullopt;
+        tuple.source.port = net::Port{0};
+        return owner_of_flow(tuple);
     }
 
     Director& director_;

@@ -211,6 +211,7 @@ Status Director::make_packet_path() {
     if (options_.workers > 1) router_->share();
     const std::vector<engine::PacketPort*> all = ports_->all();
     engine_.emplace(*tables_, *router_, *steering_, all, clock_);
+    engine_->ftp().set_ports(options_.ftp_ports);
     workers_.emplace(*engine_, ports_->descriptors(), gate_, clock_);
     if (const auto* adopted = tables_->adoption()) {
         spdlog::info(

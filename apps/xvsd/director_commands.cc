@@ -98,6 +98,7 @@ std::string Director::status_text() {
         .state_directory = state_file_ ? kept_.state_directory() : "no file",
         .orphan_timeout_s = static_cast<std::uint32_t>(options_.orphan_timeout.count()),
         .workers = options_.workers,
+        .ftp_ports = options_.ftp_ports,
         .attached_by = served_->how() == offload::TcAttach::Tcx
                            ? "tcx"
                            : "clsact, since this kernel has no tcx",

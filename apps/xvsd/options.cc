@@ -1,12 +1,14 @@
 #include "xvsd/options.h"
 
 #include <algorithm>
+#include <charconv>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <sched.h>
 
+#include "engine/assist/ftp_assistant.h"
 #include "flow/layout.h"
 #include "flow/sizes.h"
 
@@ -68,6 +70,42 @@ void read_attach(const std::string& choice, Options& options) {
     options.attach_at_xdp[choice.substr(0, equals)] = point == "xdp";
 }
 
+// "21,2121" or "none".
+std::vector<net::Port> read_ftp_ports(const std::string& text) {
+    constexpr std::size_t kMost = engine::FtpAssistant::kMaxPorts;
+    std::vector<net::Port> ports;
+    if (text == "none") return ports;
+    for (const std::string& each : CLI::detail::split(text, ',')) {
+        std::uint16_t number = 0;
+        const char* const end = each.data() + each.size();
+        const auto [stop, error] = std::from_chars(each.data(), end, number);
+        if (error != std::errc() || stop != end || number < 2) {
+            throw CLI::ValidationError(
+                "--ftp-ports",
+                fmt::format("{}: \"{}\" is no port from 2 to 65535; write them with commas "
+                            "between, as in 21,2121, or none",
+                            text,
+                            each));
+        }
+        const net::Port port{number};
+        if (std::find(ports.begin(), ports.end(), port) == ports.end()) ports.push_back(port);
+    }
+    if (ports.size() > kMost) {
+        throw CLI::ValidationError(
+            "--ftp-ports", fmt::format("{}: {} ports; at most {}", text, ports.size(), kMost));
+    }
+    return ports;
+}
+
+void describe_assistants(CLI::App& app, Options& options) {
+    app.add_option_function<std::string>(
+           "--ftp-ports",
+           [&options](const std::string& text) { options.ftp_ports = read_ftp_ports(text); },
+           "ports of VIPs where FTP is spoken, at most 8: NAT connections there are read, so that "
+           "their data connections follow them; or none; default: 21")
+        ->type_name("PORT,...");
+}
+
 // How much there is room for, and how many do the work.
 void describe_sizes(CLI::App& app, Options& options) {
     app.add_option("--connections",
@@ -94,6 +132,7 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
         ->take_all();
     describe_keeping(app, options);
     describe_sizes(app, options);
+    describe_assistants(app, options);
     app.add_option_function<std::vector<std::string>>(
            "--attach",
            [&options](const std::vector<std::string>& choices) {

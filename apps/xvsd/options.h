@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/kernel_router.h"
+#include "net/address.h"
 #include "xvsd/af_xdp.h"
 
 namespace xvs::xvsd {
@@ -22,9 +23,10 @@ struct Options {
     std::uint32_t connections = 0;             // 0: by the memory of this machine
     std::uint32_t workers = 1;                 // threads of the engine
     std::chrono::seconds orphan_timeout{600};  // 0: never
-    bool is_takeover = false;                  // go on in the place of the daemon that runs here
-    bool is_detach = false;                    // client: hand everything back to the host, then end
-    std::optional<double> wait_s;              // client: wait until the daemon is ready, then end
+    std::vector<net::Port> ftp_ports{net::Port{21}};  // of VIPs where FTP is spoken
+    bool is_takeover = false;      // go on in the place of the daemon that runs here
+    bool is_detach = false;        // client: hand everything back to the host, then end
+    std::optional<double> wait_s;  // client: wait until the daemon is ready, then end
     // Interfaces whose attach point is set by hand: true for XDP, false for tc alone.
     std::map<std::string, bool> attach_at_xdp;
     AfXdpUse af_xdp = AfXdpUse::Auto;

@@ -15,6 +15,13 @@ std::string survival(const DaemonStatus& status) {
         "outlive the daemon (pinned in {}): {}, new ones wait {}", status.pins, who, how_long);
 }
 
+std::string ports(const std::vector<net::Port>& ports) {
+    std::string text;
+    for (const net::Port each : ports)
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", net::number(each));
+    return text.empty() ? "none" : text;
+}
+
 }  // namespace
 
 std::string to_text(const DaemonStatus& status) {
@@ -25,6 +32,7 @@ std::string to_text(const DaemonStatus& status) {
         "xvsd {}, pid {}\n"
         "fast path:   {}\n"
         "workers:     {}\n"
+        "FTP ports:   {}\n"
         "connections: {}, room for {} of each family\n"
         "             {}\n"
         "services:    {}, kept in {}\n"
@@ -34,6 +42,7 @@ std::string to_text(const DaemonStatus& status) {
         ::getpid(),
         status.no_fast_path.empty() ? "on" : "off: " + status.no_fast_path,
         status.workers,
+        ports(status.ftp_ports),
         status.connections,
         status.capacity,
         survival(status),

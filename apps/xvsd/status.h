@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "net/address.h"
+
 namespace xvs::xvsd {
 
 struct DaemonStatus {
@@ -14,6 +16,7 @@ struct DaemonStatus {
     std::string state_directory;
     std::uint32_t orphan_timeout_s = 0;
     std::uint32_t workers = 1;
+    std::vector<net::Port> ftp_ports;
     std::uint32_t connections = 0;  // of both families
     std::uint32_t capacity = 0;     // of each
     std::size_t services = 0;

@@ -52,6 +52,8 @@ public:
 
     void remember_everyone() override {}
 
+    void await_clients(bool /*is_any*/) noexcept override {}
+
     void set_mark_rules(std::span<const xvs_mark_rule> /*rules*/) override {}
 };
 

@@ -28,6 +28,7 @@ Engine::Engine(flow::Tables& tables,
       shared_router_(router),
       router_(ports.size() > 1 ? static_cast<Router&>(shared_router_) : router),
       services_(tables, steering, router_, settings_.sysctls, clock),
+      assistances_(tables, steering, std::array<Assistant*, 1>{&ftp_}),
       icmp_limit_(clock),
       hand_over_(ports.size()),
       estimated_at_(clock.now()),
@@ -37,6 +38,7 @@ Engine::Engine(flow::Tables& tables,
     if (ports.size() > 1) {
         tables_.share_among(ports.size());
         services_.share();
+        assistances_.share();
         icmp_limit_.share();
     }
     for (PacketPort* port : ports) {
@@ -53,6 +55,7 @@ Engine::Engine(flow::Tables& tables,
 WorkerParts Engine::worker_parts() noexcept {
     return {.tables = tables_,
             .services = services_,
+            .assistances = assistances_,
             .router = router_,
             .icmp_limit = icmp_limit_,
             .hand_over = hand_over_,

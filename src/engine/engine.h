@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "engine/assist/assistances.h"
+#include "engine/assist/ftp_assistant.h"
 #include "engine/defend/defence.h"
 #include "engine/drop_reason.h"
 #include "engine/lookup/services.h"
@@ -48,6 +50,9 @@ public:
            Steering& steering,
            PacketPort& port,
            const Clock& clock);
+
+    // FTP's ports; REQUIRES: no worker is at work.
+    [[nodiscard]] FtpAssistant& ftp() noexcept { return ftp_; }
 
     // What an earlier daemon had and has not been added again is removed from here on.
     void finish_adoption();
@@ -151,6 +156,8 @@ private:
     SharedRouter shared_router_;
     Router& router_;  // of the workers
     Services services_;
+    FtpAssistant ftp_;
+    Assistances assistances_;
     IcmpRateLimit icmp_limit_;
     HandOver hand_over_;
     std::vector<std::unique_ptr<Worker>> workers_;

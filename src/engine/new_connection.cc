@@ -144,6 +144,9 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     // SCTP without a chunk is no packet that a service could judge.
     if (packet.protocol == net::IpProtocol::Sctp && packet.events == 0)
         return drop(DropReason::TruncatedHeader);
+    if (parts_.assistances.is_awaiting()) {
+        if (const auto verdict = welcome(packet)) return *verdict;
+    }
     if (!may_start(packet) || packet.key.source_port_number() == kFtpDataPort)
         return give_to_host(packet);
     if (is_martian(packet.key.source_address())) return give_to_host(packet);
@@ -280,6 +283,9 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
                 rip, port, key.source_address(), key.source_port_number(), key.protocol);
             wanted.outbound_hash = flows_.hash(*wanted.outbound);
         }
+        const Assistant* const assistant = parts_.assistances.find_for(
+            static_cast<model::Protocol>(key.protocol), key.destination_port_number());
+        if (assistant != nullptr && !is_identity) wanted.role = assistant->role();
     } else {
         wanted.flags |= kConnectionNoOutput;
     }
@@ -331,6 +337,18 @@ Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination
     const Verdict verdict = send(packet, translation, false, Subject::Packet);
     parts_.tables.translations().release(index);
     return verdict;
+}
+
+template <class Ip>
+std::uint8_t Pipeline<Ip>::worker_of_request(const Packet<Ip>& packet) noexcept {
+    const bool is_request =
+        packet.frame.reason != XVS_REASON_EGRESS &&
+        parts_.services.find_for_packet(packet.frame.fwmark,
+                                        static_cast<model::Protocol>(packet.key.protocol),
+                                        packet.key.destination_address(),
+                                        packet.key.destination_port_number()) != nullptr;
+    return is_request ? parts_.tables.worker_of(packet.key.source, packet.key.source_port)
+                      : parts_.worker;
 }
 
 // Kernel: ip_vs_leave().

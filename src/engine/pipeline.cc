@@ -37,7 +37,12 @@ template <class Ip>
 Pipeline<Ip>::Pipeline(const PipelineParts& parts)
     : parts_(parts),
       flows_(parts.tables.template flows<Ip>(parts.worker)),
-      connections_(parts.tables, parts.services, parts.clock, parts.settings, parts.worker),
+      connections_(parts.tables,
+                   parts.services,
+                   parts.assistances,
+                   parts.clock,
+                   parts.settings,
+                   parts.worker),
       fragments_(parts.clock, parts.drops),
       icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identifications) {}
 
@@ -204,6 +209,8 @@ Verdict Pipeline<Ip>::forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) n
 template <class Ip>
 Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     const auto& entry = flows_.entry(slot);
+    // Port 0 stands for that of a client who is awaited.
+    if (entry.punt == XVS_EVENT_ANY && is_awaiting(slot)) return give_to_host(packet);
     const bool is_marked = ((entry.punt | entry.report) & packet.events) != 0;
     if (is_marked && is_reused(packet, flows_.connection(slot))) {
         // Its real server is chosen while the former connection still counts. Kernel:
@@ -230,6 +237,9 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
     const bool has_server = is_available(translation);
     if (!has_server && !is_outbound) return leave_removed(packet, slot);
     if (is_torn(packet, translation)) return drop(DropReason::SctpFragment);
+    if (flows_.entry(slot).punt == XVS_EVENT_ANY) [[unlikely]] {
+        if (const auto reason = assist(packet, slot)) return drop(*reason);
+    }
     if (has_server) count(translation, is_outbound, packet.network_length());
     flows_.note_packet(slot, now_);
     if (is_followed) connections_.follow(flows_.connection(slot), is_outbound, packet.events, now_);
@@ -285,7 +295,8 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
         .destination = destination,
         .method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask),
         .inbound = inbound,
-        .route = route};
+        .route = route,
+        .role = record.role};
     const xvs_translation wanted =
         is_outbound ? masquerade_outbound(context) : inbound_translation(context);
     flow::TranslationTable& table = parts_.tables.translations();
@@ -452,18 +463,6 @@ template <class Ip>
 bool Pipeline<Ip>::run_timers(std::size_t limit) noexcept {
     fragments_.expire();
     return connections_.run_timers(limit);
-}
-
-template <class Ip>
-std::uint8_t Pipeline<Ip>::worker_of_request(const Packet<Ip>& packet) noexcept {
-    const bool is_request =
-        packet.frame.reason != XVS_REASON_EGRESS &&
-        parts_.services.find_for_packet(packet.frame.fwmark,
-                                        static_cast<model::Protocol>(packet.key.protocol),
-                                        packet.key.destination_address(),
-                                        packet.key.destination_port_number()) != nullptr;
-    return is_request ? parts_.tables.worker_of(packet.key.source, packet.key.source_port)
-                      : parts_.worker;
 }
 
 template <class Ip>

@@ -59,6 +59,7 @@ struct PipelineParts {
     HandOver& hand_over;
     flow::Tables& tables;
     Services& services;
+    Assistances& assistances;
     Router& router;
     PacketPort& port;
     Transmitter& transmitter;
@@ -89,6 +90,8 @@ public:
     [[nodiscard]] Connections<Ip>& connections() noexcept { return connections_; }
 
 private:
+    class Announcements;
+
     ParseOutcome parse(const Frame& frame, Packet<Ip>& packet, bool prefetches) noexcept;
     Verdict send_segments(const Packet<Ip>& packet, const xvs_translation& translation) noexcept;
     [[nodiscard]] bool may_start(const Packet<Ip>& packet) const noexcept;
@@ -103,6 +106,8 @@ private:
     Verdict handle_icmp(Packet<Ip>& packet) noexcept;
     Verdict forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss_quoted(Packet<Ip>& packet) noexcept;
+
+    [[nodiscard]] bool is_awaiting(flow::SlotIndex slot) noexcept;
 
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss(Packet<Ip>& packet) noexcept;
@@ -120,6 +125,10 @@ private:
                                            ServiceState& service) const noexcept;
     Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
     Verdict replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept;
+    // What an assistant makes of a control connection's packet; why it is dropped, if it is.
+    std::optional<DropReason> assist(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
+    // The entry of a connection whose client was awaited from any port and comes with this packet.
+    std::optional<Verdict> welcome(Packet<Ip>& packet) noexcept;
     Verdict leave_removed(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
 
     [[nodiscard]] bool is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept;

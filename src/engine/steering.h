@@ -35,6 +35,10 @@ public:
     // Packets of live flows from and to any address, from here on.
     virtual void remember_everyone() = 0;
 
+    // TCP packets of no flow, to a local address, whose sender is awaited there from any port (an
+    // entry with port 0), if there is any such entry now. Thread: any worker.
+    virtual void await_clients(bool is_any) noexcept = 0;
+
     // Packets that these rules give a mark, whether or not their destination is local. They take
     // the place of those before.
     virtual void set_mark_rules(std::span<const xvs_mark_rule> rules) = 0;

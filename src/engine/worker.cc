@@ -23,6 +23,7 @@ PipelineParts Worker::pipeline_parts(const WorkerParts& parts) noexcept {
             .hand_over = parts.hand_over,
             .tables = parts.tables,
             .services = parts.services,
+            .assistances = parts.assistances,
             .router = parts.router,
             .port = port_,
             .transmitter = transmitter_,

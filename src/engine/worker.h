@@ -27,6 +27,7 @@ namespace xvs::engine {
 struct WorkerParts {
     flow::Tables& tables;
     Services& services;
+    Assistances& assistances;
     Router& router;
     IcmpRateLimit& icmp_limit;
     HandOver& hand_over;

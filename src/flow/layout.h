@@ -19,7 +19,7 @@
 
 /* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
 #define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
-#define XVS_LAYOUT_VERSION 4u
+#define XVS_LAYOUT_VERSION 5u
 
 #define XVS_NONE 0xffffffffu /* no such index */
 
@@ -221,6 +221,13 @@ struct xvs_service_totals {
     struct xvs_sums zeroed;   /* what -Z subtracts */
 };
 
+/* xvs_connection.role: whether an assistant reads what the connection says, and whether it speaks
+ * for another one. */
+#define XVS_ROLE_NONE 0u
+#define XVS_ROLE_FTP 1u          /* a control connection of FTP: the engine sees all its packets */
+#define XVS_ROLE_PASSIVE_DATA 2u /* the client opens it: its real server has the virtual port */
+#define XVS_ROLE_ACTIVE_DATA 3u  /* the real server opens it: from the port below its own */
+
 /* A connection: what the engine knows beyond its flow entries. Addresses and ports are the
  * entries'. */
 struct xvs_connection {
@@ -235,8 +242,45 @@ struct xvs_connection {
     __u8 protocol;
     __u8 protocol_state; /* IP_VS_TCP_S_*, IP_VS_SCTP_S_* */
     __u8 owner;          /* worker that ends it in time */
+    __u8 role;           /* XVS_ROLE_* */
+    __u32 controlled;    /* how many connections name this one as controller */
+};
+
+/* What was taken out of a stream of bytes, and what took its place: the text stands where the last
+ * byte that was taken out was, the others leave nothing. */
+#define XVS_EDITS 2u
+#define XVS_EDIT_TEXT 64u
+
+struct xvs_edit {
+    __u32 at; /* sequence number, as its sender counts, of the first byte */
+    __u16 removed;
+    __u8 inserted; /* bytes of the text */
+    __u8 is_open;  /* its end is not here yet: nothing is inserted, all since `at` is withheld */
+    char text[XVS_EDIT_TEXT];
+};
+
+/* One direction of a connection that an assistant reads. */
+struct xvs_stream {
+    __u32 next;    /* sequence number, as its sender counts, of the byte that is read next */
+    __u8 is_known; /* whether `next` is */
+    __u8 phase;    /* the assistant's: where in a line it is */
+    __u8 filled;   /* likewise: how much of the line it keeps */
     __u8 reserved;
-    __u32 controlled; /* how many connections name this one as controller */
+};
+
+/* What an assistant knows of a connection: the engine's alone. */
+struct xvs_assistance {
+    __u32 connection; /* index */
+    __u32 state;      /* of that record, which names its generation; 0: this one is free */
+    __u8 family;
+    __u8 armed; /* the assistant's: what it waits for */
+    __u8 edit_count;
+    __u8 reserved[5];
+    __u32 shift; /* by how much older edits have moved what the real server says */
+    struct xvs_edit edits[XVS_EDITS];
+    struct xvs_stream client;
+    struct xvs_stream server;
+    char line[76]; /* the beginning of the client's line */
 };
 
 /* What a program in the kernel tells the engine of a packet that it has replayed. */

@@ -19,6 +19,7 @@ XVS_SAME_IN_BPF(xvs_counters, 32);
 XVS_SAME_IN_BPF(xvs_connection, 40);
 XVS_SAME_IN_BPF(xvs_destination_totals, 56);
 XVS_SAME_IN_BPF(xvs_service_totals, 80);
+XVS_SAME_IN_BPF(xvs_assistance, 256);
 XVS_SAME_IN_BPF(xvs_report, 16);
 XVS_SAME_IN_BPF(xvs_report_ring, 128);
 XVS_SAME_IN_BPF(xvs_table_extent, 8);

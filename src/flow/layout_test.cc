@@ -19,6 +19,7 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_connection), 40u);
     EXPECT_EQ(sizeof(xvs_destination_totals), 56u);
     EXPECT_EQ(sizeof(xvs_service_totals), 80u);
+    EXPECT_EQ(sizeof(xvs_assistance), 256u);
     EXPECT_EQ(sizeof(xvs_report), 16u);
     EXPECT_EQ(sizeof(xvs_report_ring), 128u);
     EXPECT_EQ(sizeof(xvs_table_header), 80u);

@@ -1,6 +1,7 @@
 // Sizes: how many of each record the tables hold, fixed when they are made.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace xvs::flow {
@@ -18,6 +19,13 @@ struct Sizes {
     std::uint32_t report_rings =
         0;                      // of each worker: one for each CPU where BPF replays, else none
     std::uint32_t workers = 1;  // at most so many
+
+    // One in so many connections may be one that an assistant reads.
+    static constexpr std::uint32_t kConnectionsPerAssistance = 32;
+
+    [[nodiscard]] std::uint32_t assistances() const noexcept {
+        return std::max(1u, connections4 / kConnectionsPerAssistance);
+    }
 };
 
 inline constexpr std::uint32_t kMinDefaultConnections = 1u << 16;

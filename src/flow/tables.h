@@ -138,6 +138,9 @@ public:
         return arrays_.service_totals[header().services];
     }
 
+    // What assistants know of the connections that they read.
+    [[nodiscard]] std::span<xvs_assistance> assistances() noexcept { return arrays_.assistances; }
+
     // Returns the row in which programs in the kernel count on that CPU.
     [[nodiscard]] std::uint32_t row_of_cpu(std::uint32_t cpu) const noexcept {
         return arrays_.header[0].workers + cpu;
@@ -175,6 +178,7 @@ private:
         std::span<xvs_counters> counters;
         std::span<xvs_destination_totals> destination_totals;
         std::span<xvs_service_totals> service_totals;
+        std::span<xvs_assistance> assistances;
         std::span<xvs_report_ring> report_rings;
         std::span<xvs_report> reports;
     };
@@ -250,6 +254,7 @@ void Tables::for_each_array(const Sizes& sizes, Arrays& arrays, Get&& get) {
     get("counters", std::size_t{sizes.counter_rows} * sizes.destinations, arrays.counters);
     get("dest_totals", std::size_t{sizes.destinations}, arrays.destination_totals);
     get("service_totals", std::size_t{sizes.services} + 1, arrays.service_totals);
+    get("assistances", std::size_t{sizes.assistances()}, arrays.assistances);
     if (sizes.report_rings == 0) return;
     const std::size_t rings = std::size_t{sizes.workers} * sizes.report_rings;
     get("report_rings", rings, arrays.report_rings);

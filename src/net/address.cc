@@ -16,12 +16,15 @@ std::optional<Port> parse_port(std::string_view text) {
     return Port{value};
 }
 
-// inet_pton wants a terminated string and knows no string_view.
+// inet_pton wants a terminated string and knows no string_view. Packets bring addresses too, hence
+// no memory is allocated.
 template <std::size_t Size>
 std::optional<std::array<std::byte, Size>> parse_address(int family, std::string_view text) {
     std::array<std::byte, Size> bytes{};
-    const std::string terminated(text);
-    if (::inet_pton(family, terminated.c_str(), bytes.data()) != 1) return std::nullopt;
+    std::array<char, INET6_ADDRSTRLEN> terminated{};
+    if (text.size() >= terminated.size()) return std::nullopt;
+    text.copy(terminated.data(), text.size());
+    if (::inet_pton(family, terminated.data(), bytes.data()) != 1) return std::nullopt;
     return bytes;
 }
 

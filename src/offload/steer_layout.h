@@ -205,6 +205,8 @@ struct xvs_steer_kinds {
     __u32 any_port;   /* services of port 0 */
     __u32 mark_rules; /* how many there are */
     __u32 ftp; /* services of TCP port 21, whose data connections may come to any free port */
+    __u32
+        awaits_clients; /* there are flows whose client's port is not known yet, and stands as 0 */
 };
 
 #define XVS_FTP_PORT 21

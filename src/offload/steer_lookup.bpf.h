@@ -120,8 +120,19 @@ INLINE __u32 worker_in(int judged) {
     return (__u32)judged >> 8;
 }
 
+/* The owner, from 1 on, of the flow that awaits this client from whatever port, or 0. */
+NOINLINE int owner_of_awaited(const struct tuple* t) {
+    struct tuple from_any = *t;
+    from_any.source.port = 0;
+    return is_local(&t->destination) ? owner_of_flow(&from_any) : 0;
+}
+
 /* A packet of no live flow that came in. */
 INLINE int judge_unknown(const struct tuple* t) {
+    if (kinds.awaits_clients && t->source.protocol == IPPROTO_TCP) {
+        const int owner = owner_of_awaited(t);
+        if (owner) return JUDGED(XVS_REASON_FLOW, owner - 1);
+    }
     if (is_service(&t->destination)) return JUDGED(XVS_REASON_SERVICE, worker_of(&t->source));
     if (is_nat_source(&t->source) && !is_local(&t->destination))
         return JUDGED(XVS_REASON_REPLY, worker_of(&t->destination));

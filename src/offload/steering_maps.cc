@@ -120,6 +120,10 @@ void SteeringMaps::set_mark_rules(std::span<const xvs_mark_rule> rules) {
         &program_.kinds().mark_rules, static_cast<std::uint32_t>(rules.size()), __ATOMIC_RELEASE);
 }
 
+void SteeringMaps::await_clients(bool is_any) noexcept {
+    __atomic_store_n(&program_.kinds().awaits_clients, is_any ? 1U : 0U, __ATOMIC_RELEASE);
+}
+
 void SteeringMaps::set_local_prefixes(const std::set<net::Prefix>& prefixes) {
     for (const net::Prefix& prefix : prefixes) {
         if (!prefixes_.contains(prefix)) insert_prefix(prefix);

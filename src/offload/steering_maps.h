@@ -26,6 +26,7 @@ public:
     void add_address(const net::IpAddress& address) override;
     void remove_address(const net::IpAddress& address) override;
     void remember_everyone() override;
+    void await_clients(bool is_any) noexcept override;
     void set_mark_rules(std::span<const xvs_mark_rule> rules) override;
 
     // Makes these the local prefixes; what changed is all that costs. Thread: as above.

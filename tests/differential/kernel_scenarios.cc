@@ -3,10 +3,13 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <string>
 
 #include <fmt/format.h>
 
+#include "tests/differential/command.h"
 #include "tests/differential/kernel_target.h"
 
 namespace {
@@ -64,6 +67,15 @@ void run_one(const xvs::test::FarNamespace& far,
     }
 }
 
+// By whatever the kernel itself loads modules with. Without it the scenarios of FTP fail, and say
+// so.
+void load_ftp_helper() {
+    std::ifstream file("/proc/sys/kernel/modprobe");
+    std::string loader;
+    if (std::getline(file, loader) && !loader.empty())
+        (void)xvs::test::run_command({loader, "-q", "--", "ip_vs_ftp"}, "");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -71,6 +83,7 @@ int main(int argc, char** argv) {
         std::fputs("usage: kernel_scenarios FOLDER|FILE...\n", stderr);
         return 2;
     }
+    load_ftp_helper();
     const xvs::test::FarNamespace far;
     const auto began = std::chrono::steady_clock::now();
     Tally tally;

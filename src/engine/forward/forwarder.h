@@ -19,8 +19,9 @@ struct ForwardingContext {
     const DestinationState& destination;
     model::ForwardingMethod
         method;  // the connection's, which an edit of the destination leaves alone
-    const flow::FlowKey<Ip>& inbound;  // client -> VIP
-    const Route& route;                // to the real server, or of a reply to the client
+    const flow::FlowKey<Ip>& inbound;   // client -> VIP
+    const Route& route;                 // to the real server, or of a reply to the client
+    std::uint8_t role = XVS_ROLE_NONE;  // the connection's
 };
 
 // Address, next hop and ids are filled in; methods add what they rewrite.
@@ -55,7 +56,7 @@ template <class Ip>
 // Returns the port of the real server that the connection goes to.
 template <class Ip>
 [[nodiscard]] net::Port real_port(const ForwardingContext<Ip>& context) noexcept {
-    return real_port(context.destination, context.inbound.destination_port_number());
+    return real_port(context.destination, context.inbound.destination_port_number(), context.role);
 }
 
 }  // namespace xvs::engine

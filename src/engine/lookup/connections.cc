@@ -15,6 +15,7 @@ constexpr std::uint32_t kIdsPerConnection = 2;
 template <class Ip>
 Connections<Ip>::Connections(flow::Tables& tables,
                              Services& services,
+                             Assistances& assistances,
                              const Clock& clock,
                              const Settings& settings,
                              std::uint8_t worker)
@@ -23,6 +24,7 @@ Connections<Ip>::Connections(flow::Tables& tables,
       records_(tables.connections<Ip>(worker)),
       translations_(tables.translations()),
       services_(services),
+      assistances_(assistances),
       clock_(clock),
       settings_(settings),
       wheel_(to_tick(clock.now()), tables.connections<Ip>().capacity() * kIdsPerConnection) {}
@@ -34,6 +36,15 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
     if (connection == XVS_NONE) {
         translations_.release(wanted.inbound_translation);
         return XVS_NONE;
+    }
+    if (wanted.role != XVS_ROLE_NONE) [[unlikely]] {
+        const std::uint32_t state = records_[connection].state;
+        if (assistances_.add(Ip::kFamily, connection, state) == nullptr) {
+            records_.free(connection);
+            translations_.release(wanted.inbound_translation);
+            return XVS_NONE;
+        }
+        records_[connection].role = wanted.role;
     }
     flows_.prefetch_insert(wanted.inbound_hash);
     if (wanted.outbound) flows_.prefetch_insert(wanted.outbound_hash);
@@ -178,6 +189,7 @@ std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexc
 template <class Ip>
 void Connections<Ip>::assure_controller(const xvs_connection& record) noexcept {
     if (record.controller == XVS_NONE) return;
+    if ((records_[record.controller].flags & kConnectionTemplate) == 0) return;
     flow::store_relaxed(records_[record.controller].protocol_state, model::kTemplateAssured);
 }
 
@@ -268,6 +280,7 @@ SharingMutex& Connections<Ip>::lock_of(const xvs_connection& record) noexcept {
 template <class Ip>
 void Connections<Ip>::end(std::uint32_t connection) noexcept {
     const SharingLock lock(lock_of(records_[connection]));
+    if (records_[connection].controlled > 0) return let_go(connection);
     end_locked(connection);
 }
 
@@ -281,6 +294,7 @@ void Connections<Ip>::end_locked(std::uint32_t connection) noexcept {
         services_.unbind(destination, is_active_record(record));
     }
     if (record.controller != XVS_NONE) --records_[record.controller].controlled;
+    forget_role(connection);
     if (record.inbound != XVS_NONE) retire(connection, record.inbound);
     if (record.outbound != XVS_NONE) retire(connection, record.outbound);
     records_.free(connection);
@@ -380,7 +394,7 @@ void Connections<Ip>::revisit(std::uint32_t connection) noexcept {
     if (is_left && record.controlled == 0) return end_with_controller(connection);
     const bool is_template = (record.flags & kConnectionTemplate) != 0;
     const bool is_followed = !has_states(record) || record.protocol_state != 0;
-    if (!is_template && is_followed) set_masks(record);
+    if (!is_template && is_followed && is_listed(connection)) set_masks(record);
     const Tick wanted = next_check(record, record.check_at, to_tick(clock_.now()));
     if (wanted != record.check_at && has_room_for_second())
         (void)schedule_check(connection, wanted);

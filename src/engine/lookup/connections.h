@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/timer_wheel.h"
+#include "engine/assist/assistances.h"
 #include "engine/defend/defence.h"
 #include "engine/lookup/sctp_states.h"
 #include "engine/lookup/services.h"
@@ -20,8 +21,9 @@ namespace xvs::engine {
 
 // IP_VS_CONN_F_* (include/uapi/linux/ip_vs.h).
 inline constexpr std::uint32_t kConnectionMethodMask = 0x0007;
-inline constexpr std::uint32_t kConnectionNoOutput = 0x0080;  // replies are not seen here
-inline constexpr std::uint32_t kConnectionInactive = 0x0100;  // does not count as ActiveConn
+inline constexpr std::uint32_t kConnectionNoOutput = 0x0080;      // replies are not seen here
+inline constexpr std::uint32_t kConnectionInactive = 0x0100;      // does not count as ActiveConn
+inline constexpr std::uint32_t kConnectionNoClientPort = 0x0800;  // it comes with the first packet
 inline constexpr std::uint32_t kConnectionTemplate = model::kConnectionTemplate;
 
 template <class Ip>
@@ -34,6 +36,7 @@ struct NewConnection {
     std::uint32_t flags = 0;
     std::uint32_t controller = XVS_NONE;  // the persistence template it was scheduled by
     std::uint8_t events = 0;              // of its first packet
+    std::uint8_t role = XVS_ROLE_NONE;    // an assistant's
     bool is_followed = true;              // false: an ICMP error has made it, which is in no state
 };
 
@@ -70,6 +73,11 @@ struct NewConnection {
     return is_sctp(record) && is_active(static_cast<SctpState>(record.protocol_state));
 }
 
+// Whether the engine is to see all its packets.
+[[nodiscard]] inline bool is_watched(const xvs_connection& record) noexcept {
+    return record.role == XVS_ROLE_FTP || (record.flags & kConnectionNoClientPort) != 0;
+}
+
 // The protocol that stands in the entry of a persistence template instead of the connections' own,
 // so that no packet meets it. IP is the one of firewall-mark services.
 [[nodiscard]] constexpr std::uint8_t template_protocol(model::Protocol protocol) noexcept {
@@ -97,6 +105,7 @@ class Connections {
 public:
     Connections(flow::Tables& tables,
                 Services& services,
+                Assistances& assistances,
                 const Clock& clock,
                 const Settings& settings,
                 std::uint8_t worker);
@@ -121,6 +130,17 @@ public:
                                   DestinationState& destination,
                                   std::uint32_t timeout_s) noexcept;
 
+    // A connection that `controller` has announced: it waits for its first packet, which an entry
+    // of port 0 stands for where the client's port is not known. Returns false when there is no
+    // room. Kernel: ip_vs_tcp_conn_listen().
+    bool expect(std::uint32_t controller,
+                std::uint8_t role,
+                const flow::FlowKey<Ip>& inbound) noexcept;
+
+    // The first packet of such a connection has come, with that key: it has its port now. Returns
+    // false when there is no room; then the connection has ended. Kernel: ip_vs_conn_fill_cport().
+    bool fill_client_port(std::uint32_t connection, const flow::FlowKey<Ip>& inbound) noexcept;
+
     // Takes over what the records hold, gives each to the worker whose it is from now on, and ends
     // what no connection can be. Returns how many. REQUIRES: this is the first of `workers`, all
     // there are; none has begun.
@@ -144,8 +164,9 @@ public:
     // none.
     void follow(const xvs_report& report) noexcept;
 
-    // Ends a connection of this worker's before its time. REQUIRES: its real server's lock is not
-    // held.
+    // Ends a connection of this worker's before its time; one that controls others is let go: it
+    // has no entries any more, and stays as long as they do. REQUIRES: its real server's lock is
+    // not held.
     void end(std::uint32_t connection) noexcept;
 
     // Takes a connection's entries away, so that another can have them; it counts until end(),
@@ -170,7 +191,7 @@ public:
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
 
-    // Whether a listing shows it: a template that was let go is not shown.
+    // Whether a listing shows it: what was let go is not shown.
     [[nodiscard]] bool is_listed(std::uint32_t connection) const noexcept {
         return records_[connection].inbound != XVS_NONE;
     }
@@ -208,6 +229,14 @@ private:
     [[nodiscard]] TcpTable table() const noexcept {
         return settings_.has_secure_tcp ? TcpTable::Secure : TcpTable::Normal;
     }
+
+    void let_go(std::uint32_t connection) noexcept;
+    void forget_role(std::uint32_t connection) noexcept;
+    void listen(std::uint32_t connection) noexcept;
+    [[nodiscard]] bool install_expected(std::uint32_t connection,
+                                        const flow::FlowKey<Ip>& inbound) noexcept;
+    [[nodiscard]] flow::FlowKey<Ip> reply_key(const xvs_connection& record,
+                                              const flow::FlowKey<Ip>& inbound) noexcept;
 
     void assure_controller(const xvs_connection& record) noexcept;
     // Takes what a packet's events say into the record: its state, and what counts by it.
@@ -255,6 +284,7 @@ private:
     flow::ConnectionTable<Ip>& records_;
     flow::TranslationTable& translations_;
     Services& services_;
+    Assistances& assistances_;
     const Clock& clock_;
     const Settings& settings_;
     TimerWheel<> wheel_;

@@ -27,6 +27,7 @@ std::uint32_t Connections<Ip>::adopt(std::span<Connections* const> workers) noex
         record.controlled = 0;
         if (is_sound(record)) return;
         ++ended;
+        forget_role(connection);
         if (record.inbound != XVS_NONE) retire(connection, record.inbound);
         if (record.outbound != XVS_NONE) retire(connection, record.outbound);
         records_.free(connection);
@@ -91,6 +92,10 @@ void Connections<Ip>::adopt_record(std::uint32_t connection,
 template <class Ip>
 std::uint8_t Connections<Ip>::worker_of(const xvs_connection& record) noexcept {
     if (record.inbound == XVS_NONE) return 0;  // a template that was let go
+    // What one connection has announced is of the same worker.
+    const bool is_announced = is_controlled(record) && !is_template(records_[record.controller]);
+    if (is_announced && records_[record.controller].inbound != XVS_NONE)
+        return worker_of(records_[record.controller]);
     const flow::FlowKey<Ip> inbound = flows_.key(record.inbound);
     return tables_.worker_of(inbound.source, inbound.source_port);
 }
@@ -100,8 +105,9 @@ template <class Ip>
 bool Connections<Ip>::is_controlled(const xvs_connection& record) const noexcept {
     if (record.controller == XVS_NONE || !records_.is_live(record.controller)) return false;
     const xvs_connection& controller = records_[record.controller];
-    return is_template(controller) && services_.destination(controller.destination).lock ==
-                                          services_.destination(record.destination).lock;
+    const bool is_own = is_template(controller) || controller.role == XVS_ROLE_FTP;
+    return is_own && services_.destination(controller.destination).lock ==
+                         services_.destination(record.destination).lock;
 }
 
 template class Connections<flow::Ipv4>;

@@ -9,7 +9,9 @@ void Connections<Ip>::end_with_controller(std::uint32_t connection) noexcept {
     end(connection);
     if (controller == XVS_NONE) return;
     const xvs_connection& record = records_[controller];
-    if (record.controlled == 0 && record.protocol_state != model::kTemplateAssured) end(controller);
+    const bool is_assured = (record.flags & kConnectionTemplate) != 0 &&
+                            record.protocol_state == model::kTemplateAssured;
+    if (record.controlled == 0 && !is_assured) end(controller);
 }
 
 template <class Ip>

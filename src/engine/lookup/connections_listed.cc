@@ -47,7 +47,7 @@ model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noex
     info.real = {.address = destination.config.real.address,
                  .port = (record.flags & kConnectionTemplate) != 0
                              ? template_real_port(destination, key.destination_port_number())
-                             : real_port(destination, key.destination_port_number())};
+                             : real_port(destination, key.destination_port_number(), record.role)};
     info.state = record.protocol_state;
     info.expires_in_s = static_cast<std::uint32_t>(
         std::chrono::floor<std::chrono::seconds>(from_ticks(static_cast<Tick>(std::max(left, 0))))

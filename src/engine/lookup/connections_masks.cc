@@ -15,7 +15,7 @@ template <class Ip>
 bool Connections<Ip>::is_engines(const xvs_connection& record,
                                  std::uint32_t translation) const noexcept {
     // The way of a reply is looked up when the first one comes.
-    if (translation == XVS_NONE) return true;
+    if (translation == XVS_NONE || is_watched(record)) return true;
     // Programs in the kernel copy DF into a tunnel's outer header.
     const auto method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask);
     if (method == model::ForwardingMethod::Tunnel && settings_.sysctls.pmtu_disc == 0) return true;

@@ -64,6 +64,18 @@ struct DestinationState {
     return is_for_own && own != net::Port{0} ? own : virtual_port;
 }
 
+// The same of a connection with an XVS_ROLE_*: one that an assistant expected goes to the port that
+// was agreed on, whatever port the real server has. Kernel: ip_vs_ftp.c.
+[[nodiscard]] inline net::Port real_port(const DestinationState& destination,
+                                         net::Port virtual_port,
+                                         std::uint8_t role) noexcept {
+    if (role == XVS_ROLE_PASSIVE_DATA) return virtual_port;
+    if (role != XVS_ROLE_ACTIVE_DATA) return real_port(destination, virtual_port);
+    const auto of_control =
+        net::number(real_port(destination, net::Port(net::number(virtual_port) + 1)));
+    return net::Port(of_control - 1);
+}
+
 // The real servers of a service in IPVS's order: the newest first. Owns nothing.
 class DestinationList {
 public:
