@@ -58,7 +58,8 @@ Packet echoed(const Sent& sent) {
     std::swap(packet.source, packet.destination);
     std::visit(
         [](auto& fields) {
-            if constexpr (requires { fields.source; }) std::swap(fields.source, fields.destination);
+            if constexpr (requires { std::swap(fields.source, fields.destination); })
+                std::swap(fields.source, fields.destination);
         },
         packet.transport);
     return packet;
