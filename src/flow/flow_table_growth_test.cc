@@ -11,7 +11,8 @@
 namespace xvs::flow {
 namespace {
 
-constexpr std::uint32_t kFirst = 32;
+constexpr std::uint32_t kFirst = 2 * XVS_PROBES;
+constexpr std::uint32_t kGrows = kFirst / 2 + 1;  // entries that are too many for these
 constexpr std::uint32_t kCapacity = 1024;
 constexpr std::uint32_t kFlows = 400;  // more than fill half of it
 constexpr std::uint32_t kSeed[2] = {7, 8};
@@ -159,10 +160,10 @@ RC_GTEST_PROP(FlowTableGrowth, AgreesWithAMapOverIpv6, ()) {
 
 TEST(FlowTableGrowth, KeepsFewFlowsCloseTogetherAndManyFindable) {
     GrowingModel<Ipv4> model;
-    for (std::uint32_t number = 0; number < 12; ++number)
+    for (std::uint32_t number = 0; number + 1 < kGrows; ++number)
         model.insert(number);
     EXPECT_EQ(model.table.active(), kFirst);
-    for (std::uint32_t number = 12; number < kFlows; ++number) {
+    for (std::uint32_t number = kGrows - 1; number < kFlows; ++number) {
         model.insert(number);
         model.grow(8);
         model.end_grace();
@@ -183,17 +184,17 @@ TEST(FlowTableGrowth, KeepsFewFlowsCloseTogetherAndManyFindable) {
 // A later daemon goes on where the former one ended.
 TEST(FlowTableGrowth, GoesOnWithAnExtentThatWasLeft) {
     GrowingModel<Ipv4> model;
-    for (std::uint32_t number = 0; number < 13; ++number)
+    for (std::uint32_t number = 0; number < kGrows; ++number)
         model.insert(number);
     ASSERT_TRUE(model.table.is_growing());
     GracePeriod at_once;
     FlowTable<Ipv4> next(model.entries, model.owners, kSeed, at_once, model.extent);
     next.adopt();
-    EXPECT_EQ(next.live(), 13U);
+    EXPECT_EQ(next.live(), kGrows);
     EXPECT_TRUE(next.is_growing());
     next.continue_growing(kCapacity, [](std::uint32_t, SlotIndex, SlotIndex) {});
     EXPECT_FALSE(next.is_growing());
-    for (std::uint32_t number = 0; number < 13; ++number) {
+    for (std::uint32_t number = 0; number < kGrows; ++number) {
         const auto key = key_of<Ipv4>(number);
         EXPECT_NE(next.find(key, next.hash(key)), XVS_NONE) << number;
     }
