@@ -22,10 +22,12 @@ protected:
         (void)director.receives(Packet::tcp(kClient, kVip).flags("."));
     }
 
-    // Of the connection's requests, as the program would write it now.
+    // Of the one connection's requests, as the program would write it now.
     xvs_report about_request(std::uint8_t events) {
         auto& flows = director.tables->flows<flow::Ipv4>();
-        const auto& record = director.tables->connections<flow::Ipv4>()[0];
+        auto& records = director.tables->connections<flow::Ipv4>();
+        // One that took another's place has the record beside it.
+        const auto& record = records[records.is_live(0) ? 0 : 1];
         return {.state = flows.state_word(record.inbound),
                 .slot = record.inbound,
                 .tick = engine::to_tick(director.clock.now()),
