@@ -9,7 +9,7 @@ namespace xvs::io {
 
 enum class SendError : std::uint8_t {
     TooLong,         // EMSGSIZE: longer than the interface's MTU allows
-    QueueFull,       // ENOBUFS: a queueing discipline dropped it
+    QueueFull,       // ENOBUFS: the interface's queue stayed full
     BufferFull,      // EAGAIN: the socket's buffer stayed full
     InterfaceDown,   // ENETDOWN
     InterfaceGone,   // ENXIO, ENODEV

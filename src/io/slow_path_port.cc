@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 
 #include <linux/filter.h>
 #include <linux/if_ether.h>
@@ -24,6 +26,10 @@ constexpr std::size_t kMaxQueued = 2 * engine::kMaxBurst;
 constexpr std::size_t kTypeOffset = 12;
 constexpr std::size_t kMaxPacket = 65535;  // what an IP header can say
 constexpr int kSendPatienceMs = 5;
+// A full queue is asked again this often in a burst; once that was in vain, bursts do not wait.
+constexpr int kQueueTries = 50;
+constexpr std::chrono::microseconds kQueueTry{200};
+constexpr std::chrono::seconds kQueueGivenUp{1};
 static_assert(engine::kFrameHeadroom + kMaxFrame <= kBufferSize);
 
 Status set_option(int socket, int level, int name, int value, const char* what) {
@@ -424,6 +430,7 @@ void SlowPathPort::flush() noexcept {
 void SlowPathPort::flush_queue() noexcept {
     std::size_t done = 0;
     bool has_waited = false;
+    int tries = 0;
     while (done < queue_->count) {
         const int sent = ::sendmmsg(send_socket_.get(),
                                     queue_->messages.data() + done,
@@ -441,11 +448,26 @@ void SlowPathPort::flush_queue() noexcept {
             ::poll(&waiting, 1, kSendPatienceMs);
             continue;
         }
+        if (error == ENOBUFS && waits_for_queue(tries)) continue;
         // The error is the first frame's; those behind it get their turn.
         ++counters_.send_errors[static_cast<std::size_t>(send_error_of(error))];
         ++done;
     }
     queue_->count = 0;
+}
+
+// Who catches up after a pause sends faster than a short queue is emptied (a veth's holds 256). The
+// frame that met a full one was not taken, and is sent again. False when that is not to be hoped.
+bool SlowPathPort::waits_for_queue(int& tries) noexcept {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < queue_given_up_until_) return false;
+    if (++tries > kQueueTries) {
+        queue_given_up_until_ = now + kQueueGivenUp;
+        return false;
+    }
+    const timespec pause{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(kQueueTry).count()};
+    ::nanosleep(&pause, nullptr);
+    return true;
 }
 
 }  // namespace xvs::io

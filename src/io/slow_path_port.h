@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -109,6 +110,7 @@ private:
                  const engine::Offload& offload,
                  std::uint32_t ifindex) noexcept;
     void flush_queue() noexcept;
+    [[nodiscard]] bool waits_for_queue(int& tries) noexcept;
 
     Options options_;
     UniqueFd receive_socket_;
@@ -120,6 +122,7 @@ private:
     std::unique_ptr<Queue> queue_;
     std::uint16_t next_outer_ = 0;
     SlowPathCounters counters_;
+    std::chrono::steady_clock::time_point queue_given_up_until_{};
 };
 
 }  // namespace xvs::io

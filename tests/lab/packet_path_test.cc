@@ -2,7 +2,11 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
+#include <string>
 
+#include <sys/socket.h>
+
+#include "lab/traffic.h"
 #include "tests/lab/uploads_fixture.h"
 
 namespace xvs::lab {
@@ -10,6 +14,25 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
+
+// A real server, 10.0.0.11, behind an interface `back` of the host, 10.0.0.1.
+Result<NetworkNamespace> real_server_behind(const NetworkNamespace& host) {
+    auto real = NetworkNamespace::create(unique_name("real"));
+    if (!real) return real;
+    const std::array of_host = {"ip link add back type veth peer name eth0 netns " + real->name(),
+                                std::string("ip link set back up"),
+                                std::string("ip addr add 10.0.0.1/24 dev back")};
+    const std::array of_real = {"ip link set eth0 up",
+                                "ip addr add 10.0.0.11/24 dev eth0",
+                                "ip route add default via 10.0.0.1"};
+    for (const auto& line : of_host) {
+        if (auto done = host.run_checked(command(line)); !done) return fail(done.error());
+    }
+    for (const char* line : of_real) {
+        if (auto done = real->run_checked(command(line)); !done) return fail(done.error());
+    }
+    return real;
+}
 
 // With established packets forwarded in the kernel, and by the engine.
 class PacketPath : public Uploads, public testing::WithParamInterface<FastPath> {
@@ -57,16 +80,9 @@ TEST_P(PacketPath, ALocalRealServerOnAnotherPortAnswersAsTheVip) {
 
 // No address of these is the host's, and none is told of one by one.
 TEST_P(PacketPath, MarkRulesTakeAPrefixAndARangeOfPorts) {
-    auto real = NetworkNamespace::create(unique_name("real"));
-    ASSERT_TRUE(real) << real.error().context;
-    in(*host_, "ip link add back type veth peer name eth0 netns " + real->name());
-    in(*host_, "ip link set back up");
-    in(*host_, "ip addr add 10.0.0.1/24 dev back");
-    in(*real, "ip link set eth0 up");
-    in(*real, "ip addr add 10.0.0.11/24 dev eth0");
-    in(*real, "ip route add default via 10.0.0.1");
+    ASSERT_OK_AND_ASSIGN(real, real_server_behind(*host_));
     in(*peer_, "ip route add 203.0.113.0/24 via 192.0.2.10");
-    serve(*real);
+    serve(real);
     start_this_way();
     const std::string admin = programs().xvsadm.string();
     in(*host_, admin + " -A -f 7 -s rr");
@@ -85,6 +101,45 @@ TEST_P(PacketPath, MarkRulesTakeAPrefixAndARangeOfPorts) {
     expect_this_way();
     in(*host_, admin + " --delete-mark " + rule);
     EXPECT_EQ(ask("203.0.113.5:8000"), "");
+}
+
+class ShortQueue : public Uploads {
+protected:
+    static constexpr int kDatagrams = 60;
+
+    // All at once, which is more than the queue holds.
+    static void send_all(const NetworkNamespace& from, const net::Endpoint& where) {
+        const NetworkNamespace::Scope inside(from);
+        const SocketAddress to(where);
+        const UniqueFd socket(::socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        const std::array<char, 200> text{};
+        for (int sent = 0; sent < kDatagrams; ++sent) {
+            EXPECT_EQ(::sendto(socket.get(), text.data(), text.size(), 0, to.get(), to.size()),
+                      static_cast<ssize_t>(text.size()));
+        }
+    }
+
+    static std::uint64_t datagrams_received(const NetworkNamespace& at) {
+        const auto text = at.run_checked(command("nstat -asz UdpNoPorts"));
+        EXPECT_TRUE(text) << text.error().context;
+        const auto name = text.value_or("").find("UdpNoPorts");
+        return name == std::string::npos ? 0 : std::stoull(text->substr(name + 10));
+    }
+};
+
+// A queue of 4 KB that sends 2 MB a second: twelve datagrams of the burst find room in it at once.
+TEST_F(ShortQueue, IsWaitedForByABurst) {
+    ASSERT_OK_AND_ASSIGN(real, real_server_behind(*host_));
+    in(*host_, "ping -c 1 -W 5 10.0.0.11");  // its MAC address is known then
+    in(*host_, "tc qdisc add dev back root tbf rate 16mbit burst 2kb limit 4kb");
+    in(*host_, "ip addr add 192.0.2.1/32 dev eth0");
+    start(arguments_of(FastPath::Off));
+    const std::string admin = programs().xvsadm.string();
+    in(*host_, admin + " -A -u 192.0.2.1:9 -s rr");
+    in(*host_, admin + " -a -u 192.0.2.1:9 -r 10.0.0.11:9 -m");
+    send_all(*peer_, *net::Endpoint::parse("192.0.2.1:9"));
+    EXPECT_TRUE(comes_true([&] { return datagrams_received(real) >= kDatagrams; }));
+    EXPECT_EQ(datagrams_received(real), std::uint64_t{kDatagrams});
 }
 
 // tcpdump sees what the real server gets, on its own interface.
@@ -174,15 +229,8 @@ TEST_P(PacketPath, TakesPacketsForAVipOnAMacvlan) {
     in(*host_, "ip addr add 192.0.2.1/32 dev mv0");
     in(*host_, "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.arp_ignore=1");
     cable("eth1", "eth1");
-    auto real = NetworkNamespace::create(unique_name("real"));
-    ASSERT_TRUE(real) << real.error().context;
-    in(*host_, "ip link add back type veth peer name eth0 netns " + real->name());
-    in(*host_, "ip link set back up");
-    in(*host_, "ip addr add 10.0.0.1/24 dev back");
-    in(*real, "ip link set eth0 up");
-    in(*real, "ip addr add 10.0.0.11/24 dev eth0");
-    in(*real, "ip route add default via 10.0.0.1");
-    serve(*real);
+    ASSERT_OK_AND_ASSIGN(real, real_server_behind(*host_));
+    serve(real);
     start_this_way();
     EXPECT_TRUE(logs("serving interface mv0"));
     add_service("192.0.2.1:80", "10.0.0.11:8080");
