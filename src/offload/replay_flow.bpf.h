@@ -56,9 +56,11 @@ INLINE bool probe4(__u32 hash, __u32 slots, __u32 from, __u32 to, __u64 rest, st
         if (!flow) return false;
         const __u32 state = *(const volatile __u32*)&flow->state;
         if (is_empty_state(state)) return false;
-        if (flow->source == from && flow->destination == to &&
-            word_at(&flow->source_port) == (__u32)rest && flow->protocol == (__u8)(rest >> 32) &&
-            is_live_state(state)) {
+        /* One branch: each more is one more way, from each step on, for the verifier to follow. */
+        const __u32 difference = (flow->source ^ from) | (flow->destination ^ to) |
+                                 (word_at(&flow->source_port) ^ (__u32)rest) |
+                                 (flow->protocol ^ (__u8)(rest >> 32));
+        if (!difference && is_live_state(state)) {
             NOTE_ENTRY(f, flow, slot, state);
             return true;
         }
@@ -82,43 +84,55 @@ INLINE bool find_flow4(__u32 from, __u32 to, __u32 ports, __u32 protocol, struct
     return false;
 }
 
-INLINE bool same_address6(const void* a, const void* b) {
-    return word_at(a) == word_at(b) && word_at(a + 4) == word_at(b + 4) &&
-           word_at(a + 8) == word_at(b + 8) && word_at(a + 12) == word_at(b + 12);
+INLINE __u32 difference6(const void* a, const void* b) {
+    return (word_at(a) ^ word_at(b)) | (word_at(a + 4) ^ word_at(b + 4)) |
+           (word_at(a + 8) ^ word_at(b + 8)) | (word_at(a + 12) ^ word_at(b + 12));
 }
 
-INLINE bool probe6(__u32 hash,
-                   __u32 slots,
-                   const void* source,
-                   const void* destination,
-                   __u32 ports,
-                   __u32 protocol,
-                   struct found* f) {
+/* As they lie in a header. */
+struct addresses6 {
+    __u32 source[4], destination[4];
+};
+
+/* The slot and, above it, the state that it had before its key was compared. */
+#define NO_SLOT6 (~0ull)
+
+INLINE __u64
+probe6(__u32 hash, __u32 slots, const struct addresses6* a, __u32 ports, __u32 protocol) {
     for (__u32 step = 0; step < XVS_PROBES; ++step) {
         const __u32 slot = (hash + step) & (slots - 1);
         struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
-        if (!flow) return false;
+        if (!flow) return NO_SLOT6;
         const __u32 state = *(const volatile __u32*)&flow->state;
-        if (is_empty_state(state)) return false;
-        if (word_at(&flow->source_port) == ports && same_address6(flow->source, source) &&
-            same_address6(flow->destination, destination) && flow->protocol == (__u8)protocol &&
-            is_live_state(state)) {
-            NOTE_ENTRY(f, flow, slot, state);
-            return true;
-        }
+        if (is_empty_state(state)) return NO_SLOT6;
+        const __u32 difference =
+            difference6(flow->source, a->source) | difference6(flow->destination, a->destination) |
+            (word_at(&flow->source_port) ^ ports) | (flow->protocol ^ (__u8)protocol);
+        if (!difference && is_live_state(state)) return slot | (__u64)state << 32;
     }
-    return false;
+    return NO_SLOT6;
 }
 
-NOINLINE int find_flow6(
-    const void* source, const void* destination, __u32 ports, __u32 protocol, struct found* f) {
+GLOBAL __u64 find_slot6(const struct addresses6* a, __u32 ports, __u32 protocol) {
     const struct xvs_table_header* h = table_header();
-    if (!f || !source || !destination) return false;
-    const __u32 hash = xvs_hash6(hash_keys(), source, destination, ports, protocol);
+    if (!a) return NO_SLOT6; /* never */
+    const __u32 hash = xvs_hash6(hash_keys(), a->source, a->destination, ports, protocol);
     const __u32 active = *(const volatile __u32*)&h->extent6.active;
-    if (probe6(hash, active, source, destination, ports, protocol, f)) return true;
+    const __u64 found = probe6(hash, active, a, ports, protocol);
     const __u32 former = *(const volatile __u32*)&h->extent6.former;
-    return former != active && probe6(hash, former, source, destination, ports, protocol, f);
+    return found != NO_SLOT6 || former == active ? found : probe6(hash, former, a, ports, protocol);
+}
+
+/* What is read here is the flow's whose key was compared if its state has not changed in the end.
+ */
+INLINE bool find_flow6(const struct addresses6* a, __u32 ports, __u32 protocol, struct found* f) {
+    const __u64 found = find_slot6(a, ports, protocol);
+    if (found == NO_SLOT6) return false;
+    const __u32 slot = (__u32)found;
+    struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
+    if (!flow) return false;
+    NOTE_ENTRY(f, flow, slot, (__u32)(found >> 32));
+    return true;
 }
 
 INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
@@ -127,7 +141,7 @@ INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
         return find_flow4(word_at(ip->source), word_at(ip->destination), s->ports, s->protocol, f);
     }
     const struct ipv6_header* ip = s->ip;
-    return find_flow6(ip->source, ip->destination, s->ports, s->protocol, f);
+    return find_flow6((const struct addresses6*)ip->source, s->ports, s->protocol, f);
 }
 
 INLINE bool is_known4(const void* address) {

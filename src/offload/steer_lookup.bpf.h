@@ -29,8 +29,9 @@ INLINE __u32 both_ports(const struct tuple* t) {
     return (__u32)t->source.port | ((__u32)t->destination.port << 16);
 }
 
-NOINLINE int owner_of_flow4(const struct tuple* t) {
+GLOBAL int owner_of_flow4(const struct tuple* t) {
     struct found f;
+    if (!t) return 0; /* never */
     return find_flow4(word_of(t->source.address),
                       word_of(t->destination.address),
                       both_ports(t),
@@ -42,10 +43,10 @@ NOINLINE int owner_of_flow4(const struct tuple* t) {
 
 NOINLINE int owner_of_flow6(const struct tuple* t) {
     struct found f;
-    return find_flow6(
-               t->source.address, t->destination.address, both_ports(t), t->source.protocol, &f)
-               ? 1 + f.owner
-               : 0;
+    struct addresses6 addresses;
+    __builtin_memcpy(addresses.source, t->source.address, sizeof(addresses.source));
+    __builtin_memcpy(addresses.destination, t->destination.address, sizeof(addresses.destination));
+    return find_flow6(&addresses, both_ports(t), t->source.protocol, &f) ? 1 + f.owner : 0;
 }
 
 /* The owner of the live flow that has these five fields, from 1 on, or 0. */
@@ -128,7 +129,8 @@ NOINLINE int owner_of_awaited(const struct tuple* t) {
 }
 
 /* A packet of no live flow that came in. */
-INLINE int judge_unknown(const struct tuple* t) {
+GLOBAL int judge_unknown(const struct tuple* t) {
+    if (!t) return 0; /* never */
     if (kinds.awaits_clients && t->source.protocol == IPPROTO_TCP) {
         const int owner = owner_of_awaited(t);
         if (owner) return JUDGED(XVS_REASON_FLOW, owner - 1);
@@ -140,7 +142,8 @@ INLINE int judge_unknown(const struct tuple* t) {
 }
 
 /* Whether a rule gives a packet of no live flow a mark. */
-NOINLINE int is_marked(const struct tuple* t, __u32 ifindex) {
+GLOBAL int is_marked(const struct tuple* t, __u32 ifindex) {
+    if (!t) return 0; /* never */
     struct xvs_mark_subject packet = {.ifindex = ifindex,
                                       .family = t->source.family,
                                       .protocol = t->source.protocol,

@@ -94,7 +94,7 @@ INLINE int raise_frame(struct xdp_md* xdp,
 /* A frame of an interface that is served; one that is not sighted is tc's. */
 INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     struct sighting s;
-    struct found f;
+    struct found f = {};
     void* packet = l->data + l->size;
     const __u32 whole = (__u32)(l->end - packet);
     s.frame = l->data;
