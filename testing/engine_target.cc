@@ -122,6 +122,10 @@ Status EngineTarget::set_sysctl(const std::string& name, const std::string& valu
     return director_.engine.set_sysctl(name, value);
 }
 
+Status EngineTarget::add_mark(const model::MarkRule& rule) {
+    return manager_.add_mark_rule(rule);
+}
+
 std::optional<std::map<std::string, std::uint64_t>> EngineTarget::drops() {
     std::map<std::string, std::uint64_t> counts;
     for (const auto& [reason, count] : director_.drops())

@@ -32,7 +32,10 @@ public:
     void advance(std::chrono::milliseconds by) override;
     Status set_mtu(Side side, std::uint32_t mtu) override;
     Status set_sysctl(const std::string& name, const std::string& value) override;
+    Status add_mark(const model::MarkRule& rule) override;
     std::optional<std::map<std::string, std::uint64_t>> drops() override;
+
+    [[nodiscard]] control::ServiceManager& manager() noexcept { return manager_; }
 
     [[nodiscard]] Director& director() noexcept { return director_; }
 

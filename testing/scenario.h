@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/mark_rule.h"
 #include "testing/packet.h"
 #include "testing/topology.h"
 
@@ -62,8 +63,14 @@ struct DropsStep {
     std::map<std::string, std::uint64_t> counts;
 };
 
+// `mark 7 --proto tcp --dport 80-89`: what xvsadm --add-mark is called with
+struct MarkStep {
+    model::MarkRule rule;
+};
+
 struct Step {
     std::variant<ServiceStep,
+                 MarkStep,
                  SendStep,
                  ExpectStep,
                  AdvanceStep,
@@ -124,6 +131,8 @@ public:
     virtual void advance(std::chrono::milliseconds by) = 0;
     virtual Status set_mtu(Side side, std::uint32_t mtu) = 0;
     virtual Status set_sysctl(const std::string& name, const std::string& value) = 0;
+    // From now on packets that fit the rule have its mark.
+    virtual Status add_mark(const model::MarkRule& rule) = 0;
     // Returns the packets dropped so far by reason; nullopt if this director gives none.
     virtual std::optional<std::map<std::string, std::uint64_t>> drops() = 0;
 };

@@ -79,6 +79,12 @@ Parsed parse_sysctl(std::string_view rest) {
                       .value = std::string(rest.substr(equals + 1))};
 }
 
+Parsed parse_mark(std::string_view rest) {
+    auto rule = model::parse_mark_rule(std::string(rest));
+    if (!rule) return fail(rule.error());
+    return MarkStep{*std::move(rule)};
+}
+
 Parsed parse_drops(std::string_view rest) {
     DropsStep step;
     for (const std::string& word : words_of(rest)) {
@@ -95,10 +101,11 @@ Parsed parse_packet_step(std::string_view host, std::string_view rest) {
     const auto arrow = take_word(rest);
     const TestHost* known = find_host(host);
     if ((arrow != "<" && arrow != ">") || (known == nullptr && host != kDirectorHost)) {
-        return wrong(fmt::format(
-            "\"{}\" is no step; expected service, list, advance, mtu, sysctl, drops, or a host "
-            "(client client2 client3 real1 real2 real3 real4 host) and > or < PACKET",
-            host));
+        return wrong(
+            fmt::format("\"{}\" is no step; expected service, list, advance, mtu, sysctl, mark, "
+                        "drops, or a host "
+                        "(client client2 client3 real1 real2 real3 real4 host) and > or < PACKET",
+                        host));
     }
     auto packet = parse_packet(rest);
     if (!packet) return fail(packet.error());
@@ -113,6 +120,7 @@ Parsed parse_step(std::string_view line) {
     if (word == "mtu") return parse_mtu(line);
     if (word == "sysctl") return parse_sysctl(line);
     if (word == "drops") return parse_drops(line);
+    if (word == "mark") return parse_mark(line);
     if (word == "advance") {
         const auto duration = parse_duration(line);
         if (!duration) return wrong("expected advance NUMBERs or advance NUMBERms");

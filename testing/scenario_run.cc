@@ -184,6 +184,8 @@ private:
         return located(target_.set_sysctl(step.name, step.value));
     }
 
+    Status take(const MarkStep& step) { return located(target_.add_mark(step.rule)); }
+
     Status take(const DropsStep& step) {
         const auto actual = target_.drops();
         if (!actual || *actual == step.counts) return {};

@@ -43,6 +43,8 @@ public:
         return {};
     }
 
+    Status add_mark(const model::MarkRule& /*rule*/) override { return {}; }
+
     Status set_sysctl(const std::string& name, const std::string&) override {
         return fail(ErrorCode::NotSupported, "no sysctl " + name);
     }

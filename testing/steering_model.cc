@@ -1,5 +1,8 @@
 #include "testing/steering_model.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "flow/key.h"
 #include "net/icmp.h"
 #include "net/icmpv6.h"
@@ -164,6 +167,7 @@ private:
     }
 
     [[nodiscard]] bool is_service(const Tuple& tuple) const {
+        if (is_marked(tuple)) return true;
         constexpr net::Port kFtpPort{21};
         constexpr net::Port kFtpDataPort{20};
         constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
@@ -173,6 +177,23 @@ private:
             (port == kFtpDataPort || net::number(port) >= kFirstUnprivilegedPort);
         return is_service_at(tuple, port) || is_service_at(tuple, net::Port{0}) ||
                (may_be_ftp_data && is_service_at(tuple, kFtpPort));
+    }
+
+    // Rules for an interface are not modelled: which one a packet came by is not known here.
+    [[nodiscard]] bool is_marked(const Tuple& tuple) const {
+        xvs_mark_subject subject{};
+        subject.family = static_cast<std::uint8_t>(tuple.source.address.family());
+        subject.protocol = net::number(tuple.protocol);
+        subject.source_port = net::number(tuple.source.port);
+        subject.destination_port = net::number(tuple.destination.port);
+        std::memcpy(subject.source, tuple.source.address.bytes().data(), sizeof(subject.source));
+        std::memcpy(subject.destination,
+                    tuple.destination.address.bytes().data(),
+                    sizeof(subject.destination));
+        const auto& rules = director_.steering.mark_rules;
+        return std::any_of(rules.begin(), rules.end(), [&](const xvs_mark_rule& rule) {
+            return xvs_mark_rule_fits(&rule, &subject) != 0;
+        });
     }
 
     [[nodiscard]] bool is_service_at(const Tuple& tuple, net::Port port) const {

@@ -2,11 +2,13 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <unistd.h>
 
 #include "base/unique_fd.h"
@@ -42,14 +44,19 @@ CommandOutput run_command(const std::vector<std::string>& arguments, const std::
     for (const std::string& argument : arguments)
         argv.push_back(const_cast<char*>(argument.c_str()));  // NOLINT: execvp changes nothing
     argv.push_back(nullptr);
-    const pid_t child = ::fork();
-    if (child < 0) give_up("fork", errno);
-    if (child == 0) {
-        ::dup2(in.get(), STDIN_FILENO);
-        ::dup2(out.get(), STDOUT_FILENO);
-        ::dup2(error.get(), STDERR_FILENO);
-        ::execvp(argv[0], argv.data());
-        ::_exit(127);
+    // Not fork(): a user-mode kernel copies the mappings of a large process page by page.
+    posix_spawn_file_actions_t actions{};
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, in.get(), STDIN_FILENO);
+    ::posix_spawn_file_actions_adddup2(&actions, out.get(), STDOUT_FILENO);
+    ::posix_spawn_file_actions_adddup2(&actions, error.get(), STDERR_FILENO);
+    pid_t child = -1;
+    const int failure = ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (failure != 0) {
+        return CommandOutput{.exit_status = 127,
+                             .out = {},
+                             .error = arguments.front() + ": " + std::strerror(failure)};
     }
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {

@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     load_ftp_helper();
+    xvs::test::give_way_to_the_kernel();
     const xvs::test::FarNamespace far;
     const auto began = std::chrono::steady_clock::now();
     Tally tally;

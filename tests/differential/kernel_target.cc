@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -21,8 +22,11 @@
 namespace xvs::test {
 namespace {
 
-// Long enough for ksoftirqd on a busy machine to have forwarded what it got.
-constexpr int kQuietMs = 40;
+// The runner gives way to all that the kernel does, so a packet that was sent has been forwarded.
+// The rest is for what comes by a timer's next tick; after an edit with expire_nodest_conn, by a
+// queue of work a tick later.
+constexpr int kQuietMs = 4;
+constexpr int kWorkQueueMs = 40;
 
 constexpr std::array kTappedProtocols{net::IpProtocol::Icmp,
                                       net::IpProtocol::Icmpv6,
@@ -110,13 +114,36 @@ std::string silence() {
         "table inet silence {{\n"
         " chain marks {{ type filter hook prerouting priority -300; meta mark set {0:#x}; }}\n"
         " chain answers {{ type filter hook output priority -300;\n"
-        "  meta mark {0:#x} accept\n"
+        "  meta mark != 0 accept\n"
         "  tcp flags & rst == rst drop\n"
         "  icmp type echo-reply drop\n"
         "  icmpv6 type echo-reply drop\n"
         " }}\n"
         "}}\n",
         kNotOfTheStack);
+}
+
+std::string nft_prefix(const char* side, const std::optional<net::Prefix>& prefix) {
+    if (!prefix) return {};
+    const bool is_v4 = prefix->address.family() == net::Family::Ipv4;
+    return fmt::format("{} {} {} ", is_v4 ? "ip" : "ip6", side, prefix->to_string());
+}
+
+std::string nft_ports(const char* side, const model::PortRange& range) {
+    if (range == model::PortRange{}) return {};
+    return fmt::format("th {} {}-{} ", side, net::number(range.first), net::number(range.last));
+}
+
+std::string nft_rule(const model::MarkRule& rule) {
+    const std::string protocol =
+        rule.protocol ? std::to_string(static_cast<unsigned>(*rule.protocol)) : "{ 6, 17, 132 }";
+    return fmt::format("meta l4proto {} {}{}{}{}meta mark set {}",
+                       protocol,
+                       nft_prefix("saddr", rule.source),
+                       nft_prefix("daddr", rule.destination),
+                       nft_ports("sport", rule.source_ports),
+                       nft_ports("dport", rule.destination_ports),
+                       rule.mark);
 }
 
 }  // namespace
@@ -145,12 +172,33 @@ void FarNamespace::enter() const {
 }
 
 KernelTarget::KernelTarget(const FarNamespace& far, unsigned number, const Scenario& scenario) {
+    set_up(far, number, {});
+    listen_where_needed(scenario);
+}
+
+KernelTarget::KernelTarget(const FarNamespace& far,
+                           unsigned number,
+                           const std::vector<model::MarkRule>& marks) {
+    // One look-up for all of them, which is much quicker to set up than a rule each.
+    std::string places;
+    for (const model::MarkRule& rule : marks) {
+        const model::PortRange& ports = rule.destination_ports;
+        places += fmt::format(
+            "{}-{} : {}, ", net::number(ports.first), net::number(ports.last), rule.mark);
+    }
+    set_up(far,
+           number,
+           fmt::format("add rule inet silence marks meta l4proto {{ 6, 17 }} "
+                       "meta mark set th dport map {{ {} }}\n",
+                       places));
+}
+
+void KernelTarget::set_up(const FarNamespace& far, unsigned number, const std::string& marks) {
     if (::unshare(CLONE_NEWNET) != 0) give_up("make a network namespace", errno);
-    const UniqueFd own(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    namespace_ = UniqueFd(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     set_sysctls();
     run_or_give_up({"ip", "-batch", "-"}, links_and_addresses(far.keeper(), number));
-    run_or_give_up({"nft", "-f", "-"}, silence());
-    listen_where_needed(scenario);
+    run_or_give_up({"nft", "-f", "-"}, silence() + marks);
     for (const Side side : kSides)
         finish_checksums(std::string(director_interface(side)));
     for (const net::IpProtocol protocol : kTappedProtocols) {
@@ -160,8 +208,20 @@ KernelTarget::KernelTarget(const FarNamespace& far, unsigned number, const Scena
     far.enter();
     for (const Side side : kSides)
         far_ends_.emplace_back(far_interface(side, number));
-    if (::setns(own.get(), CLONE_NEWNET) != 0) give_up("setns", errno);
+    enter();
     collect();  // whatever the links said when they came up
+}
+
+void KernelTarget::enter() const {
+    if (::setns(namespace_.get(), CLONE_NEWNET) != 0) give_up("setns", errno);
+}
+
+void KernelTarget::listen(const std::vector<std::uint16_t>& ports) {
+    listeners_.clear();
+    for (const std::uint16_t port : ports) {
+        for (const net::Family family : {net::Family::Ipv4, net::Family::Ipv6})
+            listeners_.push_back(listen_to_udp(family, net::Port{port}));
+    }
 }
 
 // A datagram for a port that nobody listens at would be answered with an error, which would be
@@ -179,6 +239,7 @@ void KernelTarget::listen_where_needed(const Scenario& scenario) {
 CommandOutput KernelTarget::ipvsadm(const std::vector<std::string>& arguments) {
     std::vector<std::string> command{"ipvsadm"};
     command.insert(command.end(), arguments.begin(), arguments.end());
+    has_edited_ = true;
     return run_command(command);
 }
 
@@ -217,12 +278,22 @@ std::vector<Sighting> KernelTarget::collect() {
         waits.push_back({.fd = end.fd(), .events = POLLIN, .revents = 0});
     for (const StackTap& tap : taps_)
         waits.push_back({.fd = tap.fd(), .events = POLLIN, .revents = 0});
+    const bool has_edited = std::exchange(has_edited_, false);
+    const int patience = has_edited && expires_at_once_ ? kWorkQueueMs : kQuietMs;
     do {
         receive_all(sightings);
-    } while (::poll(waits.data(), waits.size(), kQuietMs) > 0);
+    } while (::poll(waits.data(), waits.size(), patience) > 0);
     std::erase_if(sightings, [&](const Sighting& sighting) {
         return sighting.host != kDirectorHost && is_answer_of_the_stack(sighting);
     });
+    return sightings;
+}
+
+std::vector<Sighting> KernelTarget::collect_now() {
+    std::vector<Sighting> sightings;
+    while (receive_all(sightings)) {
+    }
+    delivered_.clear();
     return sightings;
 }
 
@@ -251,10 +322,18 @@ Status KernelTarget::set_mtu(Side side, std::uint32_t mtu) {
 }
 
 Status KernelTarget::set_sysctl(const std::string& name, const std::string& value) {
+    if (name == "expire_nodest_conn") expires_at_once_ = value != "0";
     const std::string path = "/proc/sys/net/ipv4/vs/" + name;
     std::ofstream file(path);
     file << value << std::flush;
     if (!file) return fail(system_error(fmt::format("write {} to {}", value, path), errno));
+    return {};
+}
+
+// In nftables the last rule that fits counts, and here the first: a scenario's rules fit no packet
+// twice.
+Status KernelTarget::add_mark(const model::MarkRule& rule) {
+    run_or_give_up({"nft", "-f", "-"}, "add rule inet silence marks " + nft_rule(rule) + "\n");
     return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include <linux/ethtool.h>
 #include <linux/if_ether.h>
@@ -13,7 +14,10 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+
+#include <sched.h>
 
 #include "base/byte_order.h"
 #include "net/ipv6.h"
@@ -158,6 +162,19 @@ UniqueFd listen_to_udp(net::Family family, net::Port port) {
     }
     if (status != 0) give_up("bind a UDP socket", errno);
     return socket;
+}
+
+void give_way_to_the_kernel() {
+    const rlimit files{.rlim_cur = 65536, .rlim_max = 65536};
+    if (::setrlimit(RLIMIT_NOFILE, &files) != 0) give_up("RLIMIT_NOFILE", errno);
+    const sched_param none{};
+    // These limits are the machine's, not a namespace's.
+    for (const char* name : {"icmp_msgs_per_sec", "icmp_msgs_burst"}) {
+        std::ofstream file(std::string("/proc/sys/net/ipv4/") + name);
+        file << 1000000 << std::flush;
+        if (!file) give_up(name, errno);
+    }
+    if (::sched_setscheduler(0, SCHED_IDLE, &none) != 0) give_up("SCHED_IDLE", errno);
 }
 
 void send_from_stack(const Packet& packet) {

@@ -62,6 +62,11 @@ inline constexpr std::uint32_t kNotOfTheStack = 0x7e57;
 // Sends a packet, IP header included, as the stack of this namespace would.
 void send_from_stack(const Packet& packet);
 
+// From now on this process runs only when the kernel's own threads have nothing to do. On one CPU
+// they have then done all that a packet causes before the call that sent it is followed by another.
+// Lifts the machine's limits on ICMP errors, too, which all directors together would meet.
+void give_way_to_the_kernel();
+
 // Ends the program with a sentence: the runner can do nothing without what failed.
 [[noreturn]] void give_up(const std::string& what, int error_number);
 
