@@ -14,10 +14,11 @@ constexpr int kTries = 10;
 
 }  // namespace
 
-void AfXdp::open(std::uint32_t device, const std::string& name) {
+void AfXdp::open(std::uint32_t device, const std::string& name, bool is_virtual) {
     if (use_ == AfXdpUse::Off) return;
     Device& opened = devices_[device];
     opened = {.name = name,
+              .is_virtual = is_virtual,
               .queues = 0,
               .is_zero_copy = false,
               .why_not = "this kernel has none",
@@ -50,8 +51,10 @@ void AfXdp::attempt(std::uint32_t ifindex, Device& device) {
 Status AfXdp::try_open(std::uint32_t ifindex, Device& device) {
     std::vector<std::unique_ptr<io::XdpSocket>> sockets;
     std::vector<int> descriptors;
+    const auto use = device.is_virtual && use_ != AfXdpUse::On ? io::XdpSocket::Use::ReceiveOnly
+                                                               : io::XdpSocket::Use::ReceiveAndSend;
     while (descriptors.size() < XVS_MAX_XDP_SOCKETS) {
-        auto socket = io::XdpSocket::open(ifindex, static_cast<std::uint32_t>(sockets.size()));
+        auto socket = io::XdpSocket::open(ifindex, static_cast<std::uint32_t>(sockets.size()), use);
         if (!socket && socket.error().code == ErrorCode::OutOfRange && !sockets.empty()) break;
         if (!socket) return fail(socket.error());
         descriptors.push_back((*socket)->fd());

@@ -31,8 +31,9 @@ public:
           ports_(ports),
           memory_limit_(machine_memory / 16) {}
 
-    // The program has been attached to this device. Says in the log what came of it.
-    void open(std::uint32_t device, const std::string& name);
+    // The program has been attached to this device; `is_virtual`: it is none on a bus. Says in the
+    // log what came of it.
+    void open(std::uint32_t device, const std::string& name, bool is_virtual);
     void close(std::uint32_t device);
 
     // Tries again where another daemon was just leaving, and gives up where the driver turned out
@@ -48,6 +49,7 @@ public:
 private:
     struct Device {
         std::string name;
+        bool is_virtual = false;
         std::size_t queues = 0;
         bool is_zero_copy = false;
         std::string why_not;

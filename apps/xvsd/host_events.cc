@@ -105,7 +105,7 @@ void HostEvents::serve_at_xdp(const host::Link& link, std::uint16_t slot) {
     if (is_new && !without_xdp_.contains(link.ifindex) && wants_xdp(link)) {
         if (const auto attached = followers_.xdp->attach(link.ifindex, link.name); attached) {
             followers_.router->set_xdp(link.ifindex, true);
-            followers_.af_xdp->open(link.ifindex, link.name);
+            followers_.af_xdp->open(link.ifindex, link.name, !link.kind.empty());
         } else {
             without_xdp_.emplace(link.ifindex, attached.error().context);
             spdlog::warn("{}", attached.error().context);

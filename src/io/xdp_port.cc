@@ -146,7 +146,7 @@ engine::Frame XdpPort::make_frame() noexcept {
 
 XdpSocket* XdpPort::find_socket(std::uint32_t device) const noexcept {
     for (const Source& source : sources_) {
-        if (source.device == device) return source.socket.get();
+        if (source.device == device && source.socket->sends()) return source.socket.get();
     }
     return nullptr;
 }
@@ -178,8 +178,10 @@ void XdpPort::give_to_host(const engine::Frame& frame) noexcept {
 
 void XdpPort::flush() noexcept {
     for (const Source& source : sources_) {
-        const int error = source.socket->flush();
-        if (error != 0) ++counters_.send_errors[static_cast<std::size_t>(send_error_of(error))];
+        const XdpSocket::Flushed flushed = source.socket->flush();
+        if (flushed.error != 0)
+            ++counters_.send_errors[static_cast<std::size_t>(send_error_of(flushed.error))];
+        counters_.send_errors[static_cast<std::size_t>(SendError::QueueFull)] += flushed.dropped;
     }
     slow_path_.flush();
 }

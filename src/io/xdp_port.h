@@ -40,7 +40,7 @@ public:
     // Readable when receive() has something to return.
     [[nodiscard]] int fd() const noexcept { return waiting_.get(); }
 
-    // Frames that leave by `device` leave by its sockets from here on, where they can.
+    // Frames that leave by `device` leave by its socket from here on, if it sends.
     [[nodiscard]] Status add_socket(std::uint32_t device, std::unique_ptr<XdpSocket> socket);
     void remove_sockets(std::uint32_t device) noexcept;
     void remove_all_sockets() noexcept;

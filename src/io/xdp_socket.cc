@@ -41,10 +41,12 @@ void Mapping::reset(std::span<std::byte> bytes) noexcept {
     bytes_ = bytes;
 }
 
-Result<std::unique_ptr<XdpSocket>> XdpSocket::open(std::uint32_t ifindex, std::uint32_t queue) {
+Result<std::unique_ptr<XdpSocket>> XdpSocket::open(std::uint32_t ifindex,
+                                                   std::uint32_t queue,
+                                                   Use use) {
     UniqueFd fd(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
     if (!fd.is_open()) return fail(system_error("an AF_XDP socket", errno));
-    std::unique_ptr<XdpSocket> socket(new XdpSocket(std::move(fd)));
+    std::unique_ptr<XdpSocket> socket(new XdpSocket(std::move(fd), use));
     if (auto status = socket->make_memory(); !status) return fail(status.error());
     if (auto status = socket->make_rings(); !status) return fail(status.error());
     // Frames may come as soon as it is bound.
@@ -213,20 +215,21 @@ bool XdpSocket::try_send(std::span<const std::byte> frame, const Unfilled* unfil
     return true;
 }
 
-int XdpSocket::flush() noexcept {
-    int failure = 0;
+XdpSocket::Flushed XdpSocket::flush() noexcept {
+    Flushed flushed;
     if (has_unsent_) {
         send_.publish();
         has_unsent_ = false;
         for (int i = 0; i < kMaxWakeups && send_.has_unread() && send_.needs_wakeup(); ++i) {
             if (::sendto(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0) continue;
+            if (errno == EBUSY) ++flushed.dropped;
             if (errno == EAGAIN || errno == EINTR || errno == EBUSY) continue;
-            failure = errno;
+            flushed.error = errno;
             break;
         }
     }
     collect_sent();
-    return failure;
+    return flushed;
 }
 
 std::uint64_t XdpSocket::overflows() const noexcept {

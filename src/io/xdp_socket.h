@@ -53,10 +53,15 @@ public:
         std::uint32_t headroom = 0;
     };
 
+    // Whether frames leave by it, too. A virtual device (a veth) has no queueing discipline in
+    // front of it then, and drops what its own short queue does not hold.
+    enum class Use { ReceiveOnly, ReceiveAndSend };
+
     // Without copies where the driver can, with one copy a frame else. Error OutOfRange: the device
     // has no such queue.
     [[nodiscard]] static Result<std::unique_ptr<XdpSocket>> open(std::uint32_t ifindex,
-                                                                 std::uint32_t queue);
+                                                                 std::uint32_t queue,
+                                                                 Use use);
 
     XdpSocket(const XdpSocket&) = delete;
     XdpSocket& operator=(const XdpSocket&) = delete;
@@ -64,6 +69,8 @@ public:
 
     // Readable when receive() has something to return.
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+
+    [[nodiscard]] bool sends() const noexcept { return use_ == Use::ReceiveAndSend; }
 
     [[nodiscard]] bool is_zero_copy() const noexcept { return is_zero_copy_; }
 
@@ -84,14 +91,18 @@ public:
     [[nodiscard]] bool try_send(std::span<const std::byte> frame,
                                 const Unfilled* unfilled = nullptr) noexcept;
 
-    // Returns 0, or the error number with which the kernel refused to send.
-    int flush() noexcept;
+    struct Flushed {
+        int error = 0;              // with which the kernel refused to send, or 0
+        std::uint32_t dropped = 0;  // frames that the device took and dropped
+    };
+
+    Flushed flush() noexcept;
 
     // Frames that the kernel had no room for since the socket was opened.
     [[nodiscard]] std::uint64_t overflows() const noexcept;
 
 private:
-    explicit XdpSocket(UniqueFd socket) noexcept : socket_(std::move(socket)) {}
+    XdpSocket(UniqueFd socket, Use use) noexcept : socket_(std::move(socket)), use_(use) {}
 
     [[nodiscard]] Status make_memory();
     [[nodiscard]] Status make_rings();
@@ -107,6 +118,7 @@ private:
     void collect_sent() noexcept;
 
     UniqueFd socket_;
+    Use use_;
     Mapping memory_;
     std::vector<Mapping> ring_memory_ = std::vector<Mapping>(4);
     XdpRing<std::uint64_t> fill_;

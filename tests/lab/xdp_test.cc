@@ -128,7 +128,7 @@ INSTANTIATE_TEST_SUITE_P(Both,
 // private link.
 TEST_P(AfXdpPath, TwentyMegabytesPassWhole) {
     serve(*real_);
-    start_this_way({"--workers", "1"});
+    start_this_way({"--workers", "1", "--af-xdp", "on"});
     add_service("192.0.2.1:80", "10.0.0.11:8080");
     expect_upload(*peer_, "http://192.0.2.1/");
     expect_this_way();
