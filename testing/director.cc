@@ -142,6 +142,8 @@ Director::Director(std::string_view services, const DirectorParts& parts)
 // As a state file brings them back: real servers from the oldest on.
 void Director::restore_services(const engine::Engine& former) {
     engine.set_timeouts(former.timeouts());
+    for (const model::SysctlValue& each : model::changed_sysctls(former.sysctls()))
+        (void)engine.set_sysctl(each.name, each.value);
     for (const engine::ServiceState* service : former.services().in_order()) {
         std::vector<const engine::DestinationState*> servers;
         for (const auto* each = service->destinations.first(); each; each = each->next)

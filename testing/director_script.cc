@@ -6,30 +6,17 @@
 #include <fmt/format.h>
 
 #include "testing/director.h"
+#include "testing/director_words.h"
 #include "testing/kept_storage.h"
 #include "testing/literals.h"
 #include "testing/packet_text.h"
+#include "testing/server_book.h"
 
 namespace xvs::test {
 namespace {
 
 using namespace std::chrono_literals;
 using namespace xvs::test::literals;  // NOLINT(google-build-using-namespace): literals only
-
-// Few enough that they meet often.
-constexpr std::array kServices{"-t 192.0.2.1:80",
-                               "-t 192.0.2.2:80",
-                               "-u 192.0.2.1:53",
-                               "-t [2001:db8::1]:80",
-                               "-u [2001:db8::1]:53",
-                               "-t 192.0.2.1:21",
-                               "-t 192.0.2.2:0"};
-constexpr std::array kServers{"10.0.0.11", "10.0.0.12", "192.0.2.1", "203.0.113.9"};
-constexpr std::array kServers6{
-    "[2001:db8:2::11]", "[2001:db8:2::12]", "[2001:db8::1]", "[2001:db8:9::9]"};
-constexpr std::array kSchedulers{"rr", "wrr", "lc", "wlc"};
-constexpr std::array kMethods{"-m", "-g", "-i", "-m"};
-constexpr std::array kFlags{"S", "S", "S", ".", "F.", "R", "S.", ""};
 
 // Hands out the script's bytes; zeros once it is over.
 class Script {
@@ -71,7 +58,7 @@ public:
           director_(first_director()),
           has_raw_packets_(script_.below(2) == 1) {
         for (const std::string service : kServices) {
-            const bool is_ipv6 = service.find('[') != std::string::npos;
+            const bool is_ipv6 = is_of_ipv6(service);
             const auto& servers = is_ipv6 ? kServers6 : kServers;
             edit(fmt::format("-A {} -s {}", service, script_.one_of(kSchedulers)));
             for (const std::size_t i : {0U, 1U})
@@ -83,6 +70,7 @@ public:
     std::string run() {
         for (unsigned steps = 0; !script_.is_over() && problems_.empty(); ++steps) {
             step();
+            problems_ += servers_.check(*director_);
             if (steps % 16 == 0) problems_ += director_->inconsistencies();
         }
         problems_ += director_->inconsistencies();
@@ -108,7 +96,7 @@ private:
             case 6:
                 return edit(remove_server());
             case 7:
-                return edit(script_.below(8) == 0 ? "-C" : "-Z");
+                return flush_or_zero();
             case 8:
                 return pass_time();
             case 9:
@@ -124,9 +112,17 @@ private:
                 return send_icmp();
             case 17:
                 return restart();
+            case 18:
+                return set_sysctl();
             default:
                 return send();
         }
+    }
+
+    void flush_or_zero() {
+        if (script_.below(8) == 0) return edit("-C");
+        servers_.zeroed();
+        edit("-Z");
     }
 
     std::unique_ptr<Director> first_director() {
@@ -145,6 +141,7 @@ private:
         director_ = std::move(next);
         const std::string after = listing(*director_);
         if (after != before) problems_ += "listed before:\n" + before + "and after:\n" + after;
+        check(director_->advance(engine::Engine::kTimerInterval));
         problems_ += director_->inconsistencies();
     }
 
@@ -185,8 +182,19 @@ private:
                            counters.bytes_out);
     }
 
+    void set_sysctl() {
+        const std::string name = script_.one_of(kSysctls);
+        (void)director_->engine.set_sysctl(name, std::to_string(script_.below(4)));
+        // What it means for connections is done in the bursts that come next.
+        check(director_->advance(engine::Engine::kTimerInterval));
+    }
+
     // Whether it is refused is the unit tests' matter.
     void edit(const std::string& line) { (void)director_->ipvsadm(line); }
+
+    static bool is_of_ipv6(const std::string& service) {
+        return service.find('[') != std::string::npos || service.find("-6") != std::string::npos;
+    }
 
     std::string service_options() {
         std::string options = fmt::format(" -s {}", script_.one_of(kSchedulers));
@@ -197,8 +205,7 @@ private:
     }
 
     std::string server_address(const std::string& service) {
-        return service.find('[') != std::string::npos ? script_.one_of(kServers6)
-                                                      : script_.one_of(kServers);
+        return is_of_ipv6(service) ? script_.one_of(kServers6) : script_.one_of(kServers);
     }
 
     std::string server() {
@@ -254,7 +261,7 @@ private:
     struct Ends {
         net::Endpoint from;
         net::Endpoint to;
-        bool is_udp = false;
+        model::Protocol protocol = model::Protocol::Tcp;
         Side side = Side::Client;
     };
 
@@ -281,23 +288,32 @@ private:
         const auto packet = Packet::decode(sent.packet);
         const TestHost* host = find_host(sent.to);
         if (!packet || host == nullptr || packet->part) return;
-        const auto answer = [&](const auto& fields, bool is_udp) {
+        const auto answer = [&](const auto& fields, model::Protocol protocol) {
             remember({{.address = packet->destination, .port = fields.destination},
                       {.address = packet->source, .port = fields.source},
-                      is_udp,
+                      protocol,
                       host->side});
         };
-        if (const auto* tcp = std::get_if<TcpFields>(&packet->transport)) answer(*tcp, false);
-        if (const auto* udp = std::get_if<UdpFields>(&packet->transport)) answer(*udp, true);
+        if (const auto* tcp = std::get_if<TcpFields>(&packet->transport))
+            answer(*tcp, model::Protocol::Tcp);
+        if (const auto* udp = std::get_if<UdpFields>(&packet->transport))
+            answer(*udp, model::Protocol::Udp);
+        if (const auto* sctp = std::get_if<SctpFields>(&packet->transport))
+            answer(*sctp, model::Protocol::Sctp);
     }
 
     Ends new_ends() {
         const bool is_ipv6 = script_.below(2) == 1;
         const TestHost& client = *find_host(script_.below(2) == 0 ? "client" : "real1");
         const TestHost& real = *find_host(script_.below(2) == 0 ? "real1" : "real2");
-        const bool is_udp = script_.below(2) == 1;
-        constexpr std::array<std::uint16_t, 6> kPorts{80, 53, 21, 8080, 20, 30000};
-        const std::uint16_t usual = is_udp ? 53 : 80;
+        constexpr std::array kProtocols{model::Protocol::Tcp,
+                                        model::Protocol::Udp,
+                                        model::Protocol::Tcp,
+                                        model::Protocol::Udp,
+                                        model::Protocol::Sctp};
+        const model::Protocol protocol = script_.one_of(kProtocols);
+        constexpr std::array<std::uint16_t, 8> kPorts{80, 53, 21, 8080, 20, 30000, 40000, 40001};
+        const std::uint16_t usual = protocol == model::Protocol::Udp ? 53 : 80;
         const unsigned vip = script_.below(2);
         const net::Endpoint from{.address = is_ipv6 ? client.v6 : client.v4,
                                  .port = net::Port{static_cast<std::uint16_t>(
@@ -308,30 +324,44 @@ private:
         const net::Endpoint server{
             .address = is_ipv6 ? real.v6 : real.v4,
             .port = net::Port{script_.below(4) == 0 ? script_.one_of(kPorts) : usual}};
-        if (script_.below(3) == 0) return {server, from, is_udp, Side::Real};
-        return {from, service, is_udp, client.side};
+        if (script_.below(3) == 0) return {server, from, protocol, Side::Real};
+        return {from, service, protocol, client.side};
+    }
+
+    Packet bare_packet(const Ends& ends) {
+        if (ends.protocol == model::Protocol::Udp) return Packet::udp(ends.from, ends.to);
+        if (ends.protocol == model::Protocol::Sctp)
+            return Packet::sctp(ends.from, ends.to, {script_.one_of(kChunks)});
+        const Packet packet = Packet::tcp(ends.from, ends.to).flags(script_.one_of(kFlags));
+        const bool is_ftp = ends.to.port == net::Port{21} || ends.from.port == net::Port{21};
+        if (!is_ftp || script_.below(2) == 0) return packet;
+        return packet.flags("P.").seq(1 + script_.below(64)).payload(script_.one_of(kFtpLines));
     }
 
     Packet packet(const Ends& ends) {
-        const std::string flags = script_.one_of(kFlags);
-        const Packet plain = ends.is_udp ? Packet::udp(ends.from, ends.to)
-                                         : Packet::tcp(ends.from, ends.to).flags(flags);
+        const Packet plain = bare_packet(ends);
         const unsigned what = script_.next();
-        Packet made = plain.length((what & 0x80) != 0 ? 900 + script_.next() : script_.next());
+        Packet made = plain;
+        if (ends.protocol != model::Protocol::Sctp && plain.data.empty())
+            made = plain.length((what & 0x80) != 0 ? 900 + script_.next() : script_.next());
         if ((what & 1) != 0 && script_.below(4) == 0)
             made = made.ttl(static_cast<std::uint8_t>(script_.below(4)));
         const bool is_ipv4 = made.family() == net::Family::Ipv4;
         if ((what & 2) != 0 && is_ipv4) made = made.df();
         if ((what & 4) != 0 && is_ipv4) made = made.ip_options(Bytes(4, std::byte{1}));
         if ((what & 4) != 0 && !is_ipv4) made = made.extension(net::IpProtocol::DestinationOptions);
-        if ((what & 8) != 0 && ends.is_udp && is_ipv4) made = made.no_checksum();
+        if ((what & 8) != 0 && ends.protocol == model::Protocol::Udp && is_ipv4)
+            made = made.no_checksum();
         if ((what & 16) != 0) made = made.tos(static_cast<std::uint8_t>(script_.next()));
         return made;
     }
 
     Arrival arrival(Side side) {
         const bool is_own = script_.below(8) == 0;
-        return {.side = side, .reason = is_own ? XVS_REASON_EGRESS : XVS_REASON_SERVICE};
+        const unsigned mark = script_.below(8);
+        return {.side = side,
+                .reason = is_own ? XVS_REASON_EGRESS : XVS_REASON_SERVICE,
+                .fwmark = mark >= 6 ? mark + 1 : 0};
     }
 
     void send() {
@@ -352,7 +382,7 @@ private:
 
     void send_icmp() {
         const Ends which = ends();
-        const Packet quoted = packet({which.to, which.from, which.is_udp, which.side});
+        const Packet quoted = packet({which.to, which.from, which.protocol, which.side});
         const Packet error =
             Packet::icmp_error(which.from.address, which.to.address, "port unreachable", quoted);
         check(director_->receives(script_.below(4) == 0 ? error.bad_checksum() : error,
@@ -416,13 +446,15 @@ private:
             director_->engine.run_timers();
         }
         (void)director_->advance(1s);
-        problems_ += director_->inconsistencies() + director_->leftovers();
+        problems_ += director_->inconsistencies() + director_->leftovers() +
+                     ServerBook::check_end(*director_);
     }
 
     Script script_;
     KeptStorage storage_;
     std::uint32_t workers_;
     std::unique_ptr<Director> director_;
+    ServerBook servers_;
     std::string problems_;
     std::vector<Ends> met_;
     std::size_t next_met_ = 0;

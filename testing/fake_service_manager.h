@@ -12,7 +12,7 @@
 
 namespace xvs::testing {
 
-class FakeServiceManager final : public control::ServiceManager {
+class FakeServiceManager : public control::ServiceManager {
 public:
     FakeServiceManager() { surroundings_ = default_surroundings(); }
 

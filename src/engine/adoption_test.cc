@@ -101,6 +101,21 @@ TEST(Adoption, WhatWasSetToZeroStaysSo) {
     EXPECT_EQ(director->total().counters.connections, 1U);
 }
 
+TEST(Adoption, TunnelsOfEveryKindGoOn) {
+    for (const char* tunnel : {"ipip", "gue --tun-port 6080 --tun-csum", "gre --tun-csum"}) {
+        const std::string server = "-a -t [2001:db8::1]:80 -r [2001:db8:2::11]:80 -i --tun-type ";
+        const std::string services = "-A -t [2001:db8::1]:80 -s rr\n" + server + tunnel;
+        KeptStorage storage;
+        const auto dead = first(storage, services.c_str());
+        const Packet syn = Packet::tcp("[2001:db8:1::7]:40001"_ep, "[2001:db8::1]:80"_ep);
+        (void)dead->receives(syn.flags("S"));
+        const auto director = next(storage, *dead);
+        EXPECT_EQ(director->inconsistencies(), "");
+        EXPECT_THAT(director->connections(), SizeIs(1)) << tunnel;
+        EXPECT_THAT(director->receives(syn.flags(".")), SizeIs(1)) << tunnel;
+    }
+}
+
 TEST(Adoption, ConnectionsEndInTheirTime) {
     KeptStorage storage;
     const auto dead = first(storage);

@@ -201,7 +201,8 @@ bool Tables::is_sound(std::uint32_t translation) const noexcept {
     constexpr std::uint32_t kRewrites = XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION |
                                         XVS_ENCAPSULATE | XVS_TO_HOST | XVS_KEEP_PORT |
                                         XVS_SUSPENDED;
-    constexpr std::uint16_t kMaxOverhead = 40;  // an IPv6 header
+    constexpr std::uint16_t kMaxOverhead = 40 + 8 + 4;  // IPv6, UDP and GUE
+    constexpr std::uint8_t kLastTunnel = 2;
     if (translation >= arrays_.translations.size()) return false;
     const xvs_translation& each = arrays_.translations[translation];
     const bool is_encapsulated = (each.rewrite & XVS_ENCAPSULATE) != 0;
@@ -211,7 +212,7 @@ bool Tables::is_sound(std::uint32_t translation) const noexcept {
            each.service < arrays_.services.size() &&
            (each.next_hop == XVS_NONE || each.next_hop < arrays_.next_hops.size()) &&
            (!is_encapsulated || each.outer_family == 4 || each.outer_family == 6) &&
-           each.overhead <= kMaxOverhead;
+           each.tunnel <= kLastTunnel && each.overhead <= kMaxOverhead;
 }
 
 }  // namespace xvs::flow

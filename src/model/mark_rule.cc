@@ -67,13 +67,19 @@ Status take(Value& into, Parsed&& parsed) {
     return {};
 }
 
+// Kernel: dev_valid_name().
+bool is_interface_name(const std::string& name) {
+    const bool has_size = !name.empty() && name.size() <= kMaxInterfaceName;
+    return has_size && name.find_first_of("/: \t\n\v\f\r") == std::string::npos;
+}
+
 Status read_option(MarkRule& rule, const std::string& option, const std::string& value) {
     if (option == "--src") return take(rule.source, parse_prefix(value));
     if (option == "--dst") return take(rule.destination, parse_prefix(value));
     if (option == "--sport") return take(rule.source_ports, parse_ports(value));
     if (option == "--dport") return take(rule.destination_ports, parse_ports(value));
     if (option == "--in") {
-        if (value.empty() || value.size() > kMaxInterfaceName) {
+        if (!is_interface_name(value)) {
             return invalid(fmt::format("\"{}\" cannot be the name of an interface", value));
         }
         rule.interface = value;

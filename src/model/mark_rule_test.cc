@@ -30,6 +30,8 @@ TEST(MarkRule, NamesTheWordThatIsWrong) {
               "\"192.0.2.0/33\" is no prefix: write 192.0.2.0/24 or 2001:db8::/32");
     EXPECT_EQ(again("7 --proto icmp"),
               "\"icmp\" is no protocol that is balanced: tcp, udp or sctp");
+    EXPECT_FALSE(parse_mark_rule({"7", "--in", "eth0\r"}));
+    EXPECT_FALSE(parse_mark_rule({"7", "--in", "eth0 --proto"}));
     EXPECT_EQ(again("7 --dport"), "--dport wants a value");
     EXPECT_EQ(again("7 --dport 1 --dport 2"), "--dport is said twice");
     EXPECT_EQ(again("7 --src 10.0.0.0/8 --dst 2001:db8::/32"),

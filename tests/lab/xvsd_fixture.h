@@ -26,7 +26,7 @@ bool comes_true(Condition condition) {
     return true;
 }
 
-class Xvsd : public testing::Test {
+class Xvsd : public ::testing::Test {
 protected:
     void SetUp() override {
         for (const char* name : {"host", "peer"}) {
