@@ -118,7 +118,7 @@ Result<std::unique_ptr<ProgramEntrance>> TestedProgram::stand_before(Director& d
         program_ = std::move(*loaded);
         program_->control().near_ifindex = kLoopback;
         if (options_.by_af_xdp) {
-            auto socket = io::XdpSocket::open(kLoopback, 0);
+            auto socket = io::XdpSocket::open(kLoopback, 0, io::XdpSocket::Use::ReceiveOnly);
             if (!socket) return fail(socket.error());
             socket_ = std::move(*socket);
             const std::uint32_t key = 0;
