@@ -20,6 +20,7 @@ void AfXdp::open(std::uint32_t device, const std::string& name, bool is_virtual)
     opened = {.name = name,
               .is_virtual = is_virtual,
               .queues = 0,
+              .descriptors = {},
               .is_zero_copy = false,
               .why_not = "this kernel has none",
               .tries_left = kTries};
@@ -73,15 +74,36 @@ Status AfXdp::try_open(std::uint32_t ifindex, Device& device) {
     for (std::size_t queue = 0; queue < sockets.size(); ++queue) {
         if (status) status = ports_.add_socket(ifindex, queue, std::move(sockets[queue]));
     }
-    if (status) status = interfaces_.connect(ifindex, descriptors);
+    device.descriptors = std::move(descriptors);
+    if (status && is_started_) status = connect(ifindex, device);
     if (!status) drop_sockets(ifindex, device);
     return status;
+}
+
+Status AfXdp::connect(std::uint32_t ifindex, Device& device) {
+    const auto descriptors = std::exchange(device.descriptors, {});
+    return interfaces_.connect(ifindex, descriptors);
+}
+
+void AfXdp::start() {
+    is_started_ = true;
+    for (auto& [ifindex, device] : devices_) {
+        if (device.queues == 0) continue;
+        const Status status = connect(ifindex, device);
+        if (status) continue;
+        drop_sockets(ifindex, device);
+        device.why_not = status.error().context;
+        spdlog::warn("interface {}: what the engine must see comes by tc, not by AF_XDP: {}",
+                     device.name,
+                     device.why_not);
+    }
 }
 
 void AfXdp::drop_sockets(std::uint32_t ifindex, Device& device) {
     interfaces_.disconnect(ifindex);
     ports_.remove_sockets(ifindex);
     device.queues = 0;
+    device.descriptors.clear();
 }
 
 void AfXdp::close(std::uint32_t device) {

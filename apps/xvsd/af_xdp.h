@@ -34,6 +34,11 @@ public:
     // The program has been attached to this device; `is_virtual`: it is none on a bus. Says in the
     // log what came of it.
     void open(std::uint32_t device, const std::string& name, bool is_virtual);
+
+    // The workers run: frames may come from here on. A queue holds what comes within a fraction of
+    // a second, and attaching to the next interface may take longer than that.
+    void start();
+
     void close(std::uint32_t device);
 
     // Tries again where another daemon was just leaving, and gives up where the driver turned out
@@ -51,12 +56,14 @@ private:
         std::string name;
         bool is_virtual = false;
         std::size_t queues = 0;
+        std::vector<int> descriptors;  // of its sockets, until they are connected
         bool is_zero_copy = false;
         std::string why_not;
         int tries_left = 0;
     };
 
     [[nodiscard]] Status try_open(std::uint32_t ifindex, Device& device);
+    [[nodiscard]] Status connect(std::uint32_t ifindex, Device& device);
     void attempt(std::uint32_t ifindex, Device& device);
     [[nodiscard]] static std::string way_of(const Device& device);
     void drop_sockets(std::uint32_t ifindex, Device& device);
@@ -66,6 +73,7 @@ private:
     offload::XdpInterfaces& interfaces_;
     PacketPorts& ports_;
     std::uint64_t memory_limit_;
+    bool is_started_ = false;
     std::map<std::uint32_t, Device> devices_;
 };
 

@@ -341,6 +341,10 @@ Status Director::make_control() {
     setup_watch_.emplace(host::SetupWarnings(std::move(*has_route), is_local), *services_, clock_);
     handler_.emplace(*services_, daemons_, [this] { services_changed(); });
     if (auto status = workers_->start(); !status) return status;
+    {
+        const std::lock_guard lock(gate_);
+        af_xdp_->start();
+    }
     auto server = control::netlink::Server::open(*handler_, clock_);
     if (!server) return fail(server.error());
     server_ = std::move(*server);
