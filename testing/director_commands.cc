@@ -1,5 +1,6 @@
 #include <sstream>
 
+#include "cli/access_command.h"
 #include "cli/parser.h"
 #include "control/engine_service_manager.h"
 #include "testing/director.h"
@@ -7,13 +8,17 @@
 namespace xvs::test {
 namespace {
 
-Result<cli::Command> read_command(std::string_view text) {
+std::vector<std::string> words_of(std::string_view text) {
     std::istringstream in{std::string(text)};
     std::vector<std::string> words;
     for (std::string word; in >> word;)
         words.push_back(std::move(word));
     if (!words.empty() && words.front() == "ipvsadm") words.erase(words.begin());
-    auto command = cli::parse_command("ipvsadm", std::move(words));
+    return words;
+}
+
+Result<cli::Command> read_command(std::string_view text) {
+    auto command = cli::parse_command("ipvsadm", words_of(text));
     if (command) return *std::move(command);
     return fail(ErrorCode::InvalidArgument, std::string(text) + ": " + command.error().message);
 }
@@ -29,6 +34,12 @@ Status zero(engine::Engine& engine, const cli::Command& command) {
 }  // namespace
 
 Status run_ipvsadm_line(engine::Engine& engine, std::string_view text) {
+    if (const auto words = words_of(text); cli::is_about_access(words)) {
+        const auto wanted = cli::parse_access_edit("ipvsadm", words);
+        if (!wanted) return fail(ErrorCode::InvalidArgument, wanted.error().message);
+        return wanted->is_addition ? engine.services().add_access_rule(wanted->rule)
+                                   : engine.services().remove_access_rule(wanted->rule);
+    }
     const auto command = read_command(text);
     if (!command) return fail(command.error());
     engine::Services& services = engine.services();

@@ -60,6 +60,10 @@ void EngineTarget::follow(Passage passage, Side side, bool is_leaving) {
             sighting = sighting_of(side_of_receiver(passage.frame), passage.frame);
             break;
         case Passage::Way::Dropped:
+            if (passage.refusal) {
+                ++refusals_[*passage.refusal];
+                break;
+            }
             sighting = Sighting{.host = "nobody (dropped before the engine)",
                                 .packet = without_link_header(passage.frame)};
             break;
@@ -129,7 +133,9 @@ Status EngineTarget::add_mark(const model::MarkRule& rule) {
 std::optional<std::map<std::string, std::uint64_t>> EngineTarget::drops() {
     std::map<std::string, std::uint64_t> counts;
     for (const auto& [reason, count] : director_.drops())
-        counts[std::string(engine::drop_reason_name(reason))] = count;
+        counts[std::string(engine::drop_reason_name(reason))] += count;
+    for (const auto& [reason, count] : refusals_)
+        counts[std::string(engine::drop_reason_name(reason))] += count;
     return counts;
 }
 

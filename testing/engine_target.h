@@ -52,6 +52,7 @@ private:
     Gate gate_;
     control::EngineServiceManager manager_;
     std::vector<Sighting> sightings_;
+    std::map<engine::DropReason, std::uint64_t> refusals_;  // before the engine
 };
 
 }  // namespace xvs::test

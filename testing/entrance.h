@@ -2,6 +2,9 @@
 // program does at an interface.
 #pragma once
 
+#include <optional>
+
+#include "engine/drop_reason.h"
 #include "engine/packet_port.h"
 #include "testing/director.h"
 
@@ -13,12 +16,13 @@ struct Passage {
         Host,      // the host's stack gets it, or sends it as it was about to
         Engine,    // brought to the engine for `reason`
         Replayed,  // leaves by itself, for whoever its MAC address names
-        Dropped,
+        Dropped,   // for `refusal`, which is counted there, or for no reason
     };
 
     Way way = Way::Host;
     Bytes frame;
     xvs_reason reason = XVS_REASON_SERVICE;
+    std::optional<engine::DropReason> refusal{};
     std::uint8_t worker = 0;  // that it is brought to
     // Of what is brought to the engine: the CPU, and how far its reports to that worker had come.
     std::uint16_t report_ring = engine::kNoReportRing;

@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "control/access_rule_list.h"
 #include "control/mark_rule_list.h"
 #include "control/service_manager.h"
 #include "model/validate.h"
@@ -72,10 +73,15 @@ public:
 
     Status remove_service(const model::ServiceKey& key) override {
         if (services_.erase(model::canonical(key)) == 0) return no_service(key);
+        for (const auto& rule : access_rules_.of_service(key, access_rules_.size()))
+            static_cast<void>(access_rules_.remove(rule));
         return {};
     }
 
-    void flush() override { services_.clear(); }
+    void flush() override {
+        while (!services_.empty())
+            static_cast<void>(remove_service(services_.begin()->first));
+    }
 
     Status add_destination(const model::ServiceKey& key,
                            const model::Destination& destination) override {
@@ -218,6 +224,23 @@ public:
         return mark_rules_.all();
     }
 
+    Status add_access_rule(const model::AccessRule& rule) override {
+        if (rule.service && find(*rule.service) == nullptr) return no_service(*rule.service);
+        return access_rules_.add(rule);
+    }
+
+    Status remove_access_rule(const model::AccessRule& rule) override {
+        if (rule.service && find(*rule.service) == nullptr) return no_service(*rule.service);
+        return access_rules_.remove(rule);
+    }
+
+    bool for_each_access_rule(
+        control::AccessPlace& place,
+        std::size_t limit,
+        const std::function<void(const model::AccessRule&)>& visit) const override {
+        return access_rules_.for_each(place, limit, visit);
+    }
+
     [[nodiscard]] model::Sysctls sysctls() const override { return sysctls_; }
 
     Status set_sysctl(const model::SysctlValue& wanted) override {
@@ -269,6 +292,7 @@ private:
     model::Timeouts timeouts_;
     model::Sysctls sysctls_;
     control::MarkRuleList mark_rules_;
+    control::AccessRuleList access_rules_;
 };
 
 }  // namespace xvs::testing

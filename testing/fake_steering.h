@@ -1,7 +1,9 @@
 // FakeSteering: remembers what the engine wants to be brought to it.
 #pragma once
 
+#include <cstring>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -26,6 +28,11 @@ public:
         }
         if (knows_everyone) other.remember_everyone();
         other.set_mark_rules(mark_rules);
+        for (const auto& [key, action] : access_prefixes)
+            static_cast<void>(other.set_access_prefix(key, action));
+        for (const auto& [number, list] : access_lists)
+            static_cast<void>(
+                other.set_access_list(number, list.first ? &*list.first : nullptr, list.second));
         other.await_clients(awaits_clients);
     }
 
@@ -76,6 +83,42 @@ public:
         if (other_ != nullptr) other_->set_mark_rules(rules);
     }
 
+    Status set_access_prefix(const xvs_access_key& key, std::uint32_t action) override {
+        if (other_ != nullptr) {
+            if (auto told = other_->set_access_prefix(key, action); !told) return told;
+        }
+        access_prefixes[key] = action;
+        return {};
+    }
+
+    void remove_access_prefix(const xvs_access_key& key) override {
+        access_prefixes.erase(key);
+        if (other_ != nullptr) other_->remove_access_prefix(key);
+    }
+
+    Status set_access_list(std::uint32_t number,
+                           const model::ServiceKey* service,
+                           const xvs_access_list& list) override {
+        if (other_ != nullptr) {
+            if (auto told = other_->set_access_list(number, service, list); !told) return told;
+        }
+        if (list.count4 == 0 && list.count6 == 0) {
+            access_lists.erase(number);
+            return {};
+        }
+        access_lists[number] = {service != nullptr ? std::optional(*service) : std::nullopt, list};
+        return {};
+    }
+
+    struct AccessKeyOrder {
+        bool operator()(const xvs_access_key& a, const xvs_access_key& b) const noexcept {
+            return std::memcmp(&a, &b, sizeof(a)) < 0;
+        }
+    };
+
+    std::map<xvs_access_key, std::uint32_t, AccessKeyOrder> access_prefixes;
+    std::map<std::uint32_t, std::pair<std::optional<model::ServiceKey>, xvs_access_list>>
+        access_lists;
     std::set<model::ServiceKey> services;
     std::vector<xvs_mark_rule> mark_rules;
     bool knows_everyone = false;

@@ -1,5 +1,6 @@
 #include "testing/ipvsadm_session.h"
 
+#include "cli/access_command.h"
 #include "cli/error_text.h"
 #include "cli/listing.h"
 #include "cli/parser.h"
@@ -66,10 +67,31 @@ Status edit(control::ServiceManager& manager, const Command& command) {
     }
 }
 
+CommandOutput output_of(const Status& status) {
+    if (status) return {};
+    return {.exit_status = cli::kFailed,
+            .out = {},
+            .error = cli::error_text(cli::Operation::Other, status.error()) + " " +
+                     status.error().context};
+}
+
+CommandOutput edit_access(control::ServiceManager& manager,
+                          const std::vector<std::string>& arguments) {
+    const auto wanted = cli::parse_access_edit("xvsadm", arguments);
+    if (!wanted) {
+        return {.exit_status = wanted.error().status, .out = {}, .error = wanted.error().message};
+    }
+    return output_of(wanted->is_addition ? manager.add_access_rule(wanted->rule)
+                                         : manager.remove_access_rule(wanted->rule));
+}
+
 }  // namespace
 
 CommandOutput run_ipvsadm(control::ServiceManager& manager,
                           const std::vector<std::string>& arguments) {
+    if (cli::is_about_access(arguments) && arguments.front() != cli::kListAccess) {
+        return edit_access(manager, arguments);
+    }
     const auto command = cli::parse_command("ipvsadm", arguments);
     if (!command) {
         return {.exit_status = command.error().status, .out = {}, .error = command.error().message};
@@ -82,12 +104,7 @@ CommandOutput run_ipvsadm(control::ServiceManager& manager,
                                          : list_services(manager, format),
                 .error = {}};
     }
-    const Status status = edit(manager, *command);
-    if (status) return {};
-    return {.exit_status = cli::kFailed,
-            .out = {},
-            .error = cli::error_text(cli::Operation::Other, status.error()) + " " +
-                     status.error().context};
+    return output_of(edit(manager, *command));
 }
 
 }  // namespace xvs::test

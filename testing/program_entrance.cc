@@ -141,7 +141,8 @@ ProgramEntrance::ProgramEntrance(Director& director,
       maps_(program),
       at_xdp_(at_xdp),
       has_socket_(has_socket),
-      local_(local_prefixes()) {
+      local_(local_prefixes()),
+      refused_(program.refusals()) {
     for (const Side side : kSides) {
         xvs_interface& interface = program_.interfaces()[slot_of(side)];
         interface.ifindex = interface_of(side);
@@ -173,6 +174,10 @@ ProgramEntrance::~ProgramEntrance() {
         for (int i = 0; i < count; ++i)
             maps_.remove_address(address);
     }
+    for (const auto& [number, list] : director_.steering.access_lists)
+        (void)maps_.set_access_list(number, list.first ? &*list.first : nullptr, {});
+    for (const auto& [key, action] : director_.steering.access_prefixes)
+        maps_.remove_access_prefix(key);
 }
 
 Passage ProgramEntrance::admit(const Bytes& frame, Side side) {
@@ -219,12 +224,21 @@ std::optional<Passage> ProgramEntrance::admit_at_xdp(const Bytes& frame, Side si
     serve_at_xdp();
     Outcome outcome = run(offload::SteeringPart::Xdp, tagged(frame, vlan_of(side)));
     if (outcome.action == XDP_PASS) return std::nullopt;
-    if (outcome.action != XDP_TX && outcome.action != XDP_REDIRECT)
-        return Passage{.way = Passage::Way::Dropped, .frame = frame};
+    if (outcome.action != XDP_TX && outcome.action != XDP_REDIRECT) return dropped(frame);
     if (outcome.action == XDP_REDIRECT && outcome.frame[0] == std::byte{XVS_METADATA_MAGIC})
         return raise(outcome, frame, side);
     ++replays_;
     return Passage{.way = Passage::Way::Replayed, .frame = untagged(std::move(outcome.frame))};
+}
+
+Passage ProgramEntrance::dropped(const Bytes& frame) {
+    Passage passage{.way = Passage::Way::Dropped, .frame = frame};
+    const auto before = std::exchange(refused_, program_.refusals());
+    if (refused_[XVS_ACCESS_DENIED - 1] != before[XVS_ACCESS_DENIED - 1])
+        passage.refusal = engine::DropReason::ClientDenied;
+    if (refused_[XVS_ACCESS_NOT_ALLOWED - 1] != before[XVS_ACCESS_NOT_ALLOWED - 1])
+        passage.refusal = engine::DropReason::ClientNotAllowed;
+    return passage;
 }
 
 // The frame itself is as it came.
@@ -310,7 +324,7 @@ ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
 Passage ProgramEntrance::judge(Outcome outcome, const Bytes& frame, Side side) {
     if (outcome.action == TC_ACT_UNSPEC)
         return {.way = Passage::Way::Host, .frame = std::move(outcome.frame)};
-    if (outcome.action != TC_ACT_REDIRECT) return {.way = Passage::Way::Dropped, .frame = frame};
+    if (outcome.action != TC_ACT_REDIRECT) return dropped(frame);
     xvs_metadata metadata{};
     std::memcpy(&metadata, outcome.frame.data(), sizeof(metadata));
     if (metadata.magic != XVS_METADATA_MAGIC) {

@@ -7,6 +7,7 @@
 //     target.enter_by(**entrance);
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -87,6 +88,8 @@ private:
     void set_clock() const;
     void pin() const;
     [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame) const;
+    // Of a frame that goes nowhere.
+    [[nodiscard]] Passage dropped(const Bytes& frame);
     [[nodiscard]] Passage raise(const Outcome& outcome, const Bytes& frame, Side side);
     [[nodiscard]] Passage judge(Outcome outcome, const Bytes& frame, Side side);
 
@@ -96,7 +99,8 @@ private:
     bool at_xdp_;
     bool has_socket_;
     std::set<net::Prefix> local_;
-    cpu_set_t allowed_{};  // CPUs of this thread before
+    std::array<std::uint64_t, XVS_ACCESS_REFUSALS> refused_;  // until now
+    cpu_set_t allowed_{};                                     // CPUs of this thread before
     std::uint64_t replays_ = 0;
     std::uint64_t missed_at_xdp_ = 0;
     std::uint64_t raised_ = 0;

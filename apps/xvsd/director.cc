@@ -449,7 +449,7 @@ void Director::log_counters() {
     std::vector<std::string> lines;
     {
         const std::lock_guard lock(gate_);
-        lines = report_packets(*engine_, *ports_);
+        lines = report_packets(*engine_, *ports_, program_->refusals());
     }
     for (const std::string& line : lines)
         spdlog::info("{}", line);

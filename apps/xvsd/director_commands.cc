@@ -108,6 +108,12 @@ std::string Director::status_text() {
     status.connections = engine_->connection_count();
     status.capacity = engine_->connection_capacity();
     status.services = engine_->services().in_order().size();
+    const auto refusals = program_->refusals();
+    const engine::DropCounters drops = engine_->drops();
+    status.access_prefixes = engine_->services().access_lists().prefixes();
+    status.denied = drops[engine::DropReason::ClientDenied] + refusals[XVS_ACCESS_DENIED - 1];
+    status.not_allowed =
+        drops[engine::DropReason::ClientNotAllowed] + refusals[XVS_ACCESS_NOT_ALLOWED - 1];
     return to_text(status);
 }
 

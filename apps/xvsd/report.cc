@@ -17,7 +17,10 @@ void add(std::vector<std::string>& lines,
 
 }  // namespace
 
-std::vector<std::string> report_packets(engine::Engine& engine, PacketPorts& ports) {
+std::vector<std::string> report_packets(
+    engine::Engine& engine,
+    PacketPorts& ports,
+    const std::array<std::uint64_t, XVS_ACCESS_REFUSALS>& refusals) {
     const engine::PacketTotals totals = engine.totals();
     const engine::DropCounters drops = engine.drops();
     const io::SlowPathCounters path = ports.slow_path_counters();
@@ -38,7 +41,11 @@ std::vector<std::string> report_packets(engine::Engine& engine, PacketPorts& por
                     xdp.frames_sent));
     for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
         const auto reason = static_cast<engine::DropReason>(i);
-        add(lines, "dropped", engine::drop_reason_name(reason), drops[reason]);
+        std::uint64_t count = drops[reason];
+        if (reason == engine::DropReason::ClientDenied) count += refusals[XVS_ACCESS_DENIED - 1];
+        if (reason == engine::DropReason::ClientNotAllowed)
+            count += refusals[XVS_ACCESS_NOT_ALLOWED - 1];
+        add(lines, "dropped", engine::drop_reason_name(reason), count);
     }
     for (std::size_t i = 0; i < io::kSendErrorCount; ++i)
         add(lines,

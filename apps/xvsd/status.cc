@@ -22,6 +22,17 @@ std::string ports(const std::vector<net::Port>& ports) {
     return text.empty() ? "none" : text;
 }
 
+std::string access(const DaemonStatus& status) {
+    if (status.access_prefixes == 0 && status.denied == 0 && status.not_allowed == 0)
+        return "all clients";
+    return fmt::format(
+        "lists of {} prefixes, which refused packets: client-denied {}, "
+        "client-not-allowed {}",
+        status.access_prefixes,
+        status.denied,
+        status.not_allowed);
+}
+
 }  // namespace
 
 std::string to_text(const DaemonStatus& status) {
@@ -36,6 +47,7 @@ std::string to_text(const DaemonStatus& status) {
         "connections: {}, room for {} of each family\n"
         "             {}\n"
         "services:    {}, kept in {}\n"
+        "access:      {}\n"
         "interfaces:  {}, attached by {}\n"
         "{}",
         XVS_VERSION,
@@ -48,6 +60,7 @@ std::string to_text(const DaemonStatus& status) {
         survival(status),
         status.services,
         status.state_directory,
+        access(status),
         status.interfaces.size(),
         status.attached_by,
         interfaces);

@@ -20,6 +20,9 @@ struct DaemonStatus {
     std::uint32_t connections = 0;  // of both families
     std::uint32_t capacity = 0;     // of each
     std::size_t services = 0;
+    std::uint32_t access_prefixes = 0;
+    std::uint64_t denied = 0;  // packets, by access lists
+    std::uint64_t not_allowed = 0;
     const char* attached_by = "";
     std::vector<std::string> interfaces;  // with their attach points
 };

@@ -55,6 +55,18 @@ public:
     void await_clients(bool /*is_any*/) noexcept override {}
 
     void set_mark_rules(std::span<const xvs_mark_rule> /*rules*/) override {}
+
+    Status set_access_prefix(const xvs_access_key& /*key*/, std::uint32_t /*action*/) override {
+        return {};
+    }
+
+    void remove_access_prefix(const xvs_access_key& /*key*/) override {}
+
+    Status set_access_list(std::uint32_t /*number*/,
+                           const model::ServiceKey* /*service*/,
+                           const xvs_access_list& /*list*/) override {
+        return {};
+    }
 };
 
 // Returns the sizes of tables for `connections` of one family; the other family gets next to none.

@@ -38,6 +38,16 @@ constexpr Text kTexts[] = {
     {Operation::StopDaemon, ErrorCode::NoSuchService, "No daemon is running"},
     {Operation::AddMarkRule, ErrorCode::AlreadyExists, "Mark rule already exists"},
     {Operation::AddMarkRule, ErrorCode::OutOfMemory, "There is room for 64 mark rules"},
+    {Operation::AddAccessRule, ErrorCode::NoSuchService, kUndefined},
+    {Operation::AddAccessRule,
+     ErrorCode::AlreadyExists,
+     "The list has this prefix already, allowed or denied; see --list-access"},
+    {Operation::AddAccessRule,
+     ErrorCode::OutOfMemory,
+     "There is room for 262144 prefixes in all access lists together; shorter ones may stand for "
+     "many"},
+    {Operation::RemoveAccessRule, ErrorCode::NoSuchService, kUndefined},
+    {Operation::RemoveAccessRule, ErrorCode::NotFound, "No list says so; see --list-access"},
     {Operation::RemoveMarkRule, ErrorCode::NotFound, "No such mark rule"},
 };
 

@@ -23,6 +23,8 @@ enum class Operation {
     StopDaemon,
     AddMarkRule,
     RemoveMarkRule,
+    AddAccessRule,
+    RemoveAccessRule,
     Other,
 };
 

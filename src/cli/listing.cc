@@ -13,28 +13,6 @@ namespace {
 constexpr std::size_t kServiceColumn = 33;
 constexpr std::size_t kDestinationColumn = 28;
 
-// "-t 192.0.2.1:80", "-f 7 -6". A mark above INT_MAX comes out negative, as from ipvsadm.
-std::string service_option(const model::ServiceKey& key, bool numeric) {
-    if (key.fwmark != 0) {
-        return fmt::format("-f {}{}",
-                           static_cast<std::int32_t>(key.fwmark),
-                           key.family() == net::Family::Ipv6 ? " -6" : "");
-    }
-    const std::string endpoint =
-        endpoint_text({.address = key.address, .port = key.port}, key.protocol, numeric);
-    switch (key.protocol) {
-        case model::Protocol::Tcp:
-            return "-t " + endpoint;
-        case model::Protocol::Udp:
-            return "-u " + endpoint;
-        case model::Protocol::Sctp:
-            return "--sctp-service " + endpoint;
-        case model::Protocol::Ip:
-            break;
-    }
-    return "--xxx-service " + endpoint;
-}
-
 // Long names are cut to their column, but those of IPv6.
 std::string cut(const std::string& name, net::Family family, std::size_t column) {
     return family == net::Family::Ipv4 ? name.substr(0, column) : name;
@@ -231,6 +209,27 @@ std::string destination_text(const control::DestinationStatus& status,
 }
 
 }  // namespace
+
+std::string service_option(const model::ServiceKey& key, bool numeric) {
+    if (key.fwmark != 0) {
+        return fmt::format("-f {}{}",
+                           static_cast<std::int32_t>(key.fwmark),
+                           key.family() == net::Family::Ipv6 ? " -6" : "");
+    }
+    const std::string endpoint =
+        endpoint_text({.address = key.address, .port = key.port}, key.protocol, numeric);
+    switch (key.protocol) {
+        case model::Protocol::Tcp:
+            return "-t " + endpoint;
+        case model::Protocol::Udp:
+            return "-u " + endpoint;
+        case model::Protocol::Sctp:
+            return "--sctp-service " + endpoint;
+        case model::Protocol::Ip:
+            break;
+    }
+    return "--xxx-service " + endpoint;
+}
 
 Format Format::of(const Command& command) {
     const auto& options = command.options;

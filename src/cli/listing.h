@@ -27,6 +27,9 @@ struct ListedService {
     std::vector<control::DestinationStatus> destinations;
 };
 
+// "-t 192.0.2.1:80", "-f 7 -6". A mark above INT_MAX comes out negative, as from ipvsadm.
+[[nodiscard]] std::string service_option(const model::ServiceKey& key, bool numeric);
+
 // "IP Virtual Server version 1.2.1 (size=4096)"
 [[nodiscard]] std::string version_line(std::uint32_t version, std::uint32_t table_size);
 

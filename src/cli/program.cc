@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/access_command.h"
 #include "cli/line_reader.h"
 #include "cli/parser.h"
 #include "cli/usage.h"
@@ -84,6 +85,7 @@ int Program::connect() {
 Outcome<int> Program::execute(std::vector<std::string> words, bool restoring) {
     if (!words.empty() && words.front() == kSysctlOption) return sysctl(words, restoring);
     if (!words.empty() && is_about_marks(words)) return marks(words, restoring);
+    if (is_about_access(words)) return access(words, restoring);
     if (!words.empty() && words.front() == kProcOption) {
         if (restoring) client_->finish_edits();
         return proc(words);

@@ -58,6 +58,9 @@ private:
     [[nodiscard]] static bool is_about_marks(const std::vector<std::string>& words);
     Outcome<int> marks(const std::vector<std::string>& words, bool restoring);
     Outcome<int> list_marks(std::string_view before_each);
+    // --allow, --deny and so on.
+    Outcome<int> access(const std::vector<std::string>& words, bool restoring);
+    Outcome<int> list_access();
     // --proc NAME, which ipvsadm does not have either.
     Outcome<int> proc(const std::vector<std::string>& words);
     Outcome<int> proc_services();

@@ -51,6 +51,7 @@ Outcome<int> Program::save(const Format& format) {
     const auto status = list_services(format, false);
     if (!status) return status;
     if (const auto listed = list_marks("--add-mark "); !listed) return listed;
+    if (const auto listed = list_access(); !listed) return listed;
     const auto values = client_->sysctls();
     if (!values) return list_failed(Operation::Other, values.error());
     model::Sysctls sysctls;

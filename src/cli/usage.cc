@@ -100,6 +100,12 @@ constexpr std::string_view kOwnBody = R"(Of XVS alone:
                                       --sport a-b, --dport a-b, --in interface
   --delete-mark mark rule             no longer
   --list-marks                        list them
+  --allow prefix [service]            serve these clients and no others but allowed ones; for
+                                      all services, or -t, -u, --sctp-service or -f
+  --deny prefix [service]             refuse these clients; the longest prefix counts
+  --delete-allow prefix [service]     no longer
+  --delete-deny prefix [service]      no longer
+  --list-access                       list them
   --proc file                         print what IPVS shows as /proc/net/file
   --mss-clamp                         TCP to tunnel servers fits the tunnel, ICMP or not (-A, -E)
 )";

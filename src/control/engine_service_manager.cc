@@ -26,6 +26,8 @@ Status EngineServiceManager::edit_service(const model::VirtualService& service) 
 Status EngineServiceManager::remove_service(const model::ServiceKey& key) {
     while (remove_some(key)) {
     }
+    while (remove_some_access(key)) {
+    }
     const std::scoped_lock lock(gate_);
     return engine_.services().remove_service(key);
 }
@@ -34,6 +36,17 @@ Status EngineServiceManager::remove_service(const model::ServiceKey& key) {
 bool EngineServiceManager::remove_some(const model::ServiceKey& key) {
     const std::scoped_lock lock(gate_);
     return engine_.services().remove_destinations(key, kRemovalsAtOnce);
+}
+
+// It has no real servers any more: nobody gets in whom the rest of the list would refuse.
+bool EngineServiceManager::remove_some_access(const model::ServiceKey& key) {
+    const auto rules = access_rules_.of_service(key, kRemovalsAtOnce);
+    const std::scoped_lock lock(gate_);
+    for (const model::AccessRule& rule : rules) {
+        static_cast<void>(engine_.services().remove_access_rule(rule));
+        static_cast<void>(access_rules_.remove(rule));
+    }
+    return !rules.empty();
 }
 
 void EngineServiceManager::flush() {
@@ -229,6 +242,29 @@ void EngineServiceManager::publish_mark_rules() {
     const std::vector<xvs_mark_rule> rules = mark_rules_.compiled();
     const std::scoped_lock lock(gate_);
     engine_.services().set_mark_rules(rules);
+}
+
+Status EngineServiceManager::add_access_rule(const model::AccessRule& rule) {
+    {
+        const std::scoped_lock lock(gate_);
+        if (auto added = engine_.services().add_access_rule(rule); !added) return added;
+    }
+    return access_rules_.add(rule);
+}
+
+Status EngineServiceManager::remove_access_rule(const model::AccessRule& rule) {
+    {
+        const std::scoped_lock lock(gate_);
+        if (auto removed = engine_.services().remove_access_rule(rule); !removed) return removed;
+    }
+    return access_rules_.remove(rule);
+}
+
+bool EngineServiceManager::for_each_access_rule(
+    AccessPlace& place,
+    std::size_t limit,
+    const std::function<void(const model::AccessRule&)>& visit) const {
+    return access_rules_.for_each(place, limit, visit);
 }
 
 model::Sysctls EngineServiceManager::sysctls() const {

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/gate.h"
+#include "control/access_rule_list.h"
 #include "control/mark_rule_list.h"
 #include "control/service_manager.h"
 #include "engine/engine.h"
@@ -51,6 +52,12 @@ public:
     Status add_mark_rule(const model::MarkRule& rule) override;
     Status remove_mark_rule(const model::MarkRule& rule) override;
     [[nodiscard]] std::vector<model::MarkRule> mark_rules() const override;
+    Status add_access_rule(const model::AccessRule& rule) override;
+    Status remove_access_rule(const model::AccessRule& rule) override;
+    bool for_each_access_rule(
+        AccessPlace& place,
+        std::size_t limit,
+        const std::function<void(const model::AccessRule&)>& visit) const override;
     // Interfaces have come or gone: those that rules name are looked up again.
     void interfaces_changed();
     [[nodiscard]] model::Sysctls sysctls() const override;
@@ -61,6 +68,7 @@ private:
     static constexpr std::size_t kRemovalsAtOnce = 64;  // some system calls each
 
     bool remove_some(const model::ServiceKey& key);
+    bool remove_some_access(const model::ServiceKey& key);
     bool list_some(const model::ServiceKey& key,
                    model::DestinationPlace& place,
                    std::vector<DestinationStatus>& all) const;
@@ -70,6 +78,7 @@ private:
     engine::Engine& engine_;
     Gate& gate_;
     MarkRuleList mark_rules_;
+    AccessRuleList access_rules_;
 };
 
 }  // namespace xvs::control

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/access_rule_list.h"
 #include "model/connection.h"
 #include "model/counters.h"
 #include "model/destination.h"
@@ -92,6 +93,16 @@ public:
     virtual Status remove_mark_rule(const model::MarkRule& rule) = 0;
     // In the order they were added, in which they are gone through.
     [[nodiscard]] virtual std::vector<model::MarkRule> mark_rules() const = 0;
+
+    // NoSuchService, AlreadyExists, OutOfMemory where there is room for no more, InvalidArgument.
+    virtual Status add_access_rule(const model::AccessRule& rule) = 0;
+    // NoSuchService, NotFound.
+    virtual Status remove_access_rule(const model::AccessRule& rule) = 0;
+    // As AccessRuleList::for_each(). A service's rules go with it, and with flush().
+    virtual bool for_each_access_rule(
+        AccessPlace& place,
+        std::size_t limit,
+        const std::function<void(const model::AccessRule&)>& visit) const = 0;
 
     [[nodiscard]] virtual model::Sysctls sysctls() const = 0;
     // Errors as model::set_sysctl().

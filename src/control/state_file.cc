@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 
 #include "base/unique_fd.h"
 #include "control/state_text.h"
+#include "model/validate.h"
 
 namespace xvs::control {
 
@@ -26,6 +28,17 @@ Status write_all(int fd, std::string_view text, const std::filesystem::path& pat
     if (is_synced && ::fsync(fd) != 0)
         return fail(system_error("write " + path.string() + " to disk", errno));
     return {};
+}
+
+// A service's list is there before its first real server.
+std::multimap<std::optional<model::ServiceKey>, const model::AccessRule*> by_service(
+    const std::vector<model::AccessRule>& rules) {
+    std::multimap<std::optional<model::ServiceKey>, const model::AccessRule*> result;
+    for (const model::AccessRule& rule : rules) {
+        result.emplace(rule.service ? std::optional(model::canonical(*rule.service)) : std::nullopt,
+                       &rule);
+    }
+    return result;
 }
 
 }  // namespace
@@ -121,11 +134,19 @@ Result<StateFile::Restored> StateFile::restore(ServiceManager& services,
     services.set_timeouts(state->timeouts);
     for (const auto& rule : state->mark_rules)
         static_cast<void>(note(services.add_mark_rule(rule)));
+    const auto lists = by_service(state->access_rules);
+    const auto restrict = [&](const std::optional<model::ServiceKey>& service) {
+        const auto [first, last] = lists.equal_range(service);
+        for (auto each = first; each != last; ++each)
+            static_cast<void>(note(services.add_access_rule(*each->second)));
+    };
+    restrict(std::nullopt);
     for (const auto& value : state->sysctls)
         static_cast<void>(note(services.set_sysctl(value)));
     for (const auto& saved : state->services) {
         if (!note(services.add_service(saved.service))) continue;
         ++restored.services;
+        restrict(model::canonical(saved.service.key));
         for (const auto& destination : saved.destinations) {
             if (note(services.add_destination(saved.service.key, destination))) {
                 ++restored.destinations;

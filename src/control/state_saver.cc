@@ -70,6 +70,8 @@ void StateSaver::start_collecting() {
     text_ += to_text(services_.timeouts());
     for (const auto& rule : services_.mark_rules())
         text_ += to_text(rule);
+    rules_place_.reset();
+    has_more_rules_ = true;
     for (const auto& value : model::changed_sysctls(services_.sysctls()))
         text_ += to_text(value);
     for (const auto& daemon : daemons_.running())
@@ -77,6 +79,7 @@ void StateSaver::start_collecting() {
 }
 
 void StateSaver::collect(std::size_t limit) {
+    if (has_more_rules_) gather_rules(limit);
     while (limit > 0 && !is_collected()) {
         if (!gather(limit) || !write_gathered(limit)) continue;
         is_gathered_ = false;
@@ -94,6 +97,15 @@ void StateSaver::collect_all() {
         collect(kServersAtOnce);
     } while (!is_collected());
     collecting_ = false;
+}
+
+void StateSaver::gather_rules(std::size_t& limit) {
+    const std::size_t wanted = limit;
+    has_more_rules_ =
+        services_.for_each_access_rule(rules_place_, wanted, [&](const model::AccessRule& rule) {
+            text_ += to_text(rule);
+            --limit;
+        });
 }
 
 bool StateSaver::gather(std::size_t& limit) {

@@ -65,11 +65,14 @@ private:
     void collect_all();
     void collect(std::size_t limit);
     // Each takes off `limit` what it has done; false: there is more of this service.
+    void gather_rules(std::size_t& limit);
     bool gather(std::size_t& limit);
     bool write_gathered(std::size_t& limit);
     void take_result();
 
-    [[nodiscard]] bool is_collected() const noexcept { return next_service_ == listed_.size(); }
+    [[nodiscard]] bool is_collected() const noexcept {
+        return !has_more_rules_ && next_service_ == listed_.size();
+    }
 
     const StateFile& file_;
     const ServiceManager& services_;
@@ -83,7 +86,9 @@ private:
     Nanoseconds delay_ = kDelay;
     std::vector<model::VirtualService> listed_;
     std::size_t next_service_ = 0;
-    // Of that one: its real servers so far, newest first.
+    AccessPlace rules_place_;
+    bool has_more_rules_ = false;
+    // Of the next service: its real servers so far, newest first.
     std::vector<model::Destination> gathered_;
     model::DestinationPlace place_;
     bool is_gathered_ = false;

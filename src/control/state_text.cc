@@ -314,6 +314,24 @@ model::SysctlValue read_sysctl(Words& words) {
     return {std::string(word.substr(0, equals)), std::string(word.substr(equals + 1))};
 }
 
+model::AccessRule read_access_rule(Words& words, std::string_view verb) {
+    model::AccessRule rule;
+    if (verb == "--allow") rule.action = model::AccessAction::Allow;
+    const auto prefix = model::parse_client_prefix(words.next());
+    if (!prefix) {
+        words.fail(prefix.error().context);
+        return rule;
+    }
+    rule.prefix = *prefix;
+    if (words.at_end()) return rule;
+    rule.service = read_key(words);
+    if (rule.service->fwmark == 0 || words.at_end()) return rule;
+    const std::string_view family = words.next();
+    if (family != "-6") unknown(words, family);
+    rule.service->address = net::Ipv6Address();
+    return rule;
+}
+
 // A destination belongs to the service above it, whose key it repeats.
 void read_line(Words& words, SavedState& state) {
     const std::string_view verb = words.next();
@@ -340,6 +358,8 @@ void read_line(Words& words, SavedState& state) {
         const auto parsed = model::parse_mark_rule(rule);
         if (!parsed) return words.fail(parsed.error().context);
         state.mark_rules.push_back(*parsed);
+    } else if (verb == "--allow" || verb == "--deny") {
+        state.access_rules.push_back(read_access_rule(words, verb));
     } else if (verb == "--sysctl") {
         state.sysctls.push_back(read_sysctl(words));
     } else if (verb == "--start-daemon") {
@@ -358,6 +378,14 @@ std::string to_text(const model::Timeouts& timeouts) {
 
 std::string to_text(const model::MarkRule& rule) {
     return fmt::format("--add-mark {}\n", rule.to_string());
+}
+
+std::string to_text(const model::AccessRule& rule) {
+    return fmt::format("--{} {}{}{}\n",
+                       model::access_action_name(rule.action),
+                       rule.prefix.to_string(),
+                       rule.service ? " " : "",
+                       rule.service ? key_text(*rule.service) : "");
 }
 
 std::string to_text(const model::SysctlValue& value) {

@@ -21,6 +21,7 @@ struct SavedState {
     model::Timeouts timeouts;
     std::vector<model::SysctlValue> sysctls;
     std::vector<model::MarkRule> mark_rules;
+    std::vector<model::AccessRule> access_rules;  // of all services
     std::vector<model::SyncDaemon> daemons;
     std::vector<SavedService> services;
 };
@@ -32,6 +33,7 @@ inline constexpr std::string_view kStateLastLine = "# end\n";
 [[nodiscard]] std::string to_text(const model::Timeouts& timeouts);
 [[nodiscard]] std::string to_text(const model::SysctlValue& value);
 [[nodiscard]] std::string to_text(const model::MarkRule& rule);
+[[nodiscard]] std::string to_text(const model::AccessRule& rule);
 [[nodiscard]] std::string to_text(const model::SyncDaemon& daemon);
 // A service; its real servers follow it, the oldest first.
 [[nodiscard]] std::string to_text(const model::VirtualService& service);

@@ -103,6 +103,8 @@ std::optional<Verdict> Pipeline<Ip>::welcome(Packet<Ip>& packet) noexcept {
     if (is_of_other(slot)) return hand_over(packet, flows_.owner(slot));
     const std::uint32_t connection = flows_.connection(slot);
     if (!is_awaiting(slot)) return std::nullopt;
+    if (const auto reason = refusal(packet.key, connections_[connection].destination))
+        return drop(*reason);
     if (!connections_.fill_client_port(connection, packet.key))
         return drop(DropReason::ConnectionTableFull);
     return hit(packet, connections_[connection].inbound);

@@ -147,6 +147,9 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     if (parts_.assistances.is_awaiting()) {
         if (const auto verdict = welcome(packet)) return *verdict;
     }
+    if (has_access_lists()) [[unlikely]] {
+        if (const auto reason = refusal_of_request(packet)) return drop(*reason);
+    }
     if (!may_start(packet) || packet.key.source_port_number() == kFtpDataPort)
         return give_to_host(packet);
     if (is_martian(packet.key.source_address())) return give_to_host(packet);
@@ -211,6 +214,9 @@ Verdict Pipeline<Ip>::miss_quoted(Packet<Ip>& packet) noexcept {
     if (packet.key.source_port_number() == kFtpDataPort) return give_to_host(packet);
     ServiceState* service = nullptr;
     if (const auto verdict = find_service(packet, service)) return *verdict;
+    if (const auto reason =
+            parts_.services.access_lists().refusal(service->access.get(), packet.key.source))
+        return drop(*reason);
     Verdict verdict = Verdict::Held;
     {
         const SharingLock lock(*service->lock);

@@ -191,6 +191,7 @@ Verdict Pipeline<Ip>::handle_icmp(Packet<Ip>& packet) noexcept {
 
 template <class Ip>
 Verdict Pipeline<Ip>::forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
+    if (const auto reason = refusal_of(slot)) return drop(*reason);
     const bool is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
     if (!is_usable(packet, flows_.entry(slot).translation)) {
         const DropReason failure = refresh(packet, slot);
@@ -211,6 +212,7 @@ Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     const auto& entry = flows_.entry(slot);
     // Port 0 stands for that of a client who is awaited.
     if (entry.punt == XVS_EVENT_ANY && is_awaiting(slot)) return give_to_host(packet);
+    if (const auto reason = refusal_of(slot)) return drop(*reason);
     const bool is_marked = ((entry.punt | entry.report) & packet.events) != 0;
     if (is_marked && is_reused(packet, flows_.connection(slot))) {
         // Its real server is chosen while the former connection still counts. Kernel:

@@ -107,6 +107,23 @@ private:
     Verdict forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss_quoted(Packet<Ip>& packet) noexcept;
 
+    // Why the access lists refuse a client, if they do: admission.cc.
+    [[nodiscard]] bool has_access_lists() const noexcept {
+        return !parts_.services.access_lists().is_empty();
+    }
+
+    [[nodiscard]] std::optional<DropReason> refusal_of(flow::SlotIndex slot) noexcept {
+        if (!has_access_lists()) [[likely]]
+            return std::nullopt;
+        return refusal_of_connection(flows_.connection(slot));
+    }
+
+    [[nodiscard]] std::optional<DropReason> refusal_of_connection(
+        std::uint32_t connection) noexcept;
+    [[nodiscard]] std::optional<DropReason> refusal_of_request(const Packet<Ip>& packet) noexcept;
+    [[nodiscard]] std::optional<DropReason> refusal(const flow::FlowKey<Ip>& inbound,
+                                                    std::uint32_t destination) const noexcept;
+
     [[nodiscard]] bool is_awaiting(flow::SlotIndex slot) noexcept;
 
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;

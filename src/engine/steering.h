@@ -1,8 +1,11 @@
 // Steering: the seam by which the engine says which packets are to be brought to it.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
+#include "base/result.h"
+#include "flow/access_list.h"
 #include "flow/mark_rule.h"
 #include "model/virtual_service.h"
 #include "net/address.h"
@@ -42,6 +45,15 @@ public:
     // Packets that these rules give a mark, whether or not their destination is local. They take
     // the place of those before.
     virtual void set_mark_rules(std::span<const xvs_mark_rule> rules) = 0;
+
+    // Which clients' packets need not be brought, but are dropped: a prefix of a list with an
+    // XVS_ACCESS_* action, and the list itself, of `service` or, without one, of all or of a
+    // firewall mark's; one without prefixes is none. OutOfMemory.
+    virtual Status set_access_prefix(const xvs_access_key& key, std::uint32_t action) = 0;
+    virtual void remove_access_prefix(const xvs_access_key& key) = 0;
+    virtual Status set_access_list(std::uint32_t number,
+                                   const model::ServiceKey* service,
+                                   const xvs_access_list& list) = 0;
 };
 
 }  // namespace xvs::engine

@@ -2,6 +2,7 @@
  *
  * Compiled as a test: layout.h and hash.h serve BPF programs as they are, and every array element
  * has the size that a BPF array gives it. */
+#include "flow/access_list.h"
 #include "flow/hash.h"
 #include "flow/layout.h"
 
@@ -24,6 +25,8 @@ XVS_SAME_IN_BPF(xvs_report, 16);
 XVS_SAME_IN_BPF(xvs_report_ring, 128);
 XVS_SAME_IN_BPF(xvs_table_extent, 8);
 XVS_SAME_IN_BPF(xvs_table_header, 80);
+XVS_SAME_IN_BPF(xvs_access_key, 24);
+XVS_SAME_IN_BPF(xvs_access_list, 168);
 
 __u32 xvs_home4(const struct xvs_table_header* header, const struct xvs_flow4* flow) {
     __u32 ports = flow->source_port | (__u32)flow->destination_port << 16;

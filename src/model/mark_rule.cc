@@ -33,19 +33,10 @@ std::optional<Integer> parse_integer(std::string_view text) {
     return value;
 }
 
-// A host without a length is a prefix of one; bits behind the length do not count.
 Result<net::Prefix> parse_prefix(const std::string& text) {
-    const std::size_t slash = text.find('/');
-    const auto address = net::IpAddress::parse(text.substr(0, slash));
-    const std::size_t bits = address ? address->size() * 8 : 0;
-    const auto length = slash == std::string::npos
-                            ? std::optional(static_cast<std::uint8_t>(bits))
-                            : parse_integer<std::uint8_t>(std::string_view(text).substr(slash + 1));
-    if (!address || !length || *length > bits) {
-        return invalid(
-            fmt::format("\"{}\" is no prefix: write 192.0.2.0/24 or 2001:db8::/32", text));
-    }
-    return net::Prefix::of(*address, *length);
+    const auto prefix = net::Prefix::parse(text);
+    if (prefix) return *prefix;
+    return invalid(fmt::format("\"{}\" is no prefix: write 192.0.2.0/24 or 2001:db8::/32", text));
 }
 
 Result<PortRange> parse_ports(const std::string& text) {

@@ -42,6 +42,13 @@ ServiceKey canonical(const ServiceKey& key) {
     return mark;
 }
 
+Status check_access_rule(const AccessRule& rule) {
+    if (!rule.service || rule.service->family() == rule.prefix.address.family()) return {};
+    return fail(
+        ErrorCode::InvalidArgument,
+        fmt::format("cannot {}: it has no clients of that address family", rule.to_string()));
+}
+
 Status check_service(const VirtualService& service, const Surroundings& surroundings) {
     if (service.scheduler != kNoScheduler &&
         !answers_yes(surroundings.has_scheduler, service.scheduler)) {

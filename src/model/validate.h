@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "model/access_rule.h"
 #include "model/destination.h"
 #include "model/virtual_service.h"
 
@@ -38,6 +39,9 @@ inline constexpr std::string_view kNoScheduler = "none";
 // The port stays as it is: with DR and TUN ipvsadm replaces it by the service's, the kernel does
 // not.
 [[nodiscard]] Status check_destination(net::Family service_family, const Destination& destination);
+
+// InvalidArgument where the service has no clients of the prefix's family.
+[[nodiscard]] Status check_access_rule(const AccessRule& rule);
 
 // Of a destination that is added, once it is known not to exist: InvalidArgument for an address
 // that is neither unicast nor local, or is link-local (IPv6) and not local.

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "net/address.h"
 
@@ -29,6 +32,22 @@ struct Prefix {
         }
         if (address.family() == Family::Ipv4) return {Ipv4Address::load(bytes.data()), length};
         return {Ipv6Address(bytes), length};
+    }
+
+    // Of "192.0.2.0/24", whatever its bits behind the length are; an address alone is a prefix of
+    // one. Returns nullopt for anything else.
+    [[nodiscard]] static std::optional<Prefix> parse(std::string_view text) {
+        const std::size_t slash = text.find('/');
+        const auto address = IpAddress::parse(text.substr(0, slash));
+        if (!address) return std::nullopt;
+        if (slash == std::string_view::npos) return of(*address);
+        const std::string_view digits = text.substr(slash + 1);
+        const char* const last = digits.data() + digits.size();
+        std::uint8_t length = 0;
+        const auto [end, error] = std::from_chars(digits.data(), last, length);
+        if (error != std::errc() || end != last || length > address->size() * 8)
+            return std::nullopt;
+        return of(*address, length);
     }
 
     [[nodiscard]] bool contains(const IpAddress& other) const noexcept {

@@ -12,6 +12,7 @@
 
 #include "offload/replay_flow.bpf.h"
 #include "offload/replay_rewrite.bpf.h"
+#include "offload/steer_access.bpf.h"
 
 /* What became of a packet, beside the actions of tc, which are not negative but for UNSPEC. */
 #define REPLAY_UNSIGHTED (-10) /* out of the ordinary: judge it as if there were no replay */
@@ -187,6 +188,7 @@ INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum dir
         return REPLAY_UNSIGHTED;
     if (is_strange(&s, family)) return REPLAY_STRANGE;
     if (!find_flow(&s, family, &f)) return REPLAY_MISSED;
+    if (refuses_flow(&f, &s, family)) return TC_ACT_SHOT;
     if (skb->vlan_present || !make_plan(&f, &s, segment_length(skb, &s), direction, &plan) ||
         !note_replay(&f, &s, &plan, family))
         return REPLAY_PUNTED - f.owner;

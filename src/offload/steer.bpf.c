@@ -190,6 +190,7 @@ INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
             skb, JUDGED(XVS_REASON_FLOW, (__u32)(REPLAY_PUNTED - replayed)), link_header);
     const int judged =
         judge_ingress(skb, family, link_header ? ETH_HLEN : 0, replayed == REPLAY_UNSIGHTED);
+    if (judged == JUDGED_REFUSED) return TC_ACT_SHOT;
     return judged ? send_up(skb, judged, link_header) : TC_ACT_UNSPEC;
 }
 

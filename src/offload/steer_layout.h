@@ -207,7 +207,11 @@ struct xvs_steer_kinds {
     __u32 ftp; /* services of TCP port 21, whose data connections may come to any free port */
     __u32
         awaits_clients; /* there are flows whose client's port is not known yet, and stands as 0 */
+    __u32 access;       /* which access lists there are: XVS_HAS_ACCESS_* */
 };
+
+#define XVS_HAS_ACCESS_OF_ALL 1u
+#define XVS_HAS_ACCESS_OF_SERVICES 2u
 
 #define XVS_FTP_PORT 21
 #define XVS_FTP_DATA_PORT 20

@@ -10,7 +10,7 @@
 #include <bpf/bpf_endian.h>
 #include <stdbool.h>
 
-#include "offload/replay_flow.bpf.h"
+#include "offload/steer_access.bpf.h"
 
 /* What a packet is decided by. `source` and `destination` are keys of the maps above as they stand.
  */
@@ -73,20 +73,25 @@ NOINLINE int is_known_address(const struct xvs_endpoint_key* endpoint) {
     return bpf_map_lookup_elem(&addresses, &key) != 0;
 }
 
+/* By what a service was found. */
+#define SERVICE_OF_PORT 1
+#define SERVICE_OF_FTP 2
+#define SERVICE_OF_ANY_PORT 3
+
 /* As the engine's Services::find_for_packet(): the exact port, then FTP's for what may be its data,
  * then any port. */
 NOINLINE int has_service(const struct xvs_endpoint_key* wanted) {
     struct xvs_endpoint_key key = *wanted;
-    if (bpf_map_lookup_elem(&services, &key)) return 1;
+    if (bpf_map_lookup_elem(&services, &key)) return SERVICE_OF_PORT;
     const __u16 port = bpf_ntohs(key.port);
     if (kinds.ftp && key.protocol == IPPROTO_TCP &&
         (port == XVS_FTP_DATA_PORT || port >= XVS_FIRST_FREE_PORT)) {
         key.port = bpf_htons(XVS_FTP_PORT);
-        if (bpf_map_lookup_elem(&services, &key)) return 1;
+        if (bpf_map_lookup_elem(&services, &key)) return SERVICE_OF_FTP;
     }
     if (!kinds.any_port) return 0;
     key.port = 0;
-    return bpf_map_lookup_elem(&services, &key) != 0;
+    return bpf_map_lookup_elem(&services, &key) ? SERVICE_OF_ANY_PORT : 0;
 }
 
 INLINE bool is_service(const struct xvs_endpoint_key* key) {
@@ -128,6 +133,20 @@ NOINLINE int owner_of_awaited(const struct tuple* t) {
     return is_local(&t->destination) ? owner_of_flow(&from_any) : 0;
 }
 
+/* Is dropped. */
+#define JUDGED_REFUSED (-1)
+
+NOINLINE int judge_request(const struct tuple* t) {
+    struct xvs_endpoint_key service = t->destination;
+    if (kinds.access) {
+        const int kind = has_service(&service);
+        if (kind == SERVICE_OF_FTP) service.port = bpf_htons(XVS_FTP_PORT);
+        if (kind == SERVICE_OF_ANY_PORT) service.port = 0;
+        if (refuses_request(&t->source, &service)) return JUDGED_REFUSED;
+    }
+    return JUDGED(XVS_REASON_SERVICE, worker_of(&t->source));
+}
+
 /* A packet of no live flow that came in. */
 GLOBAL int judge_unknown(const struct tuple* t) {
     if (!t) return 0; /* never */
@@ -135,7 +154,7 @@ GLOBAL int judge_unknown(const struct tuple* t) {
         const int owner = owner_of_awaited(t);
         if (owner) return JUDGED(XVS_REASON_FLOW, owner - 1);
     }
-    if (is_service(&t->destination)) return JUDGED(XVS_REASON_SERVICE, worker_of(&t->source));
+    if (is_service(&t->destination)) return judge_request(t);
     if (is_nat_source(&t->source) && !is_local(&t->destination))
         return JUDGED(XVS_REASON_REPLY, worker_of(&t->destination));
     return 0;

@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <stdbool.h>
 
+#include "flow/access_list.h"
 #include "flow/layout.h"
 #include "flow/mark_rule.h"
 #include "offload/steer_layout.h"
@@ -69,6 +70,10 @@ struct {
 } next_hops SEC(".maps");
 
 struct {
+    ARRAY_OF(struct xvs_destination, 1);
+} destinations SEC(".maps");
+
+struct {
     ARRAY_OF(struct xvs_counters, 1);
 } counters SEC(".maps");
 
@@ -99,6 +104,26 @@ struct {
 struct {
     HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_ADDRESSES);
 } addresses SEC(".maps");
+
+/* Clients that are served or not: steer_access.bpf.h. */
+struct {
+    HASH_OF(struct xvs_access_key, __u32, XVS_MAX_ACCESS_PREFIXES);
+} access_prefixes SEC(".maps");
+
+struct {
+    HASH_OF(__u32, struct xvs_access_list, XVS_MAX_SERVICES + 1);
+} access_lists SEC(".maps"); /* by number */
+
+struct {
+    HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_SERVICES);
+} access_services SEC(".maps"); /* the number of a service's list, where it has one */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, XVS_ACCESS_REFUSALS);
+    __type(key, __u32);
+    __type(value, __u64);
+} refusals SEC(".maps"); /* packets, by XVS_ACCESS_DENIED and NOT_ALLOWED less one */
 
 struct {
     PREFIXES_OF(struct xvs_prefix4);

@@ -106,9 +106,11 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     if (!host) return XDP_PASS;
     const bool unfilled = (host->flags & XVS_HOST_UNFILLED) && is_unfilled(&s, family);
     int judged = 0;
+    if (is_live && refuses_flow(&f, &s, family)) return XDP_DROP;
     if (!is_live) {
         if (!host->sockets) return XDP_PASS;
         judged = judge_sighted(&s, family);
+        if (judged == JUDGED_REFUSED) return XDP_DROP;
         if (!judged) return XDP_PASS;
     } else if (constants.replays) {
         /* Only the kernel behind tc can fill in a checksum. */

@@ -120,6 +120,53 @@ void SteeringMaps::set_mark_rules(std::span<const xvs_mark_rule> rules) {
         &program_.kinds().mark_rules, static_cast<std::uint32_t>(rules.size()), __ATOMIC_RELEASE);
 }
 
+Status SteeringMaps::set_access_prefix(const xvs_access_key& key, std::uint32_t action) {
+    if (::bpf_map_update_elem(program_.map(SteeringMap::AccessPrefixes), &key, &action, BPF_ANY) ==
+        0)
+        return {};
+    return fail(ErrorCode::OutOfMemory,
+                system_error("another prefix of an access list in the kernel", errno).context);
+}
+
+void SteeringMaps::remove_access_prefix(const xvs_access_key& key) {
+    (void)::bpf_map_delete_elem(program_.map(SteeringMap::AccessPrefixes), &key);
+}
+
+// A list is known by its number before a service's packets are looked up in it, and after.
+Status SteeringMaps::set_access_list(std::uint32_t number,
+                                     const model::ServiceKey* service,
+                                     const xvs_access_list& list) {
+    const int lists = program_.map(SteeringMap::AccessLists);
+    const int services = program_.map(SteeringMap::AccessServices);
+    const bool has_key = service != nullptr && service->fwmark == 0;
+    const xvs_endpoint_key key =
+        has_key ? make_key(service->protocol, service->address, service->port) : xvs_endpoint_key{};
+    if (list.count4 == 0 && list.count6 == 0) {
+        access_lists_.erase(number);
+        note_access();
+        if (has_key) (void)::bpf_map_delete_elem(services, &key);
+        (void)::bpf_map_delete_elem(lists, &number);
+        return {};
+    }
+    const bool is_set = ::bpf_map_update_elem(lists, &number, &list, BPF_ANY) == 0 &&
+                        (!has_key || ::bpf_map_update_elem(services, &key, &number, BPF_ANY) == 0);
+    if (!is_set) {
+        const Error error = system_error("another access list in the kernel", errno);
+        if (!access_lists_.contains(number)) (void)::bpf_map_delete_elem(lists, &number);
+        return fail(ErrorCode::OutOfMemory, error.context);
+    }
+    access_lists_.insert(number);
+    note_access();
+    return {};
+}
+
+void SteeringMaps::note_access() {
+    const std::uint32_t of_all = access_lists_.contains(XVS_ACCESS_OF_ALL) ? 1 : 0;
+    const std::uint32_t kinds = of_all * XVS_HAS_ACCESS_OF_ALL |
+                                (access_lists_.size() > of_all ? XVS_HAS_ACCESS_OF_SERVICES : 0);
+    __atomic_store_n(&program_.kinds().access, kinds, __ATOMIC_RELEASE);
+}
+
 void SteeringMaps::await_clients(bool is_any) noexcept {
     __atomic_store_n(&program_.kinds().awaits_clients, is_any ? 1U : 0U, __ATOMIC_RELEASE);
 }

@@ -28,6 +28,11 @@ public:
     void remember_everyone() override;
     void await_clients(bool is_any) noexcept override;
     void set_mark_rules(std::span<const xvs_mark_rule> rules) override;
+    Status set_access_prefix(const xvs_access_key& key, std::uint32_t action) override;
+    void remove_access_prefix(const xvs_access_key& key) override;
+    Status set_access_list(std::uint32_t number,
+                           const model::ServiceKey* service,
+                           const xvs_access_list& list) override;
 
     // Makes these the local prefixes; what changed is all that costs. Thread: as above.
     void set_local_prefixes(const std::set<net::Prefix>& prefixes);
@@ -39,6 +44,7 @@ private:
 
     using Counts = std::map<xvs_endpoint_key, std::uint32_t, KeyOrder>;
 
+    void note_access();
     void note_kind(const model::ServiceKey& key, bool is_added);
     void insert(int map, const char* what, std::uint32_t limit, const void* key);
     void erase(int map, const void* key);
@@ -48,6 +54,7 @@ private:
     const SteeringProgram& program_;
     std::set<model::ServiceKey> any_port_services_;
     std::set<model::ServiceKey> ftp_services_;
+    std::set<std::uint32_t> access_lists_;  // their numbers
     Counts nat_sources_;
     Counts addresses_;
     std::set<net::Prefix> prefixes_;

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <sys/socket.h>
 
@@ -78,6 +80,7 @@ Status share_tables(const steer_bpf& skeleton, const BpfStorage& storage) {
                                                        {maps.flows6, "flows6"},
                                                        {maps.translations, "translations"},
                                                        {maps.next_hops, "next_hops"},
+                                                       {maps.destinations, "destinations"},
                                                        {maps.counters, "counters"},
                                                        {maps.report_rings, "report_rings"},
                                                        {maps.reports, "reports"}};
@@ -202,6 +205,19 @@ std::uint32_t SteeringProgram::take_without_metadata() const noexcept {
     return __atomic_exchange_n(&skeleton_->bss->without_metadata, 0u, __ATOMIC_RELAXED);
 }
 
+std::array<std::uint64_t, XVS_ACCESS_REFUSALS> SteeringProgram::refusals() const {
+    std::array<std::uint64_t, XVS_ACCESS_REFUSALS> sums{};
+    const int cpus = ::libbpf_num_possible_cpus();
+    if (cpus <= 0) return sums;
+    std::vector<std::uint64_t> of_cpus(static_cast<std::size_t>(cpus));
+    for (std::uint32_t reason = 0; reason < sums.size(); ++reason) {
+        if (::bpf_map_lookup_elem(
+                ::bpf_map__fd(skeleton_->maps.refusals), &reason, of_cpus.data()) == 0)
+            sums[reason] = std::accumulate(of_cpus.begin(), of_cpus.end(), std::uint64_t{0});
+    }
+    return sums;
+}
+
 void SteeringProgram::remember(const net::IpAddress& address) const noexcept {
     std::uint32_t words[4];
     static_assert(sizeof(words) == sizeof(xvs_endpoint_key::address));
@@ -266,15 +282,18 @@ int SteeringProgram::program(SteeringPart part) const noexcept {
 
 int SteeringProgram::map(SteeringMap map) const noexcept {
     const auto& maps = skeleton_->maps;
-    const std::array<const bpf_map*, 9> by_name = {maps.services,
-                                                   maps.nat_sources,
-                                                   maps.addresses,
-                                                   maps.local4,
-                                                   maps.local6,
-                                                   maps.slots,
-                                                   maps.hosts,
-                                                   maps.mark_rules,
-                                                   maps.xdp_sockets};
+    const std::array<const bpf_map*, 12> by_name = {maps.services,
+                                                    maps.nat_sources,
+                                                    maps.addresses,
+                                                    maps.local4,
+                                                    maps.local6,
+                                                    maps.slots,
+                                                    maps.hosts,
+                                                    maps.mark_rules,
+                                                    maps.xdp_sockets,
+                                                    maps.access_prefixes,
+                                                    maps.access_lists,
+                                                    maps.access_services};
     return ::bpf_map__fd(by_name[static_cast<std::size_t>(map)]);
 }
 

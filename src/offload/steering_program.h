@@ -1,12 +1,14 @@
 // SteeringProgram: the steering program (steer.bpf.c) loaded into the kernel, with its maps.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "flow/access_list.h"
 #include "flow/layout.h"
 #include "net/address.h"
 #include "offload/bpf_storage.h"
@@ -36,6 +38,9 @@ enum class SteeringMap : std::uint8_t {
     Hosts,
     MarkRules,
     XdpSockets,
+    AccessPrefixes,
+    AccessLists,
+    AccessServices,
 };
 
 class SteeringProgram {
@@ -85,6 +90,10 @@ public:
 
     // Returns a device whose driver left no room for metadata since it was asked last, or 0.
     [[nodiscard]] std::uint32_t take_without_metadata() const noexcept;
+
+    // Packets that access lists have refused before the engine saw them: of clients denied, and of
+    // those not allowed.
+    [[nodiscard]] std::array<std::uint64_t, XVS_ACCESS_REFUSALS> refusals() const;
 
     // Which kinds of services the programs are to look for; shared with them.
     [[nodiscard]] xvs_steer_kinds& kinds() const noexcept;

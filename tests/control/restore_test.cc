@@ -71,6 +71,55 @@ TEST_F(Restore, AddsMarkRulesAmongServices) {
               "which\n");
 }
 
+TEST_F(Restore, AddsAccessRulesAmongServices) {
+    EXPECT_EQ(restore("-A -t 192.0.2.1:80\n"
+                      "--deny 203.0.113.9/24 -t 192.0.2.1:80\n"
+                      "--allow 203.0.113.0/24 -t 192.0.2.1:80\n"
+                      "--deny 2001:db8::/32\n"
+                      "-A -f 4294967295 -6\n"
+                      "--allow 2001:db8::7 -f 4294967295 -6\n"),
+              0);
+    EXPECT_EQ(err(), "The list has this prefix already, allowed or denied; see --list-access\n");
+    const std::string listed =
+        "--deny 2001:db8::/32\n"
+        "--deny 203.0.113.0/24 -t 192.0.2.1:80\n"
+        "--allow 2001:db8::7/128 -f 4294967295 -6\n";
+    EXPECT_EQ(xvsadm({"--list-access"}), 0);
+    EXPECT_EQ(out(), listed);
+    EXPECT_EQ(restore("--delete-allow 203.0.113.0/24 -t 192.0.2.1:80\n"
+                      "--delete-deny 203.0.113.0/24 -t 192.0.2.1:81\n"),
+              kFailed);
+    EXPECT_EQ(err(), "No list says so; see --list-access\nService not defined\n");
+    EXPECT_EQ(xvsadm({"-D", "-f", "4294967295", "-6"}), 0);
+    EXPECT_EQ(xvsadm({"--delete-deny", "203.0.113.0/24", "-t", "192.0.2.1:80"}), 0);
+    EXPECT_EQ(xvsadm({"--list-access"}), 0);
+    EXPECT_EQ(out(), "--deny 2001:db8::/32\n");
+}
+
+TEST_F(Restore, SaysWhatIsWrongWithAnAccessRule) {
+    EXPECT_EQ(xvsadm({"--deny"}), kUsage);
+    EXPECT_EQ(err(), "xvsadm: --deny wants a prefix of clients, such as 203.0.113.0/24\n");
+    EXPECT_EQ(xvsadm({"--allow", "203.0.113.0/33"}), kUsage);
+    EXPECT_EQ(err(),
+              "xvsadm: --allow: \"203.0.113.0/33\" is no prefix of clients: write "
+              "203.0.113.0/24, 2001:db8::/32 or an address\n");
+    for (const char* word : {"-r", "-L", "203.0.114.0/24", "-t"}) {
+        EXPECT_EQ(xvsadm({"--deny", "203.0.113.0/24", word}), kUsage);
+        EXPECT_EQ(err(),
+                  "xvsadm: --deny 203.0.113.0/24: what follows the prefix names a service: -t, -u "
+                  "or --sctp-service VIP:PORT, or -f MARK [-6]; without it the prefix is for all "
+                  "services\n");
+    }
+    EXPECT_EQ(xvsadm({"--deny", "2001:db8::/32", "-t", "192.0.2.1:80"}), kUsage);
+    EXPECT_EQ(err(),
+              "xvsadm: cannot deny 2001:db8::/32 for TCP 192.0.2.1:80: it has no clients of that "
+              "address family\n");
+    EXPECT_EQ(xvsadm({"--list-access", "-n"}), kUsage);
+    EXPECT_EQ(err(), "xvsadm: --list-access takes nothing else\n");
+    EXPECT_EQ(xvsadm({"--list-access"}), 0);
+    EXPECT_EQ(out(), "");
+}
+
 TEST_F(Restore, SetsSettingsAmongServices) {
     EXPECT_EQ(restore("-A -t 192.0.2.1:80\n--sysctl conn_reuse_mode=0\n-A -t 192.0.2.1:80\n"),
               kFailed);

@@ -125,10 +125,41 @@ void add_mark_rules(testing::FakeServiceManager& services) {
     }
 }
 
+void add_access_rules(testing::FakeServiceManager& services) {
+    const auto known = services.configured_services();
+    const auto count = *rc::gen::inRange<std::uint32_t>(0, 20);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        model::AccessRule rule;
+        net::Family family = random_family();
+        if (!known.empty() && *rc::gen::arbitrary<bool>()) {
+            rule.service = (*rc::gen::elementOf(known)).key;
+            family = rule.service->family();
+        }
+        const bool is_ipv4 = family == net::Family::Ipv4;
+        rule.prefix = net::Prefix::of(random_address(family, *rc::gen::inRange(0U, 5000U)),
+                                      *rc::gen::inRange<std::uint8_t>(0, is_ipv4 ? 33 : 129));
+        rule.action = *rc::gen::element(model::AccessAction::Allow, model::AccessAction::Deny);
+        // The same prefix may be there.
+        static_cast<void>(services.add_access_rule(rule));
+    }
+}
+
+std::vector<model::AccessRule> access_rules_of(const testing::FakeServiceManager& services) {
+    std::vector<model::AccessRule> all;
+    control::AccessPlace place;
+    // In portions, as whoever saves them.
+    while (services.for_each_access_rule(
+        place, 3, [&all](const model::AccessRule& rule) { all.push_back(rule); })) {
+    }
+    return all;
+}
+
 std::string state_of(const testing::FakeServiceManager& services) {
     std::string text(control::kStateFirstLine);
     text += to_text(services.timeouts());
     for (const model::MarkRule& rule : services.mark_rules())
+        text += to_text(rule);
+    for (const model::AccessRule& rule : access_rules_of(services))
         text += to_text(rule);
     for (const auto& status : services.services()) {
         text += to_text(status.service);
@@ -153,12 +184,18 @@ class Saved : public ServedDirector {};
 RC_GTEST_FIXTURE_PROP(Saved, IsWhatItRestoresTo, ()) {
     set_up(services_);
     add_mark_rules(services_);
+    add_access_rules(services_);
     const auto before = all_that_is(services_);
     RC_ASSERT(xvsadm({"-S", "-n"}) == 0);
     const std::string saved = out();
     RC_ASSERT(xvsadm({"-C"}) == 0);
     for (const model::MarkRule& rule : services_.mark_rules())
         RC_ASSERT(services_.remove_mark_rule(rule).has_value());
+    // Those for all services stay.
+    for (const model::AccessRule& rule : access_rules_of(services_)) {
+        RC_ASSERT(!rule.service);
+        RC_ASSERT(services_.remove_access_rule(rule).has_value());
+    }
     RC_ASSERT(xvsadm({"-R"}, saved) == 0);
     RC_ASSERT(err() == "");
     RC_ASSERT(xvsadm({"-S", "-n"}) == 0);
@@ -171,6 +208,7 @@ RC_GTEST_PROP(StateFile, IsWhatItRestoresTo, ()) {
     testing::FakeServiceManager services;
     set_up(services);
     add_mark_rules(services);
+    add_access_rules(services);
     services.set_timeouts({.tcp_s = *rc::gen::inRange<std::uint32_t>(1, 100000),
                            .tcp_fin_s = *rc::gen::inRange<std::uint32_t>(1, 100000),
                            .udp_s = *rc::gen::inRange<std::uint32_t>(1, 100000)});
@@ -186,6 +224,8 @@ RC_GTEST_PROP(StateFile, IsWhatItRestoresTo, ()) {
         for (const auto& server : saved.destinations)
             RC_ASSERT(again.add_destination(saved.service.key, server).has_value());
     }
+    for (const model::AccessRule& rule : state->access_rules)
+        RC_ASSERT(again.add_access_rule(rule).has_value());
     RC_ASSERT(state_of(again) == text);
 }
 

@@ -392,6 +392,26 @@ Result<std::vector<model::MarkRule>> Client::mark_rules() {
     return result;
 }
 
+Status Client::add_access_rule(const model::AccessRule& rule) {
+    return edit(Command::NewAccessRule,
+                [&rule](MessageWriter& writer) { write_access_rule(writer, rule); });
+}
+
+Status Client::remove_access_rule(const model::AccessRule& rule) {
+    return edit(Command::DeleteAccessRule,
+                [&rule](MessageWriter& writer) { write_access_rule(writer, rule); });
+}
+
+Status Client::for_each_access_rule(const std::function<void(const model::AccessRule&)>& visit) {
+    return request(
+        Command::GetAccessRule, message::kFlagDump, {}, [&visit](const Attributes& top) -> Status {
+            const auto rule = read_access_rule(top);
+            if (!rule) return fail(rule.error());
+            visit(*rule);
+            return {};
+        });
+}
+
 Result<std::vector<model::SysctlValue>> Client::sysctls() {
     std::vector<model::SysctlValue> result;
     const auto status = request(

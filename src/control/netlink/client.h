@@ -59,6 +59,10 @@ public:
     Status add_mark_rule(const model::MarkRule& rule);
     Status remove_mark_rule(const model::MarkRule& rule);
     [[nodiscard]] Result<std::vector<model::MarkRule>> mark_rules();
+    Status add_access_rule(const model::AccessRule& rule);
+    Status remove_access_rule(const model::AccessRule& rule);
+    // Calls `visit` for each rule as they come.
+    Status for_each_access_rule(const std::function<void(const model::AccessRule&)>& visit);
     [[nodiscard]] Result<std::vector<model::SysctlValue>> sysctls();
     Status set_sysctl(const model::SysctlValue& wanted);
 

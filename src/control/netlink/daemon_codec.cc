@@ -1,6 +1,8 @@
 #include "control/netlink/daemon_codec.h"
 
+#include <algorithm>
 #include <limits>
+#include <string_view>
 
 #include "control/netlink/codec.h"
 
@@ -145,6 +147,36 @@ Result<model::MarkRule> read_mark_rule(const Attributes& top) {
     const auto words = top.string(attribute::kMarkRule, kMaxLength);
     if (!words) return fail(ErrorCode::InvalidArgument, "a mark rule without words");
     return model::parse_mark_rule(*words);
+}
+
+Result<model::AccessRule> read_access_rule(const Attributes& top) {
+    constexpr std::size_t kMaxLength = 64;
+    const auto words = top.string(attribute::kAccessRule, kMaxLength);
+    if (!words) return invalid("an access rule without words");
+    model::AccessRule rule;
+    const std::size_t blank = std::min(words->find(' '), words->size());
+    const std::string_view action = std::string_view(*words).substr(0, blank);
+    if (action == model::access_action_name(model::AccessAction::Allow)) {
+        rule.action = model::AccessAction::Allow;
+    } else if (action != model::access_action_name(model::AccessAction::Deny)) {
+        return invalid("an access rule allows or denies");
+    }
+    const auto prefix = model::parse_client_prefix(
+        std::string_view(*words).substr(std::min(blank + 1, words->size())));
+    if (!prefix) return fail(prefix.error());
+    rule.prefix = *prefix;
+    if (!top.has(attribute::kService)) return rule;
+    const auto key = read_service_key(top.bytes(attribute::kService));
+    if (!key) return fail(key.error());
+    rule.service = *key;
+    return rule;
+}
+
+void write_access_rule(MessageWriter& writer, const model::AccessRule& rule) {
+    const model::AccessRule words{
+        .service = std::nullopt, .prefix = rule.prefix, .action = rule.action};
+    writer.put_string(attribute::kAccessRule, words.to_string());
+    if (rule.service) write_service_key(writer, *rule.service);
 }
 
 void write_mark_rule(MessageWriter& writer, const model::MarkRule& rule) {

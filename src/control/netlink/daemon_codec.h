@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "control/netlink/wire.h"
+#include "model/access_rule.h"
 #include "model/connection.h"
 #include "model/mark_rule.h"
 #include "model/sync_daemon.h"
@@ -27,11 +28,16 @@ void write_connection(MessageWriter& writer, const model::ConnectionInfo& connec
                                                     const model::Timeouts& present);
 void write_timeouts(MessageWriter& writer, const model::Timeouts& timeouts);
 
-// Of the attribute SYSCTL. InvalidArgument for what is missing or too long.
 // Of a message's attributes: the words of a mark rule. InvalidArgument.
 [[nodiscard]] Result<model::MarkRule> read_mark_rule(const Attributes& top);
 void write_mark_rule(MessageWriter& writer, const model::MarkRule& rule);
 
+// Of a message's attributes: an access rule's words, and its service if it has one.
+// InvalidArgument.
+[[nodiscard]] Result<model::AccessRule> read_access_rule(const Attributes& top);
+void write_access_rule(MessageWriter& writer, const model::AccessRule& rule);
+
+// Of the attribute SYSCTL. InvalidArgument for what is missing or too long.
 [[nodiscard]] Result<model::SysctlValue> read_sysctl(Bytes sysctl);
 void write_sysctl(MessageWriter& writer, const model::SysctlValue& value);
 

@@ -87,6 +87,35 @@ private:
     bool started_ = false;
 };
 
+class AccessSource final : public DumpSource {
+public:
+    explicit AccessSource(const ServiceManager& services) : services_(services) {}
+
+    bool advance() override {
+        if (++next_ > lot_.size() && has_more_) {
+            lot_.clear();
+            next_ = 1;
+            has_more_ = services_.for_each_access_rule(
+                place_, kLot, [this](const model::AccessRule& rule) { lot_.push_back(rule); });
+        }
+        return next_ <= lot_.size();
+    }
+
+    void write(MessageWriter& writer) const override {
+        put_command(writer, Command::NewAccessRule);
+        write_access_rule(writer, lot_[next_ - 1]);
+    }
+
+private:
+    static constexpr std::size_t kLot = 256;
+
+    const ServiceManager& services_;
+    std::vector<model::AccessRule> lot_;
+    std::size_t next_ = 0;
+    AccessPlace place_;
+    bool has_more_ = true;
+};
+
 }  // namespace
 
 std::unique_ptr<DumpSource> make_dump(std::vector<ServiceStatus> services) {
@@ -107,6 +136,10 @@ std::unique_ptr<DumpSource> make_dump(std::vector<model::MarkRule> rules) {
 
 std::unique_ptr<DumpSource> make_dump(std::vector<model::SysctlValue> values) {
     return std::make_unique<VectorSource<model::SysctlValue>>(std::move(values));
+}
+
+std::unique_ptr<DumpSource> make_access_dump(const ServiceManager& services) {
+    return std::make_unique<AccessSource>(services);
 }
 
 std::unique_ptr<DumpSource> make_connection_dump(const ServiceManager& services) {

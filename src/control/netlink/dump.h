@@ -27,12 +27,13 @@ public:
 };
 
 // The sources. Those of services, destinations and daemons hold what was there when they were
-// made; connections are read in small lots as the client takes them.
+// made; connections and access rules are read in small lots as the client takes them.
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<ServiceStatus> services);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<DestinationStatus> destinations);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::SyncDaemon> daemons);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::MarkRule> rules);
 [[nodiscard]] std::unique_ptr<DumpSource> make_dump(std::vector<model::SysctlValue> values);
+[[nodiscard]] std::unique_ptr<DumpSource> make_access_dump(const ServiceManager& services);
 [[nodiscard]] std::unique_ptr<DumpSource> make_connection_dump(const ServiceManager& services);
 
 class Dump {

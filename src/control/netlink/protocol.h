@@ -60,7 +60,10 @@ enum class Command : std::uint8_t {
     SetSysctl = 82,
     NewMarkRule = 96,  // and a listing's reply
     DeleteMarkRule = 97,
-    GetMarkRule = 98,  // a dump only
+    GetMarkRule = 98,     // a dump only
+    NewAccessRule = 112,  // and a listing's reply
+    DeleteAccessRule = 113,
+    GetAccessRule = 114,  // a dump only
 };
 
 namespace controller {
@@ -90,6 +93,7 @@ enum Top : std::uint16_t {
     kConnection = 16,  // of XVS alone
     kSysctl = 20,      // of XVS alone
     kMarkRule = 21,    // its words
+    kAccessRule = 22,  // "allow" or "deny" and a prefix; the service stands beside it
 };
 
 // The director's own counts are XVS's addition.

@@ -46,6 +46,9 @@ constexpr Operation kOperations[] = {
     {Command::NewMarkRule, kCanDo},
     {Command::DeleteMarkRule, kCanDo},
     {Command::GetMarkRule, kCanDump},
+    {Command::NewAccessRule, kCanDo},
+    {Command::DeleteAccessRule, kCanDo},
+    {Command::GetAccessRule, kCanDump},
 };
 
 void write_family(MessageWriter& writer) {
@@ -205,6 +208,9 @@ Result<Answer> RequestHandler::dump(const Request& request) const {
         case Command::GetMarkRule:
             source = make_dump(services_.mark_rules());
             break;
+        case Command::GetAccessRule:
+            source = make_access_dump(services_);
+            break;
         case Command::GetSysctl:
             source = make_dump(model::list_sysctls(services_.sysctls()));
             break;
@@ -259,13 +265,11 @@ Status RequestHandler::edit(const Request& request) {
             break;
         }
         case Command::NewMarkRule:
-        case Command::DeleteMarkRule: {
-            const auto rule = read_mark_rule(request.top);
-            if (!rule) return fail(rule.error());
-            status = request.command == Command::NewMarkRule ? services_.add_mark_rule(*rule)
-                                                             : services_.remove_mark_rule(*rule);
+        case Command::DeleteMarkRule:
+        case Command::NewAccessRule:
+        case Command::DeleteAccessRule:
+            status = edit_rule(request);
             break;
-        }
         case Command::SetSysctl: {
             const auto wanted = read_sysctl(request.top.bytes(attribute::kSysctl));
             if (!wanted) return fail(wanted.error());
@@ -289,6 +293,19 @@ Status RequestHandler::edit(const Request& request) {
     }
     if (status && request.command != Command::Zero) has_edited_ = true;
     return status;
+}
+
+Status RequestHandler::edit_rule(const Request& request) {
+    if (request.command == Command::NewMarkRule || request.command == Command::DeleteMarkRule) {
+        const auto rule = read_mark_rule(request.top);
+        if (!rule) return fail(rule.error());
+        return request.command == Command::NewMarkRule ? services_.add_mark_rule(*rule)
+                                                       : services_.remove_mark_rule(*rule);
+    }
+    const auto rule = read_access_rule(request.top);
+    if (!rule) return fail(rule.error());
+    return request.command == Command::NewAccessRule ? services_.add_access_rule(*rule)
+                                                     : services_.remove_access_rule(*rule);
 }
 
 void RequestHandler::finish_edits() {

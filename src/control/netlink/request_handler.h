@@ -42,6 +42,7 @@ private:
     Result<Answer> dump(const Request& request) const;
     Result<Answer> get(const Request& request) const;
     Status edit(const Request& request);
+    Status edit_rule(const Request& request);
     Status edit_service(const Request& request);
     Status edit_destination(const Request& request);
     Status edit_daemon(const Request& request);

@@ -128,6 +128,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     service.scheduler.reset();  // no use in telling it of each one
     while (!service.destinations.is_empty())
         unlink(service, *service.destinations.first());
+    clear_access(service);
     count_special(key, -1);
     if (key.fwmark == 0) {
         steering_.remove_service(key);

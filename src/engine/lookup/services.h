@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "engine/defend/access_lists.h"
 #include "engine/lookup/address_filter.h"
 #include "engine/lookup/destination_state.h"
 #include "engine/lookup/estimator.h"
@@ -23,6 +24,7 @@
 #include "engine/schedule/scheduler.h"
 #include "engine/steering.h"
 #include "flow/tables.h"
+#include "model/access_rule.h"
 #include "model/counters.h"
 #include "model/sysctls.h"
 #include "model/validate.h"
@@ -43,6 +45,7 @@ struct ServiceState {
     SharingMutex* lock = nullptr;    // held by who schedules, and by whose connections come and go
     DestinationList destinations;
     std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
+    std::unique_ptr<AccessList> access;    // nullptr: it has no list of its own
     std::map<net::Endpoint, DestinationState*> by_endpoint;  // a hash table would grow in leaps
     std::uint64_t number = 0;        // in the order they were added; never used twice
     model::Counters sampled;         // what its real servers have counted until they were looked at
@@ -148,6 +151,14 @@ public:
 
     [[nodiscard]] const MarkRules& mark_rules() const noexcept { return mark_rules_; }
 
+    // Which clients are served: NoSuchService, and as AccessLists. A service's list goes with it;
+    // that for all stays.
+    Status add_access_rule(const model::AccessRule& rule);
+    Status remove_access_rule(const model::AccessRule& rule);
+
+    // Thread: a worker.
+    [[nodiscard]] const AccessLists& access_lists() const noexcept { return access_; }
+
     // Holds every address that a packet of a service or a connection comes from or goes to. Thread:
     // a worker.
     [[nodiscard]] const AddressFilter& addresses() const noexcept { return addresses_; }
@@ -237,6 +248,7 @@ private:
                                       const model::Destination& wanted);
     void steer_replies(DestinationState& destination, bool is_wanted);
     void list_nat_server(DestinationState& destination, bool is_wanted);
+    void clear_access(ServiceState& service);
     void learn_address(const net::IpAddress& address);
     void learn_all_addresses();
     void forget_address(const net::IpAddress& address);
@@ -257,6 +269,7 @@ private:
     ServiceLocks locks_;
     AddressFilter addresses_;
     MarkRules mark_rules_;
+    AccessLists access_{steering_};
     std::unordered_map<model::ServiceKey, std::unique_ptr<ServiceState>, ServiceKeyHash> services_;
     std::vector<ServiceState*> order_;
     std::deque<DestinationState> destinations_;  // by record index
