@@ -13,6 +13,7 @@ std::set<std::string> documented() {
     std::ifstream page("docs/drop-reasons.md");
     std::set<std::string> names;
     for (std::string line; std::getline(page, line);) {
+        if (line.empty() && !names.empty()) break;  // other tables are not the engine's
         if (!line.starts_with("| `")) continue;
         names.insert(line.substr(3, line.find('`', 3) - 3));
     }
