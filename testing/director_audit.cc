@@ -34,6 +34,9 @@ public:
         expect_equal("steered NAT sources", steering.nat_sources.size(), 0);
         expect_equal("steered addresses", steering.addresses.size(), 0);
         expect_equal("awaited clients", steering.awaits_clients ? 1 : 0, 0);
+        expect_equal("lists of services",
+                     steering.access_lists.size(),
+                     steering.access_lists.count(XVS_ACCESS_OF_ALL));
         for (std::uint32_t i = 0; i < tables().translations().size(); ++i)
             expect_equal(fmt::format("references of translation {}", i), references(i), 0);
         return problems_;
@@ -221,6 +224,29 @@ private:
                          references_.contains(i) ? references_[i] : 0);
     }
 
+    // Of prefixes and lists the steering has what the engine has.
+    void audit_access() {
+        const testing::FakeSteering& steering = director_.steering;
+        const engine::Services& known = director_.engine.services();
+        std::map<std::uint32_t, std::uint32_t> prefixes;
+        for (const auto& [key, action] : steering.access_prefixes)
+            ++prefixes[key.list];
+        std::uint32_t of_services = 0;
+        for (const engine::ServiceState* service : known.in_order()) {
+            if (!service->access) continue;
+            const std::uint32_t number = XVS_ACCESS_OF_SERVICE(service->index);
+            expect_equal("prefixes of a service", prefixes[number], service->access->prefixes);
+            expect_equal("a service's list", steering.access_lists.count(number), 1);
+            of_services += service->access->prefixes;
+        }
+        const std::uint32_t of_all = prefixes[XVS_ACCESS_OF_ALL];
+        expect_equal("all prefixes", known.access_lists().prefixes(), of_services + of_all);
+        expect_equal("steered prefixes", steering.access_prefixes.size(), of_services + of_all);
+        expect_equal("the list for all",
+                     steering.access_lists.count(XVS_ACCESS_OF_ALL),
+                     of_all != 0 ? 1 : 0);
+    }
+
     void audit_steering() {
         decltype(testing::FakeSteering::services) services;
         decltype(testing::FakeSteering::nat_sources) nat_sources;
@@ -238,6 +264,7 @@ private:
             const engine::DestinationState& each = director_.engine.services().destination(i);
             if (each.is_nat_source) ++nat_sources[{each.service_key.protocol, each.config.real}];
         }
+        audit_access();
         if (services != director_.steering.services) report("the steered services differ");
         if (nat_sources != director_.steering.nat_sources) report("the steered NAT sources differ");
     }

@@ -114,6 +114,8 @@ private:
                 return restart();
             case 18:
                 return set_sysctl();
+            case 19:
+                return edit_access();
             default:
                 return send();
         }
@@ -220,6 +222,18 @@ private:
         if (const unsigned upper = script_.below(8); upper >= 5)
             line += fmt::format(" -x {}", upper);
         return line;
+    }
+
+    // A prefix of the clients' and others', for all services or one.
+    void edit_access() {
+        constexpr std::array kEdits{"--deny", "--delete-deny", "--allow", "--delete-allow"};
+        constexpr std::array kPrefixes{"198.51.100.7", "198.51.100.0/29"};
+        constexpr std::array kPrefixes6{"2001:db8:1::7", "2001:db8:1::/64"};
+        const std::string service = script_.one_of(kServices);
+        const std::string prefix =
+            is_of_ipv6(service) ? script_.one_of(kPrefixes6) : script_.one_of(kPrefixes);
+        const std::string whose = script_.below(2) == 0 ? " " + service : "";
+        edit(fmt::format("{} {}{}", script_.one_of(kEdits), prefix, whose));
     }
 
     std::string remove_server() {

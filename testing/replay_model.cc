@@ -54,6 +54,8 @@ std::optional<Passage> ReplayModel::replay_as(const Bytes& frame, Direction dire
     const flow::SlotIndex slot = flows.find(packet.key, flows.hash(packet.key));
     if (slot == XVS_NONE) return std::nullopt;
     const typename Ip::Flow& entry = flows.entry(slot);
+    if (const auto reason = refusal(packet, entry))
+        return Passage{.way = Passage::Way::Dropped, .frame = frame, .refusal = reason};
     const engine::Tick now = engine::to_tick(director_.clock.now());
     // Whatever it may not replay is judged as if there were no fast path.
     if (!may_replay(packet, entry, direction)) return std::nullopt;
@@ -70,6 +72,22 @@ std::optional<Passage> ReplayModel::replay_as(const Bytes& frame, Direction dire
     count(translation, packet.network_length());
     ++replays_;
     return write(packet, translation);
+}
+
+// Of the client in either direction, by the list of the service that the real server belongs to
+// now.
+template <class Ip>
+std::optional<engine::DropReason> ReplayModel::refusal(const engine::Packet<Ip>& packet,
+                                                       const typename Ip::Flow& entry) const {
+    const engine::Services& services = director_.engine.services();
+    if (entry.translation == XVS_NONE) return std::nullopt;
+    const xvs_translation& translation = director_.tables->translations()[entry.translation];
+    const bool is_outbound = (translation.rewrite & XVS_REWRITE_SOURCE) != 0;
+    const engine::ServiceState* const service =
+        services.destination(translation.destination).service;
+    return services.access_lists().refusal(
+        service != nullptr ? service->access.get() : nullptr,
+        is_outbound ? packet.key.destination : packet.key.source);
 }
 
 template <class Ip>

@@ -31,6 +31,9 @@ private:
     template <class Ip>
     [[nodiscard]] std::optional<Passage> replay_as(const Bytes& frame, Direction direction);
     template <class Ip>
+    [[nodiscard]] std::optional<engine::DropReason> refusal(const engine::Packet<Ip>& packet,
+                                                            const typename Ip::Flow& entry) const;
+    template <class Ip>
     [[nodiscard]] bool may_replay(const engine::Packet<Ip>& packet,
                                   const typename Ip::Flow& entry,
                                   Direction direction) const;
