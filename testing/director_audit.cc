@@ -16,6 +16,7 @@ public:
         audit_family<flow::Ipv4>();
         audit_family<flow::Ipv6>();
         audit_servers();
+        audit_stocks();
         audit_translations();
         audit_steering();
         audit_assistances();
@@ -213,8 +214,30 @@ private:
             expect_equal(name + " active", state.active_connections, counts.active);
             expect_equal(name + " total", state.total_connections, counts.total);
             expect_equal(name + " templates", state.persistent_connections, counts.templates);
-            if (state.translation != XVS_NONE) ++references_[state.translation];
+            for (const std::uint32_t each : {state.translation, state.reply_translation}) {
+                if (each != XVS_NONE) ++references_[each];
+            }
         }
+    }
+
+    // Decisions that nobody has drawn have references, and are counted.
+    void audit_stocks() {
+        flow::StockTable& stocks = tables().stocks();
+        std::map<std::uint8_t, std::uint32_t> left;
+        for (const engine::ServiceState* service : director_.engine.services().in_order()) {
+            if (!service->stock.is_open()) continue;
+            const std::uint32_t stock = service->stock.index();
+            const std::uint32_t count = stocks.left(stock);
+            for (std::uint32_t i = 0; i < count; ++i) {
+                const xvs_decision& decision = stocks.at(stock, stocks.drawn(stock) + i);
+                for (const std::uint32_t each : {decision.inbound, decision.outbound}) {
+                    if (each != XVS_NONE) ++references_[each];
+                }
+            }
+            left[static_cast<std::uint8_t>(service->config.key.family())] += count;
+        }
+        for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}})
+            expect_equal("outstanding decisions", stocks.outstanding().of(family), left[family]);
     }
 
     void audit_translations() {

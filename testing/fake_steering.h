@@ -18,6 +18,8 @@ public:
         other_ = &other;
         for (const model::ServiceKey& key : services)
             other.add_service(key);
+        for (const auto& [key, stock] : stocks)
+            other.add_stock(key, stock);
         for (const auto& [source, count] : nat_sources) {
             for (int i = 0; i < count; ++i)
                 other.add_nat_source(source.first, source.second);
@@ -45,7 +47,13 @@ public:
 
     void remove_service(const model::ServiceKey& key) override {
         services.erase(key);
+        stocks.erase(key);
         if (other_ != nullptr) other_->remove_service(key);
+    }
+
+    void add_stock(const model::ServiceKey& key, std::uint32_t stock) override {
+        stocks[key] = stock;
+        if (other_ != nullptr) other_->add_stock(key, stock);
     }
 
     void add_nat_source(model::Protocol protocol, const net::Endpoint& real) override {
@@ -120,6 +128,7 @@ public:
     std::map<std::uint32_t, std::pair<std::optional<model::ServiceKey>, xvs_access_list>>
         access_lists;
     std::set<model::ServiceKey> services;
+    std::map<model::ServiceKey, std::uint32_t> stocks;
     std::vector<xvs_mark_rule> mark_rules;
     bool knows_everyone = false;
     bool awaits_clients = false;

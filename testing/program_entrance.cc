@@ -112,6 +112,7 @@ Result<std::unique_ptr<ProgramEntrance>> TestedProgram::stand_before(Director& d
                                                       .header = &director.tables->header(),
                                                       .control = -1,
                                                       .replays = options_.replays,
+                                                      .draws = options_.draws,
                                                       .is_watched = false,
                                                       .is_tested = true});
         if (!loaded) return fail(loaded.error());
@@ -184,15 +185,19 @@ Passage ProgramEntrance::admit(const Bytes& frame, Side side) {
     if (at_xdp_) {
         if (auto passage = admit_at_xdp(frame, side)) return *passage;
     }
+    Passage passage = admit_by(cpu(), frame, side);
+    if (at_xdp_ && passage.way == Passage::Way::Replayed) ++missed_at_xdp_;
+    return passage;
+}
+
+Passage ProgramEntrance::admit_by(unsigned cpu, const Bytes& frame, Side side) {
     serve(side);
     // Addressed to the interface, as far as the kernel can see.
     Bytes arriving = frame;
     std::fill_n(arriving.begin(), kMacSize, std::byte{0});
-    Outcome outcome = run(offload::SteeringPart::Ingress, arriving);
+    Outcome outcome = run(offload::SteeringPart::Ingress, arriving, cpu);
     if (outcome.action == TC_ACT_UNSPEC) store_mac(outcome.frame, 0, director_link(side).mac);
-    Passage passage = judge(std::move(outcome), frame, side);
-    if (at_xdp_ && passage.way == Passage::Way::Replayed) ++missed_at_xdp_;
-    return passage;
+    return judge(std::move(outcome), frame, side);
 }
 
 // Every next hop can be left by at XDP, the client's side with a tag.
@@ -285,18 +290,20 @@ void ProgramEntrance::set_clock() const {
     }
     program_.control().tick_offset =
         engine::to_tick(director_.clock.now()) - engine::to_tick(Nanoseconds(now));
+    program_.control().heartbeat = engine::to_tick(director_.clock.now());
 }
 
-void ProgramEntrance::pin() const {
+void ProgramEntrance::pin(unsigned cpu) {
     cpu_set_t wanted;
     CPU_ZERO(&wanted);
-    CPU_SET(cpu(), &wanted);
+    CPU_SET(cpu, &wanted);
     (void)::sched_setaffinity(0, sizeof(wanted), &wanted);
 }
 
 ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
-                                              const Bytes& frame) const {
-    pin();
+                                              const Bytes& frame,
+                                              unsigned cpu) const {
+    pin(cpu);
     set_clock();
     Outcome outcome{.action = 0, .frame = Bytes(frame.size() + kGrowth)};
     program_.control().workers = static_cast<std::uint32_t>(director_.engine.workers());

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -61,6 +62,10 @@ public:
     Passage admit(const Bytes& frame, Side side) override;
     Passage release(const Bytes& frame, Side side) override;
 
+    // Of a frame that is met by that CPU, at tc; by several threads at the same time, while nobody
+    // calls anything else here.
+    Passage admit_by(unsigned cpu, const Bytes& frame, Side side);
+
     // Besides those of the topology the host has this address.
     void add_local(const net::IpAddress& address);
 
@@ -86,8 +91,13 @@ private:
     // Returns what left at XDP, or goes up from there; nothing if the frame goes on to tc.
     [[nodiscard]] std::optional<Passage> admit_at_xdp(const Bytes& frame, Side side);
     void set_clock() const;
-    void pin() const;
-    [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame) const;
+    static void pin(unsigned cpu);
+
+    [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame) const {
+        return run(part, frame, cpu());
+    }
+
+    [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame, unsigned cpu) const;
     // Of a frame that goes nowhere.
     [[nodiscard]] Passage dropped(const Bytes& frame);
     [[nodiscard]] Passage raise(const Outcome& outcome, const Bytes& frame, Side side);
@@ -101,7 +111,7 @@ private:
     std::set<net::Prefix> local_;
     std::array<std::uint64_t, XVS_ACCESS_REFUSALS> refused_;  // until now
     cpu_set_t allowed_{};                                     // CPUs of this thread before
-    std::uint64_t replays_ = 0;
+    std::atomic<std::uint64_t> replays_ = 0;
     std::uint64_t missed_at_xdp_ = 0;
     std::uint64_t raised_ = 0;
 };
@@ -112,6 +122,7 @@ public:
     struct Options {
         bool replays = true;     // established packets, or only bring them to the engine
         bool at_xdp = false;     // and meet them there first
+        bool draws = false;      // begin connections with decisions from stocks
         bool by_af_xdp = false;  // and have what the engine must see go up from there
     };
 

@@ -212,6 +212,7 @@ Status Director::make_packet_path() {
     const std::vector<engine::PacketPort*> all = ports_->all();
     engine_.emplace(*tables_, *router_, *steering_, all, clock_);
     engine_->ftp().set_ports(options_.ftp_ports);
+    if (program_->draws()) engine_->set_stock_depth(options_.stock);
     workers_.emplace(*engine_, ports_->descriptors(), gate_, clock_);
     if (const auto* adopted = tables_->adoption()) {
         spdlog::info(
@@ -245,47 +246,6 @@ Status Director::attach() {
                    *mirror_);
     served_->release_others();
     xdp_->release_others();
-    return {};
-}
-
-// Without its replaying part, if the kernel refuses that one.
-Result<std::unique_ptr<offload::SteeringProgram>> Director::load_program(
-    offload::SteeringProgram::Options options) {
-    no_fast_path_ = options.replays ? "" : "--no-fast-path";
-    auto program = offload::SteeringProgram::load(options);
-    if (program || !options.replays) return program;
-    const std::string cause = program.error().context;
-    options.replays = false;
-    program = offload::SteeringProgram::load(options);
-    if (program) {
-        no_fast_path_ = cause;
-        spdlog::error("no fast path: {}; every balanced packet goes through user space", cause);
-    }
-    return program;
-}
-
-// Programs that outlive the process although they are not to (clsact) must know whether it lives.
-Status Director::load_programs(const xvs_table_header& header) {
-    offload::SteeringProgram::Options options{.storage = &storage_,
-                                              .header = &header,
-                                              .control = -1,
-                                              .replays = options_.has_fast_path,
-                                              .is_watched = false,
-                                              .is_tested = false};
-    auto program = load_program(options);
-    if (!program) return fail(program.error());
-    const auto how = offload::find_tc_attach((*program)->program(offload::SteeringPart::Drop),
-                                             private_link_->far_ifindex());
-    if (how == offload::TcAttach::Clsact && kept_.pins() == nullptr) {
-        options.is_watched = true;
-        program = load_program(options);
-        if (!program) return fail(program.error());
-    }
-    (*program)->control().near_ifindex = private_link_->near_ifindex();
-    program_ = std::move(*program);
-    steering_.emplace(*program_);
-    served_.emplace(*program_, how, kept_.pins());
-    xdp_.emplace(*program_, kept_.pins());
     return {};
 }
 

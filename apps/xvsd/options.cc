@@ -16,6 +16,7 @@ namespace xvs::xvsd {
 namespace {
 
 constexpr double kDefaultWait = 10;
+constexpr std::uint32_t kDefaultStock = 512;
 constexpr std::uint32_t kMaxOrphanTimeout = 86400 * 365;  // ticks wrap after two years
 
 std::uint32_t usable_cpus() {
@@ -122,6 +123,28 @@ void describe_sizes(CLI::App& app, Options& options) {
         ->check(CLI::Range(1u, XVS_MAX_WORKERS));
 }
 
+std::string read_stock(const std::string& choice, std::uint32_t& stock) {
+    stock = choice == "on" ? kDefaultStock : 0;
+    if (choice == "on" || choice == "off") return {};
+    const char* const end = choice.data() + choice.size();
+    const auto parsed = std::from_chars(choice.data(), end, stock);
+    if (parsed.ec == std::errc() && parsed.ptr == end && stock >= 1 && stock <= XVS_STOCK_SIZE)
+        return {};
+    return fmt::format("{}: write on, off, or a number from 1 to {}", choice, XVS_STOCK_SIZE);
+}
+
+void describe_stock(CLI::App& app, Options& options) {
+    app.add_option_function<std::string>(
+           "--stock",
+           [&options](const std::string& choice) {
+               if (const std::string problem = read_stock(choice, options.stock); !problem.empty())
+                   throw CLI::ValidationError("--stock", problem);
+           },
+           "begin connections in the kernel, by decisions that rr and wrr make ahead of time: so "
+           "many for each service, 512 (on), or none (off, the default)")
+        ->type_name("on|off|N");
+}
+
 void describe(CLI::App& app, Options& options, std::string& peer_redirect, double& wait) {
     app.add_option("--interface",
                    options.interfaces,
@@ -133,6 +156,7 @@ void describe(CLI::App& app, Options& options, std::string& peer_redirect, doubl
     describe_keeping(app, options);
     describe_sizes(app, options);
     describe_assistants(app, options);
+    describe_stock(app, options);
     app.add_option_function<std::vector<std::string>>(
            "--attach",
            [&options](const std::vector<std::string>& choices) {

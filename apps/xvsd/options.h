@@ -22,6 +22,7 @@ struct Options {
     bool has_fast_path = true;                 // established connections are replayed in the kernel
     std::uint32_t connections = 0;             // 0: by the memory of this machine
     std::uint32_t workers = 1;                 // threads of the engine
+    std::uint32_t stock = 0;                   // decisions made ahead of time for each service
     std::chrono::seconds orphan_timeout{600};  // 0: never
     std::vector<net::Port> ftp_ports{net::Port{21}};  // of VIPs where FTP is spoken
     bool is_takeover = false;      // go on in the place of the daemon that runs here

@@ -33,6 +33,12 @@ std::string access(const DaemonStatus& status) {
         status.not_allowed);
 }
 
+std::string stock_of(const DaemonStatus& status) {
+    if (status.stock == 0) return "off";
+    return fmt::format(
+        "{} decisions a service, {} connections begun in the kernel", status.stock, status.drawn);
+}
+
 }  // namespace
 
 std::string to_text(const DaemonStatus& status) {
@@ -42,6 +48,7 @@ std::string to_text(const DaemonStatus& status) {
     return fmt::format(
         "xvsd {}, pid {}\n"
         "fast path:   {}\n"
+        "stock:       {}\n"
         "workers:     {}\n"
         "FTP ports:   {}\n"
         "connections: {}, room for {} of each family\n"
@@ -53,6 +60,7 @@ std::string to_text(const DaemonStatus& status) {
         XVS_VERSION,
         ::getpid(),
         status.no_fast_path.empty() ? "on" : "off: " + status.no_fast_path,
+        stock_of(status),
         status.workers,
         ports(status.ftp_ports),
         status.connections,

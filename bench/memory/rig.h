@@ -42,6 +42,8 @@ public:
 
     void remove_service(const model::ServiceKey& /*key*/) override {}
 
+    void add_stock(const model::ServiceKey& /*key*/, std::uint32_t /*stock*/) override {}
+
     void add_nat_source(model::Protocol /*protocol*/, const net::Endpoint& /*real*/) override {}
 
     void remove_nat_source(model::Protocol /*protocol*/, const net::Endpoint& /*real*/) override {}

@@ -79,6 +79,7 @@ void Engine::adopt_connections() {
     for (const auto& worker : workers_)
         all.push_back(&worker->connections<Ip>());
     tables_.note_ended(workers_.front()->connections<Ip>().adopt(all));
+    workers_.front()->connections<Ip>().adopt_drawn();
 }
 
 std::size_t Engine::process_burst() noexcept {
@@ -144,6 +145,8 @@ void Engine::catch_up() noexcept {
 void Engine::follow_all_rings() noexcept {
     for (std::size_t number = 0; number < tables_.header().workers; ++number) {
         tables_.reports(number).drain_all([this](const xvs_report& report) {
+            // References of an earlier daemon's.
+            if (report.events == XVS_REPORT_LOST) return;
             const bool is_ipv4 = report.family == static_cast<std::uint8_t>(net::Family::Ipv4);
             const auto owner_in = [&](const auto& flows) -> std::size_t {
                 const flow::SlotIndex slot = flows.find_reported(report.slot, report.state);
@@ -177,6 +180,8 @@ template <class Ip>
 void Engine::grow_table() noexcept {
     flow::FlowTable<Ip>& flows = tables_.flows<Ip>();
     if (!flows.has_to_grow()) return;
+    // Entries of programs that had not seen it grow have their records before they move.
+    if (stock_depth_ != 0 && flows.is_growing()) catch_up();
     flow::ConnectionTable<Ip>& records = tables_.connections<Ip>();
     flows.continue_growing(
         kSlotsMovedAtOnce,
@@ -289,6 +294,7 @@ void Engine::begin_revisit() noexcept {
 Status Engine::set_sysctl(std::string_view name, std::string_view value) {
     catch_up();  // what came before has the settings of its time
     const bool had_discovery = settings_.sysctls.pmtu_disc != 0;
+    services_.end_stocks();
     const Status status = model::set_sysctl(settings_.sysctls, name, value);
     defence_.update(memory_left());
     if (had_discovery != (settings_.sysctls.pmtu_disc != 0)) begin_revisit();
@@ -298,9 +304,27 @@ Status Engine::set_sysctl(std::string_view name, std::string_view value) {
 void Engine::finish_adoption() {
     if (!is_adopting_) return;
     catch_up();
+    complete_adopted<flow::Ipv4>();
+    complete_adopted<flow::Ipv6>();
     is_adopting_ = false;
     services_.finish_adoption();
+    if (stock_depth_ != 0) tables_.open_stocks();
     settings_.timeouts_changed_at = tables_.header().timeouts_changed_at;
+}
+
+template <class Ip>
+void Engine::complete_adopted() noexcept {
+    std::vector<Connections<Ip>*> all;
+    for (const auto& worker : workers_)
+        all.push_back(&worker->connections<Ip>());
+    workers_.front()->connections<Ip>().complete_adopted(all);
+}
+
+void Engine::set_stock_depth(std::uint32_t depth) noexcept {
+    if (tables_.header().stocks == 0) return;
+    stock_depth_ = depth;
+    services_.set_stock_depth(depth);
+    if (depth != 0 && !is_adopting_) tables_.open_stocks();
 }
 
 void Engine::revisit_connections() noexcept {
@@ -319,6 +343,14 @@ std::uint32_t Engine::revisit_from(std::uint32_t cursor) noexcept {
         cursor, kAtOnce, [this](std::uint32_t index, const xvs_connection& record) {
             workers_[record.owner]->template connections<Ip>().revisit(index);
         });
+}
+
+std::uint64_t Engine::drawn_connections() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers_)
+        sum +=
+            worker->connections<flow::Ipv4>().drawn() + worker->connections<flow::Ipv6>().drawn();
+    return sum;
 }
 
 DropCounters Engine::drops() const noexcept {

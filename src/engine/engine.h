@@ -44,6 +44,17 @@ public:
            std::span<PacketPort* const> ports,
            const Clock& clock);
 
+    // Has programs in the kernel begin connections by decisions that are made ahead of time, so
+    // many for a service, and 0 none; services that are added from here on have a stock of them.
+    // To be called before the first service is added.
+    void set_stock_depth(std::uint32_t depth) noexcept;
+
+    // How many a service gets; 0 where there are no stocks.
+    [[nodiscard]] std::uint32_t stock_depth() const noexcept { return stock_depth_; }
+
+    // How many connections programs in the kernel have begun, as far as it is known.
+    [[nodiscard]] std::uint64_t drawn_connections() const noexcept;
+
     // With one worker.
     Engine(flow::Tables& tables,
            Router& router,
@@ -130,6 +141,8 @@ private:
     template <class Ip>
     void adopt_connections();
     void follow_all_rings() noexcept;
+    template <class Ip>
+    void complete_adopted() noexcept;
     void grow_tables() noexcept;
     template <class Ip>
     void grow_table() noexcept;
@@ -170,6 +183,7 @@ private:
     std::uint32_t revisited4_ = XVS_NONE;
     std::uint32_t revisited6_ = XVS_NONE;
     bool is_adopting_ = false;
+    std::uint32_t stock_depth_ = 0;
 };
 
 }  // namespace xvs::engine

@@ -158,6 +158,9 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     }
     ServiceState* service = nullptr;
     if (const auto verdict = find_service(packet, service)) return *verdict;
+    // Schedulers that compare counts know of what other CPUs have met by now. Of its own, what its
+    // CPU reported later came later.
+    if (!service->stock.is_open()) parts_.reports.follow_others(packet.frame);
     const SharingLock lock(*service->lock);
     return schedule(packet, *service);
 }
@@ -252,9 +255,9 @@ Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexce
 }
 
 template <class Ip>
-DestinationState* Pipeline<Ip>::choose(const Packet<Ip>& packet,
-                                       ServiceState& service) const noexcept {
+DestinationState* Pipeline<Ip>::choose(const Packet<Ip>& packet, ServiceState& service) noexcept {
     if (!service.scheduler) return nullptr;
+    if (DestinationState* const stocked = draw(service)) return stocked;
     return service.scheduler->schedule(service.destinations,
                                        {.client = packet.key.source_address(),
                                         .virtual_address = packet.key.destination_address(),
@@ -320,7 +323,10 @@ Verdict Pipeline<Ip>::install_beginning() noexcept {
     for (std::size_t each = 0; each < beginning_count_; ++each) {
         const Beginning& begun = beginning_[each];
         if (!connections_.install(begun.connection, begun.wanted)) {
-            verdict = drop(DropReason::ConnectionTableFull);
+            // A program in the kernel may have met the connection's next packet meanwhile.
+            const flow::SlotIndex other = find_live(*begun.packet);
+            verdict = other == XVS_NONE ? drop(DropReason::ConnectionTableFull)
+                                        : replay(*begun.packet, other, true);
             continue;
         }
         parts_.services.count_connection(*begun.destination);

@@ -107,10 +107,10 @@ Verdict Pipeline<Ip>::handle(Packet<Ip>& packet) noexcept {
 
 template <class Ip>
 flow::SlotIndex Pipeline<Ip>::find_entry(const Packet<Ip>& packet) noexcept {
-    const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+    const flow::SlotIndex slot = find_live(packet);
     if (slot != XVS_NONE || !is_beginning(packet.hash)) return slot;
     (void)install_beginning();
-    return flows_.find(packet.key, packet.hash);
+    return find_live(packet);
 }
 
 // The first fragment shows the ports and decides; the others are replayed as it was.
@@ -125,7 +125,7 @@ Verdict Pipeline<Ip>::handle_fragment(Packet<Ip>& packet) noexcept {
             packet.key = fate.key;
             packet.hash = flows_.hash(packet.key);
             packet.events = 0;
-            const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+            const flow::SlotIndex slot = find_live(packet);
             return slot != XVS_NONE ? hit(packet, slot) : drop(DropReason::FragmentOfDropped);
         }
         case FragmentFate::ToHost:
@@ -183,7 +183,7 @@ Verdict Pipeline<Ip>::handle_icmp(Packet<Ip>& packet) noexcept {
     // What came back is an answer to the quoted packet, hence the reversed key.
     packet.key = quoted.key.reversed();
     packet.hash = flows_.hash(packet.key);
-    const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+    const flow::SlotIndex slot = find_live(packet);
     if (slot == XVS_NONE) return miss_quoted(packet);
     if (is_of_other(slot)) return hand_over(packet, flows_.owner(slot));
     return forward_quoted(packet, slot);
@@ -311,6 +311,8 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
     const std::uint32_t translation = table.acquire(wanted);
     if (translation == XVS_NONE) return DropReason::TranslationTableFull;
     connections_.set_translation(slot, translation);
+    if (is_outbound)
+        learn_reply_way(inbound, parts_.services.destination(record.destination), translation);
     return DropReason::NoRoute;
 }
 

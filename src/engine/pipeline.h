@@ -89,6 +89,10 @@ public:
 
     [[nodiscard]] Connections<Ip>& connections() noexcept { return connections_; }
 
+    // Puts decisions into stocks that reports have shown to be low; to be called after reports were
+    // followed, before anything is edited.
+    void restock_low() noexcept;
+
 private:
     class Announcements;
 
@@ -99,7 +103,10 @@ private:
     Verdict refuse_reply(Packet<Ip>& packet) noexcept;
     [[nodiscard]] bool is_of_strangers(const Packet<Ip>& packet) const noexcept;
     Verdict handle(Packet<Ip>& packet) noexcept;
-    // The live entry of a packet, or XVS_NONE.
+    // The live entry that belongs to a key, its connection recorded unless it is another worker's,
+    // or XVS_NONE.
+    [[nodiscard]] flow::SlotIndex find_live(const Packet<Ip>& packet) noexcept;
+    // The same of a packet that its burst's connections may have begun.
     [[nodiscard]] flow::SlotIndex find_entry(const Packet<Ip>& packet) noexcept;
     Verdict handle_fragment(Packet<Ip>& packet) noexcept;
     Verdict handle_first_fragment(Packet<Ip>& packet) noexcept;
@@ -139,7 +146,15 @@ private:
     Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
     [[nodiscard]] DropReason why_no_translation(const DestinationState& destination) noexcept;
     [[nodiscard]] DestinationState* choose(const Packet<Ip>& packet,
-                                           ServiceState& service) const noexcept;
+                                           ServiceState& service) noexcept;
+    [[nodiscard]] DestinationState* draw(ServiceState& service) noexcept;
+    void restock(ServiceState& service) noexcept;
+    [[nodiscard]] std::uint32_t affordable() noexcept;
+    [[nodiscard]] xvs_decision decide(const ServiceState& service,
+                                      DestinationState& destination) noexcept;
+    void learn_reply_way(const flow::FlowKey<Ip>& inbound,
+                         DestinationState& destination,
+                         std::uint32_t translation) noexcept;
     Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
     Verdict replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept;
     // What an assistant makes of a control connection's packet; why it is dropped, if it is.

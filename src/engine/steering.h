@@ -25,6 +25,9 @@ public:
     virtual void add_service(const model::ServiceKey& key) = 0;
     virtual void remove_service(const model::ServiceKey& key) = 0;
 
+    // Of a service that was added: its stock of decisions, by number.
+    virtual void add_stock(const model::ServiceKey& key, std::uint32_t stock) = 0;
+
     // Packets from this NAT destination to an address that is not local; and, where the destination
     // is an address of this host's own, those that leave the host (XVS_REASON_EGRESS). Counted: as
     // many removals as additions take it out.

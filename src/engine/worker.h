@@ -54,7 +54,11 @@ public:
     void run_timers() noexcept;
 
     // Follows what programs in the kernel have replayed of its connections up to now.
-    void catch_up() noexcept { reports_.follow_all(); }
+    void catch_up() noexcept {
+        reports_.follow_all();
+        ipv4_.restock_low();
+        ipv6_.restock_low();
+    }
 
     // Returns whether timers have left some of their work to the next bursts, be they empty.
     [[nodiscard]] bool has_overdue() const noexcept { return has_overdue_; }

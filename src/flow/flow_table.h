@@ -186,6 +186,19 @@ public:
     // or where it was moved to; else XVS_NONE. Any slot and word may be asked for.
     [[nodiscard]] SlotIndex find_reported(SlotIndex slot, std::uint32_t state) const noexcept;
 
+    // Programs in the kernel are to install entries beside the workers, as one more of them: DRAWN
+    // ones, without an owner. REQUIRES: every worker's table is there, and none has begun.
+    void share_with_programs() noexcept;
+
+    // A program has installed it, and nobody has recorded its connection yet.
+    [[nodiscard]] bool is_drawn(SlotIndex slot) const noexcept {
+        return slot_state(state_word(slot)) == XVS_SLOT_DRAWN;
+    }
+
+    // Gives a DRAWN entry, which is of this worker, its owner: from here on it is LIVE. Returns
+    // false if it is not DRAWN.
+    bool complete(SlotIndex slot, std::uint32_t connection) noexcept;
+
     // Goes on growing, if the table is: looks at `limit` slots and calls `moved(connection, from,
     // to)` for each entry that has a new slot; where there is none, `to` is XVS_NONE, and the
     // connection must be ended. To be called once a burst, after reports were followed, while no
@@ -198,7 +211,8 @@ public:
 
     // Whether continue_growing() has something to do.
     [[nodiscard]] bool has_to_grow() const noexcept {
-        return is_growing() || load_relaxed(looked_at_) < load_relaxed(clean_until_);
+        if (is_growing()) return grace_.has_ended(first_->growth_period_);
+        return load_relaxed(looked_at_) < load_relaxed(clean_until_);
     }
 
     // Returns how many slots are in use; the others are EMPTY.
@@ -224,9 +238,10 @@ public:
 
     [[nodiscard]] const Entry& entry(SlotIndex slot) const noexcept { return entries_[slot]; }
 
-    // Returns the owner, or XVS_NONE if the entry is not live: whoever retired it has done so.
+    // Returns the owner, or XVS_NONE if the entry is not live (whoever retired it has done so), or
+    // DRAWN.
     [[nodiscard]] std::uint32_t connection(SlotIndex slot) const noexcept {
-        return is_live_state(state_word(slot)) ? owners_[slot] : XVS_NONE;
+        return slot_state(state_word(slot)) == XVS_SLOT_LIVE ? owners_[slot] : XVS_NONE;
     }
 
     // REQUIRES: `slot` is live, as for what follows.
@@ -278,7 +293,8 @@ public:
         if (!swap_if(entries_[slot].state, state_word, with_state(state_word, XVS_SLOT_DEAD))) {
             return false;
         }
-        store_relaxed(live_, live_ - 1);
+        // A DRAWN one was not counted yet.
+        if (slot_state(state_word) == XVS_SLOT_LIVE) store_relaxed(live_, live_ - 1);
         dispose(slot);
         return true;
     }
@@ -398,9 +414,15 @@ private:
 
     void take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept;
 
+    // Programs that install entries look at it as well.
+    [[nodiscard]] std::uint32_t& cleanings() const noexcept {
+        return first_->extent_ != nullptr ? first_->extent_->cleanings : first_->cleanings_;
+    }
+
+    // With a full barrier: what it is about is done by whoever sees it, and not before it is seen.
     void note_cleaning() noexcept {
-        std::uint32_t& cleanings = first_->cleanings_;
-        store_release(cleanings, cleanings + 1);
+        std::uint32_t& word = cleanings();
+        (void)swap_if(word, word, word + 1);
     }
 
     [[nodiscard]] bool is_empty(SlotIndex slot) const noexcept {
@@ -428,7 +450,9 @@ private:
     std::uint8_t count_ = 1;  // of workers
     bool is_shared_ = false;
     SharingMutex cleaning_;        // held by who frees slots or starts to grow; the first one's
-    std::uint32_t cleanings_ = 0;  // odd while an entry may be passed by; the first one's
+    std::uint32_t cleanings_ = 0;  // odd while an entry may be passed by; where there is no extent
+    bool has_inserters_ = false;   // programs in the kernel install entries; the first one's
+    GracePeriod::Number growth_period_ = 0;  // they have seen by then that the table grows
 };
 
 // The key's own entry if it is live; else the first slot that may be claimed for it.
@@ -465,22 +489,6 @@ void FlowTable<Ip>::write(Entry& entry,
     store_release(entry.translation, wanted.translation);
     store_release(entry.last_seen, wanted.last_seen);
     store_release(entry.packets, 0u);
-}
-
-template <class Ip>
-bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
-    const Entry& from = entries_[slot];
-    const std::uint32_t state = load_acquire(from.state);
-    if (!is_live_state(state)) return false;
-    Key::load(from).store(copy);
-    copy.state = state;
-    copy.flags = load_acquire(from.flags);
-    copy.punt = load_acquire(from.punt);
-    copy.report = load_acquire(from.report);
-    copy.translation = load_acquire(from.translation);
-    copy.last_seen = load_acquire(from.last_seen);
-    copy.packets = load_acquire(from.packets);
-    return load_relaxed(from.state) == state;
 }
 
 }  // namespace xvs::flow

@@ -29,10 +29,10 @@ SlotIndex FlowTable<Ip>::find_beside_others(const Key& key, std::uint32_t hash) 
         const SlotIndex slot = probe(key, hash, mask());
         return slot != XVS_NONE || !is_growing() ? slot : probe(key, hash, former_mask());
     };
-    const std::uint32_t before = load_acquire(first_->cleanings_);
+    const std::uint32_t before = load_acquire(cleanings());
     if (before % 2 == 0) {
         const SlotIndex slot = probe_all();
-        if (slot != XVS_NONE || load_acquire(first_->cleanings_) == before) return slot;
+        if (slot != XVS_NONE || load_acquire(cleanings()) == before) return slot;
     }
     const SharingLock lock(first_->cleaning_);
     return probe_all();
@@ -57,8 +57,11 @@ void FlowTable<Ip>::set_masks_of_all(std::uint32_t mask, std::uint32_t former) n
 template <class Ip>
 SlotIndex FlowTable<Ip>::find_reported(SlotIndex slot, std::uint32_t state) const noexcept {
     if (slot >= capacity_ || !is_live_state(state)) return XVS_NONE;
-    if (state_word(slot) == state) return slot;
-    if (state_word(slot) != with_state(state, XVS_SLOT_DEAD)) return XVS_NONE;
+    // It may have been DRAWN then.
+    const std::uint32_t present = state_word(slot);
+    if (with_state(present, XVS_SLOT_DEAD) != with_state(state, XVS_SLOT_DEAD)) return XVS_NONE;
+    if (is_live_state(present)) return slot;
+    if (slot_state(present) != XVS_SLOT_DEAD) return XVS_NONE;
     // It may have moved more than once before a grace period ended.
     SlotIndex at = slot;
     for (int moves = 0; moves < 32; ++moves) {
@@ -132,6 +135,26 @@ void FlowTable<Ip>::start_growing() noexcept {
     set_masks_of_all(2 * mask() + 1, former_mask());
     set_growth_limit();
     store_release(extent_->active, active());
+    // A program that has not seen it may install one among the former slots still.
+    if (has_inserters_) growth_period_ = grace_.request();
+}
+
+template <class Ip>
+void FlowTable<Ip>::share_with_programs() noexcept {
+    first_->has_inserters_ = true;
+    for (FlowTable* each = first_; each != nullptr; each = each->next_)
+        each->is_shared_ = true;
+}
+
+template <class Ip>
+bool FlowTable<Ip>::complete(SlotIndex slot, std::uint32_t connection) noexcept {
+    const std::uint32_t state = state_word(slot);
+    if (slot_state(state) != XVS_SLOT_DRAWN) return false;
+    owners_[slot] = connection;
+    if (!swap_if(entries_[slot].state, state, with_state(state, XVS_SLOT_LIVE))) return false;
+    store_relaxed(live_, live_ + 1);
+    if (static_cast<std::int32_t>(live_ - review_at_) >= 0) review_growth();
+    return true;
 }
 
 template <class Ip>
@@ -146,6 +169,7 @@ void FlowTable<Ip>::end_growing() noexcept {
 template <class Ip>
 template <class Moved>
 void FlowTable<Ip>::continue_growing(std::size_t limit, Moved&& moved) noexcept {
+    if (!has_to_grow()) return;
     for (; limit > 0 && is_growing(); --limit) {
         if (looked_at_ <= former_mask()) {
             move_if_due(looked_at_++, moved);
@@ -166,7 +190,7 @@ template <class Ip>
 template <class Moved>
 void FlowTable<Ip>::move_if_due(SlotIndex from, Moved& moved) noexcept {
     const std::uint32_t state = state_word(from);
-    if (!is_live_state(state)) return;
+    if (slot_state(state) != XVS_SLOT_LIVE) return;
     const Key key = this->key(from);
     const std::uint32_t hash = this->hash(key);
     const SlotIndex home = hash & mask();

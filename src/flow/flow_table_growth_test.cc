@@ -103,7 +103,7 @@ public:
     ManualGrace grace;
     std::vector<typename Ip::Flow> entries = std::vector<typename Ip::Flow>(kCapacity);
     std::vector<std::uint32_t> owners = std::vector<std::uint32_t>(kCapacity);
-    xvs_table_extent extent{.active = kFirst, .former = kFirst};
+    xvs_table_extent extent{.active = kFirst, .former = kFirst, .cleanings = 0, .reserved = 0};
     FlowTable<Ip> table{entries, owners, kSeed, grace.period(), extent};
     std::map<std::uint32_t, Flow> flows;
     std::size_t periods = 0;
@@ -204,9 +204,11 @@ TEST(FlowTableGrowth, UsesEverySlotWhereTheExtentIsNone) {
     GracePeriod at_once;
     std::vector<xvs_flow4> entries(kCapacity);
     std::vector<std::uint32_t> owners(kCapacity);
-    for (const xvs_table_extent damaged :
-         {xvs_table_extent{0, 0}, {100, 100}, {2 * kCapacity, kCapacity}, {kCapacity, 0}}) {
-        xvs_table_extent extent = damaged;
+    for (const auto& [active, former] : {std::pair{0U, 0U},
+                                         std::pair{100U, 100U},
+                                         std::pair{2 * kCapacity, kCapacity},
+                                         std::pair{kCapacity, 0U}}) {
+        xvs_table_extent extent{.active = active, .former = former, .cleanings = 0, .reserved = 0};
         const FlowTable<Ipv4> table(entries, owners, kSeed, at_once, extent);
         EXPECT_EQ(table.active(), kCapacity);
         EXPECT_FALSE(table.is_growing());

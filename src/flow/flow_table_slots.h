@@ -6,14 +6,31 @@
 namespace xvs::flow {
 
 template <class Ip>
+bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
+    const Entry& from = entries_[slot];
+    const std::uint32_t state = load_acquire(from.state);
+    if (!is_live_state(state)) return false;
+    Key::load(from).store(copy);
+    copy.state = state;
+    copy.flags = load_acquire(from.flags);
+    copy.punt = load_acquire(from.punt);
+    copy.report = load_acquire(from.report);
+    copy.translation = load_acquire(from.translation);
+    copy.last_seen = load_acquire(from.last_seen);
+    copy.packets = load_acquire(from.packets);
+    return load_relaxed(from.state) == state;
+}
+
+template <class Ip>
 void FlowTable<Ip>::adopt() noexcept {
+    if (extent_ != nullptr) extent_->cleanings = 0;
     for (SlotIndex slot = 0; slot < capacity(); ++slot) {
         const std::uint32_t state = state_word(slot);
         const bool is_free =
             slot_state(state) == XVS_SLOT_EMPTY || slot_state(state) == XVS_SLOT_TOMBSTONE;
-        if (is_live_state(state)) {
+        if (slot_state(state) == XVS_SLOT_LIVE) {
             ++live_;
-        } else if (!is_free) {
+        } else if (!is_free && slot_state(state) != XVS_SLOT_DRAWN) {
             store_release(entries_[slot].state, with_state(state, XVS_SLOT_DEAD));
         }
     }

@@ -19,7 +19,7 @@
 
 /* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
 #define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
-#define XVS_LAYOUT_VERSION 5u
+#define XVS_LAYOUT_VERSION 6u
 
 #define XVS_NONE 0xffffffffu /* no such index */
 
@@ -37,7 +37,8 @@ enum xvs_slot_state {
     XVS_SLOT_LIVE = 2,      /* replay it */
     XVS_SLOT_DEAD = 3,      /* retired, waiting for its grace period: a look-up goes on */
     XVS_SLOT_TOMBSTONE = 4, /* free for reuse, but a look-up goes on */
-    XVS_SLOT_DRAWN = 5, /* installed by the kernel from the stock of decisions, to be completed */
+    XVS_SLOT_DRAWN = 5, /* installed by the kernel from a stock of decisions: replay it; it has no
+                         * connection record yet */
 };
 
 /* Events of a packet, at the places of the TCP flags; XVS_EVENT_NONE stands where PSH does and
@@ -182,10 +183,10 @@ struct xvs_destination {
     __u8 reserved[11];
 };
 
-/* A service's part in what the kernel may decide alone: decisions of an earlier epoch are void. */
+/* A service by value: a later daemon knows it again by that. */
 struct xvs_service {
     __u32 generation; /* 0: unused */
-    __u32 epoch;
+    __u32 epoch;      /* counts its edits, for listings that have to begin anew */
     __u32 fwmark;
     __u8 protocol;
     __u8 family;
@@ -285,13 +286,17 @@ struct xvs_assistance {
 
 /* What a program in the kernel tells the engine of a packet that it has replayed. */
 struct xvs_report {
-    __u32 state; /* of the entry when it was replayed */
-    __u32 slot;
+    __u32 state; /* of the entry when it was replayed; XVS_REPORT_LOST: a translation */
+    __u32 slot;  /* XVS_REPORT_LOST: the other translation */
     __u32 tick;
-    __u8 events; /* XVS_EVENT_* */
+    __u8 events; /* XVS_EVENT_*, or one of XVS_REPORT_* */
     __u8 family; /* 4 or 6 */
     __u16 reserved;
 };
+
+/* Two that are of no packet. */
+#define XVS_REPORT_DRAWN 0x40u /* the entry is new, and DRAWN: its connection is to be recorded */
+#define XVS_REPORT_LOST 0x60u  /* a decision was drawn in vain, and can't be put back */
 
 /* Reports of one CPU about entries of one worker: written at `head`, which counts on without end,
  * as long as it is less than XVS_REPORTS ahead of `tail`; read by the worker. Either lies in a
@@ -311,6 +316,56 @@ struct xvs_report_ring {
 struct xvs_table_extent {
     __u32 active;
     __u32 former;
+    __u32 cleanings; /* odd while slots are freed, so that an entry may be passed by */
+    __u32 reserved;
+};
+
+/* The next decisions for one service, 0 to `stocked` - 1 of an epoch, of which `drawn` are taken.
+ * Both words hold the epoch in their upper half; they belong together if that is the same. Decision
+ * number n is in place n modulo XVS_STOCK_SIZE of the service's ring: place 0 of stock s is element
+ * s * XVS_STOCK_SIZE of the array of decisions. */
+#define XVS_STOCKS 256u
+#define XVS_STOCK_SIZE 1024u
+
+struct xvs_stock {
+    __u64 drawn;   /* whoever draws, by compare-and-swap; the engine, when it begins an epoch */
+    __u64 stocked; /* the engine */
+    __u32 low;     /* whoever finds so many left sends the packet to the engine, to wake it */
+    __u32 reserved[11];
+};
+
+/* What a new connection gets. It has a reference of each translation, which passes to the entries
+ * that are made of it. `inbound` XVS_NONE: the engine alone can carry it out. */
+struct xvs_decision {
+    __u32 inbound;  /* translation of requests */
+    __u32 outbound; /* of replies, if their way is the usual one; XVS_NONE: not known yet */
+    __u8 inbound_punt;
+    __u8 inbound_report;
+    __u8 outbound_punt;
+    __u8 outbound_report;
+    __u8 has_outbound; /* replies come through here, and have an entry of their own */
+    __u8 reserved[3];
+};
+
+/* Who installs an entry holds the stripe of its client's address and port (xvs_client_hash4()):
+ * `holder` is 0 or 1, and changed by compare-and-swap. Programs do not wait for it. */
+#define XVS_STRIPES 4096u
+
+struct xvs_stripe {
+    __u32 holder;
+    __u32 reserved;
+};
+
+/* The way that replies to a client take, in the place that its address hashes to. `version` is odd
+ * while it is written. */
+#define XVS_CLIENT_WAYS 16384u
+
+struct xvs_client_way {
+    __u32 version;
+    __u32 next_hop;
+    __u32 generation; /* of the next hop */
+    __u32 family;     /* 0: nothing here */
+    __u8 client[16];  /* of IPv4 the first four bytes, the rest 0 */
 };
 
 /* One for the whole set of arrays. */
@@ -332,6 +387,8 @@ struct xvs_table_header {
     struct xvs_table_extent extent6;
     __u32 timeouts_changed_at; /* tick: connections take new timeouts with their next packet */
     __u32 workers;             /* how many there may be */
+    __u32 stocks;              /* XVS_STOCKS, or 0: there are none */
+    __u32 stocks_are_open;     /* programs may draw */
 };
 
 /* Why the steering program sends a packet up; it stands in the frame's metadata. */

@@ -23,8 +23,12 @@ XVS_SAME_IN_BPF(xvs_service_totals, 80);
 XVS_SAME_IN_BPF(xvs_assistance, 256);
 XVS_SAME_IN_BPF(xvs_report, 16);
 XVS_SAME_IN_BPF(xvs_report_ring, 128);
-XVS_SAME_IN_BPF(xvs_table_extent, 8);
-XVS_SAME_IN_BPF(xvs_table_header, 80);
+XVS_SAME_IN_BPF(xvs_stock, 64);
+XVS_SAME_IN_BPF(xvs_decision, 16);
+XVS_SAME_IN_BPF(xvs_stripe, 8);
+XVS_SAME_IN_BPF(xvs_client_way, 32);
+XVS_SAME_IN_BPF(xvs_table_extent, 16);
+XVS_SAME_IN_BPF(xvs_table_header, 104);
 XVS_SAME_IN_BPF(xvs_access_key, 24);
 XVS_SAME_IN_BPF(xvs_access_list, 168);
 

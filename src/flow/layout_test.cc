@@ -22,7 +22,11 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_assistance), 256u);
     EXPECT_EQ(sizeof(xvs_report), 16u);
     EXPECT_EQ(sizeof(xvs_report_ring), 128u);
-    EXPECT_EQ(sizeof(xvs_table_header), 80u);
+    EXPECT_EQ(sizeof(xvs_stock), 64u);
+    EXPECT_EQ(sizeof(xvs_decision), 16u);
+    EXPECT_EQ(sizeof(xvs_stripe), 8u);
+    EXPECT_EQ(sizeof(xvs_client_way), 32u);
+    EXPECT_EQ(sizeof(xvs_table_header), 104u);
 }
 
 TEST(Layout, HasItsFieldsWhereDocumented) {
@@ -42,6 +46,9 @@ TEST(Layout, HasItsFieldsWhereDocumented) {
     EXPECT_EQ(offsetof(xvs_service, address), 16u);
     EXPECT_EQ(offsetof(xvs_connection, protocol), 32u);
     EXPECT_EQ(offsetof(xvs_table_header, seed), 44u);
+    EXPECT_EQ(offsetof(xvs_table_header, extent4), 56u);
+    EXPECT_EQ(offsetof(xvs_table_header, stocks), 96u);
+    EXPECT_EQ(offsetof(xvs_client_way, client), 16u);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ Sizes sizes_for(std::uint32_t connections) noexcept {
             .services = kServices,
             .counter_rows = 1,
             .report_rings = 0,
-            .workers = 1};
+            .workers = 1,
+            .stocks = 0};
 }
 
 Sizes sizes_for(std::uint32_t connections, std::uint32_t cpus, std::uint32_t workers) noexcept {
@@ -41,6 +42,7 @@ Sizes sizes_for(std::uint32_t connections, std::uint32_t cpus, std::uint32_t wor
     sizes.workers = std::clamp(workers, 1u, XVS_MAX_WORKERS);
     sizes.counter_rows = sizes.workers + cpus;
     sizes.report_rings = cpus;
+    sizes.stocks = cpus > 0 ? XVS_STOCKS : 0;
     return sizes;
 }
 

@@ -19,6 +19,7 @@ struct Sizes {
     std::uint32_t report_rings =
         0;                      // of each worker: one for each CPU where BPF replays, else none
     std::uint32_t workers = 1;  // at most so many
+    std::uint32_t stocks = 0;   // of decisions: XVS_STOCKS where programs may draw, else none
 
     // One in so many connections may be one that an assistant reads.
     static constexpr std::uint32_t kConnectionsPerAssistance = 32;

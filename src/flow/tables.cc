@@ -31,7 +31,7 @@ Status allocate_array(Storage& storage,
 xvs_table_extent first_extent(std::uint32_t slots) noexcept {
     constexpr std::uint32_t kFirst = 1u << 14;
     const std::uint32_t first = std::min(slots, kFirst);
-    return {.active = first, .former = first};
+    return {.active = first, .former = first, .cleanings = 0, .reserved = 0};
 }
 
 }  // namespace
@@ -61,6 +61,10 @@ Status Tables::check(const Sizes& sizes) {
         if (count > 0 && count <= 1u << 30) continue;
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("table {}: {} records; must be 1 to {}", name, count, 1u << 30));
+    }
+    if (sizes.stocks != 0 && sizes.stocks != XVS_STOCKS) {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("{} stocks; must be {} or none", sizes.stocks, XVS_STOCKS));
     }
     if (sizes.workers == 0 || sizes.workers > XVS_MAX_WORKERS ||
         sizes.counter_rows < sizes.workers) {
@@ -108,7 +112,9 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
               .extent4 = first_extent(sizes.slots4),
               .extent6 = first_extent(sizes.slots6),
               .timeouts_changed_at = 0,
-              .workers = sizes.workers};
+              .workers = sizes.workers,
+              .stocks = sizes.stocks,
+              .stocks_are_open = 0};
     store_release(header.magic, XVS_LAYOUT_MAGIC);
     return std::make_unique<Tables>(arrays, GracePeriod::make(storage.has_kernel_readers()));
 }
@@ -127,7 +133,10 @@ Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
           arrays.translations, static_cast<std::uint32_t>(arrays.destinations.size()), *grace_),
       next_hops_(arrays.next_hops),
       destinations_(arrays.destinations),
-      services_(arrays.services) {
+      services_(arrays.services),
+      stocks_(arrays.stocks, arrays.decisions),
+      stripes_(arrays.stripes, keys_),
+      client_ways_(arrays.client_ways, keys_) {
     const std::size_t cpus = arrays.header[0].report_rings;
     for (std::size_t worker = 0; worker < header().workers; ++worker) {
         reports_.emplace_back(
@@ -138,8 +147,18 @@ Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
 
 void Tables::share_among(std::size_t workers) {
     translations_.share();
+    stocks_.share();
+    client_ways_.share();
     for (std::size_t worker = 1; worker < workers; ++worker)
         others_.push_back(std::make_unique<Share>(*this));
+}
+
+void Tables::open_stocks() noexcept {
+    for (std::size_t worker = 0; worker < workers(); ++worker) {
+        flows<Ipv4>(worker).share_with_programs();
+        flows<Ipv6>(worker).share_with_programs();
+    }
+    store_release(header().stocks_are_open, 1u);
 }
 
 Tables::~Tables() = default;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "flow/client_ways.h"
 #include "flow/connection_table.h"
 #include "flow/family.h"
 #include "flow/flow_table.h"
@@ -18,7 +19,9 @@
 #include "flow/record_table.h"
 #include "flow/report_rings.h"
 #include "flow/sizes.h"
+#include "flow/stock_table.h"
 #include "flow/storage.h"
+#include "flow/stripes.h"
 #include "flow/translation_table.h"
 
 namespace xvs::flow {
@@ -118,6 +121,21 @@ public:
 
     [[nodiscard]] GracePeriod& grace_period() noexcept { return *grace_; }
 
+    // The stocks of decisions; of a table without any nothing can be had.
+    [[nodiscard]] StockTable& stocks() noexcept { return stocks_; }
+
+    // Whoever installs entries of a client's address and port holds their stripe.
+    [[nodiscard]] Stripes& stripes() noexcept { return stripes_; }
+
+    // The ways that replies to clients took last.
+    [[nodiscard]] ClientWays& client_ways() noexcept { return client_ways_; }
+
+    // Programs in the kernel may draw from stocks from here on, and install entries. REQUIRES:
+    // there are stocks; share_among() was called if it is to be; no worker has begun, or all wait.
+    void open_stocks() noexcept;
+
+    [[nodiscard]] bool has_open_stocks() noexcept { return header().stocks_are_open != 0; }
+
     // What writer `row` has counted of a destination: a worker by its number, or a CPU. One writer
     // a row.
     [[nodiscard]] xvs_counters& counters(std::uint32_t row, std::uint32_t destination) noexcept {
@@ -179,6 +197,10 @@ private:
         std::span<xvs_destination_totals> destination_totals;
         std::span<xvs_service_totals> service_totals;
         std::span<xvs_assistance> assistances;
+        std::span<xvs_stock> stocks;
+        std::span<xvs_decision> decisions;
+        std::span<xvs_stripe> stripes;
+        std::span<xvs_client_way> client_ways;
         std::span<xvs_report_ring> report_rings;
         std::span<xvs_report> reports;
     };
@@ -211,6 +233,7 @@ private:
     static void for_each_array(const Sizes& sizes, Arrays& arrays, Get&& get);
 
     void adopt();
+    static void close_stocks(const Arrays& arrays, bool has_kernel_readers) noexcept;
     template <class Ip>
     void adopt_connections(std::vector<std::uint32_t>& references);
     template <class Ip>
@@ -233,6 +256,9 @@ private:
     NextHopTable next_hops_;
     DestinationRecords destinations_;
     ServiceRecords services_;
+    StockTable stocks_;
+    Stripes stripes_;
+    ClientWays client_ways_;
     std::vector<ReportRings> reports_;  // by worker
     std::vector<std::unique_ptr<Share>> others_;
     std::optional<Adoption> adoption_;
@@ -255,6 +281,12 @@ void Tables::for_each_array(const Sizes& sizes, Arrays& arrays, Get&& get) {
     get("dest_totals", std::size_t{sizes.destinations}, arrays.destination_totals);
     get("service_totals", std::size_t{sizes.services} + 1, arrays.service_totals);
     get("assistances", std::size_t{sizes.assistances()}, arrays.assistances);
+    if (sizes.stocks != 0) {
+        get("stocks", std::size_t{sizes.stocks}, arrays.stocks);
+        get("decisions", std::size_t{sizes.stocks} * XVS_STOCK_SIZE, arrays.decisions);
+        get("stripes", std::size_t{XVS_STRIPES}, arrays.stripes);
+        get("client_ways", std::size_t{XVS_CLIENT_WAYS}, arrays.client_ways);
+    }
     if (sizes.report_rings == 0) return;
     const std::size_t rings = std::size_t{sizes.workers} * sizes.report_rings;
     get("report_rings", rings, arrays.report_rings);

@@ -46,7 +46,8 @@ Sizes sizes_of(const xvs_table_header& header) noexcept {
             .services = header.services,
             .counter_rows = header.counter_rows,
             .report_rings = header.report_rings,
-            .workers = header.workers};
+            .workers = header.workers,
+            .stocks = header.stocks};
 }
 
 constexpr std::uint32_t kMaxTimeout = 1u << 30;  // half of what ticks can tell apart
@@ -122,9 +123,22 @@ Result<std::unique_ptr<Tables>> Tables::adopt(Storage& storage) {
     Arrays arrays;
     if (Status status = find(storage, sizes_of(**header), arrays); !status)
         return fail(std::move(status.error()));
+    close_stocks(arrays, storage.has_kernel_readers());
     auto tables = std::make_unique<Tables>(arrays, GracePeriod::make(storage.has_kernel_readers()));
     tables->adopt();
     return tables;
+}
+
+// No program is in the middle of installing an entry from here on, nor draws a decision whose
+// translations may go.
+void Tables::close_stocks(const Arrays& arrays, bool has_kernel_readers) noexcept {
+    if (arrays.stocks.empty()) return;
+    store_release(arrays.header[0].stocks_are_open, 0u);
+    if (has_kernel_readers) wait_for_kernel_readers();
+    for (xvs_stripe& stripe : arrays.stripes)
+        store_release(stripe.holder, 0u);
+    for (xvs_client_way& way : arrays.client_ways)
+        way = {};
 }
 
 void Tables::adopt() {
@@ -161,7 +175,14 @@ void Tables::adopt_connections(std::vector<std::uint32_t>& references) {
         const bool is_named = records.is_live(owner) &&
                               (records[owner].inbound == slot || records[owner].outbound == slot);
         const std::uint32_t translation = table.entry(slot).translation;
-        if (!is_named) {
+        if (table.is_drawn(slot)) {
+            // Whoever records connections does so, or retires it.
+            if (translation != XVS_NONE && !is_sound<Ip>(translation)) {
+                table.retire(slot);
+            } else if (translation != XVS_NONE) {
+                ++references[translation];
+            }
+        } else if (!is_named) {
             table.retire(slot);
         } else if (translation != XVS_NONE) {
             ++references[translation];

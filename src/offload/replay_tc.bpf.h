@@ -178,6 +178,24 @@ INLINE __u32 segment_length(const struct __sk_buff* skb, const struct sighting* 
     return skb->gso_size ? s->header_length + skb->gso_size : s->length;
 }
 
+/* Rewrites a packet as planned, and sends it on; `link_header`: it has one. */
+INLINE int carry_out(struct __sk_buff* skb,
+                     struct sighting* s,
+                     const struct plan* plan,
+                     __u8 family,
+                     bool link_header) {
+    const __u32 offset = link_header ? ETH_HLEN : 0;
+    const bool encapsulates = plan->translation->rewrite & XVS_ENCAPSULATE;
+    const bool needs_link = encapsulates || (plan->hop_flags & XVS_HOP_LINK_HEADER);
+    if (link_header) copy_words(s->frame, plan->macs, 3);
+    if (!rewrite(skb, s, plan->translation, offset, 1, family)) return TC_ACT_SHOT;
+    if (!link_header && needs_link && !add_link_header(skb, plan, family)) return TC_ACT_SHOT;
+    if (encapsulates)
+        return leave_encapsulated(
+            skb, plan->translation, inner_of(s), plan->interface | (__u64)plan->hop_flags << 32);
+    return leave(skb, plan->interface, plan->hop_flags);
+}
+
 /* Returns an action of tc, or one of REPLAY_*. */
 INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum direction direction) {
     const __u32 offset = link_header ? ETH_HLEN : 0;
@@ -195,15 +213,7 @@ INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum dir
     if (!plan.interface) {
         return rewrite(skb, &s, plan.translation, offset, 0, family) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
     }
-    const bool encapsulates = plan.translation->rewrite & XVS_ENCAPSULATE;
-    const bool needs_link = encapsulates || (plan.hop_flags & XVS_HOP_LINK_HEADER);
-    if (link_header) copy_words(s.frame, plan.macs, 3);
-    if (!rewrite(skb, &s, plan.translation, offset, 1, family)) return TC_ACT_SHOT;
-    if (!link_header && needs_link && !add_link_header(skb, &plan, family)) return TC_ACT_SHOT;
-    if (encapsulates)
-        return leave_encapsulated(
-            skb, plan.translation, inner_of(&s), plan.interface | (__u64)plan.hop_flags << 32);
-    return leave(skb, plan.interface, plan.hop_flags);
+    return carry_out(skb, &s, &plan, family, link_header);
 }
 
 GLOBAL int replay4(struct __sk_buff* skb, __u32 link_header, __u32 direction) {

@@ -22,6 +22,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "offload/replay_tc.bpf.h"
+#include "offload/steer_draw_tc.bpf.h"
 #include "offload/steer_return.bpf.h"
 #include "offload/steer_xdp.bpf.h"
 
@@ -188,6 +189,10 @@ INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
     if (replayed <= REPLAY_PUNTED)
         return send_up(
             skb, JUDGED(XVS_REASON_FLOW, (__u32)(REPLAY_PUNTED - replayed)), link_header);
+    if (replayed == REPLAY_MISSED && constants.draws) {
+        const int drawn = family == 6 ? draw6(skb, link_header) : draw4(skb, link_header);
+        if (drawn != DRAWN_NOTHING) return drawn;
+    }
     const int judged =
         judge_ingress(skb, family, link_header ? ETH_HLEN : 0, replayed == REPLAY_UNSIGHTED);
     if (judged == JUDGED_REFUSED) return TC_ACT_SHOT;

@@ -169,6 +169,7 @@ struct xvs_steer_constants {
     __u32 replays;     /* replay live flows; else their packets go to the engine */
     __u32 can_cast;    /* the kernel tells how a packet's checksum stands */
     __u32 has_sockets; /* the kernel has AF_XDP */
+    __u32 draws;       /* begin connections with decisions from stocks */
     __u32 is_tested;   /* the clock is moved by xvs_steer_control.tick_offset */
 };
 
@@ -216,6 +217,9 @@ struct xvs_steer_kinds {
 #define XVS_FTP_PORT 21
 #define XVS_FTP_DATA_PORT 20
 #define XVS_FIRST_FREE_PORT 1024
+
+/* What a daemon has stocked lasts so many ticks after its last sign of life: three seconds. */
+#define XVS_STOCK_TICKS 179u
 
 /* Marks tell a steering program what it has seen before; it clears them. */
 #define XVS_MARK_TO_HOST 0x58565348u /* being received again */

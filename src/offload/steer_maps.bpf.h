@@ -78,6 +78,22 @@ struct {
 } counters SEC(".maps");
 
 struct {
+    ARRAY_OF(struct xvs_stock, 1);
+} stocks SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_decision, 1);
+} decisions SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_stripe, 1);
+} stripes SEC(".maps");
+
+struct {
+    ARRAY_OF(struct xvs_client_way, 1);
+} client_ways SEC(".maps");
+
+struct {
     ARRAY_OF(struct xvs_report_ring, 1);
 } report_rings SEC(".maps");
 
@@ -95,7 +111,7 @@ struct {
 
 struct {
     HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_SERVICES);
-} services SEC(".maps");
+} services SEC(".maps"); /* the number of its stock, from 1 on, or 0 */
 
 struct {
     HASH_OF(struct xvs_endpoint_key, __u32, XVS_MAX_NAT_SOURCES);

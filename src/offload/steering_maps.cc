@@ -59,6 +59,11 @@ void SteeringMaps::remove_service(const model::ServiceKey& key) {
     note_kind(key, false);
 }
 
+void SteeringMaps::add_stock(const model::ServiceKey& key, std::uint32_t stock) {
+    const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
+    insert(program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, &service, stock + 1);
+}
+
 // add_service() and remove_service() may come twice for one key.
 void SteeringMaps::note_kind(const model::ServiceKey& key, bool is_added) {
     std::set<model::ServiceKey>* kind = nullptr;
@@ -203,9 +208,9 @@ void SteeringMaps::erase_prefix(const net::Prefix& prefix) {
     }
 }
 
-void SteeringMaps::insert(int map, const char* what, std::uint32_t limit, const void* key) {
-    const std::uint32_t present = 1;
-    if (::bpf_map_update_elem(map, key, &present, BPF_ANY) == 0) return;
+void SteeringMaps::insert(
+    int map, const char* what, std::uint32_t limit, const void* key, std::uint32_t value) {
+    if (::bpf_map_update_elem(map, key, &value, BPF_ANY) == 0) return;
     const int error = errno;
     if (!full_.insert(map).second) return;
     spdlog::error(

@@ -21,6 +21,7 @@ public:
 
     void add_service(const model::ServiceKey& key) override;
     void remove_service(const model::ServiceKey& key) override;
+    void add_stock(const model::ServiceKey& key, std::uint32_t stock) override;
     void add_nat_source(model::Protocol protocol, const net::Endpoint& real) override;
     void remove_nat_source(model::Protocol protocol, const net::Endpoint& real) override;
     void add_address(const net::IpAddress& address) override;
@@ -46,7 +47,8 @@ private:
 
     void note_access();
     void note_kind(const model::ServiceKey& key, bool is_added);
-    void insert(int map, const char* what, std::uint32_t limit, const void* key);
+    void insert(
+        int map, const char* what, std::uint32_t limit, const void* key, std::uint32_t value = 0);
     void erase(int map, const void* key);
     void insert_prefix(const net::Prefix& prefix);
     void erase_prefix(const net::Prefix& prefix);

@@ -82,6 +82,10 @@ Status share_tables(const steer_bpf& skeleton, const BpfStorage& storage) {
                                                        {maps.next_hops, "next_hops"},
                                                        {maps.destinations, "destinations"},
                                                        {maps.counters, "counters"},
+                                                       {maps.stocks, "stocks"},
+                                                       {maps.decisions, "decisions"},
+                                                       {maps.stripes, "stripes"},
+                                                       {maps.client_ways, "client_ways"},
                                                        {maps.report_rings, "report_rings"},
                                                        {maps.reports, "reports"}};
     for (const auto& [map, name] : shared) {
@@ -132,6 +136,7 @@ Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& option
     constants.translations = options.header->translations;
     constants.next_hops = options.header->next_hops;
     constants.replays = options.replays ? 1 : 0;
+    constants.draws = options.replays && options.draws && options.header->stocks != 0 ? 1 : 0;
     constants.can_cast = has_cast() ? 1 : 0;
     return share_tables(skeleton, *options.storage);
 }
@@ -191,6 +196,10 @@ SteeringProgram::~SteeringProgram() {
 
 bool SteeringProgram::replays() const noexcept {
     return skeleton_->rodata->constants.replays != 0;
+}
+
+bool SteeringProgram::draws() const noexcept {
+    return skeleton_->rodata->constants.draws != 0;
 }
 
 xvs_steer_kinds& SteeringProgram::kinds() const noexcept {

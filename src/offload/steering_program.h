@@ -54,6 +54,8 @@ public:
         int control = -1;
         // Replay live flows where they are met; else their packets go to the engine as well.
         bool replays = true;
+        // Begin connections with decisions from stocks; only where live flows are replayed.
+        bool draws = false;
         // Steer only as long as this object lives, whatever becomes of the programs. Needed where
         // they stay attached when the process dies (clsact).
         bool is_watched = false;
@@ -84,6 +86,9 @@ public:
 
     // Whether the programs replay live flows.
     [[nodiscard]] bool replays() const noexcept;
+
+    // Whether the programs begin connections with decisions from stocks.
+    [[nodiscard]] bool draws() const noexcept;
 
     // Whether the kernel knows AF_XDP, so that frames can be sent up to its sockets.
     [[nodiscard]] bool has_sockets() const noexcept;

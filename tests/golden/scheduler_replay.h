@@ -46,6 +46,9 @@ public:
     // From now on packets come by `entrance`, which must outlive this, instead of at once.
     void enter_by(Entrance& entrance) noexcept { entrance_ = &entrance; }
 
+    // And by one CPU after the other.
+    void alternate_between(unsigned cpus) noexcept { cpus_ = cpus; }
+
     // Returns how the outcome differs, a sentence a line.
     std::string run() {
         for (const json& command : recorded_["commands"])
@@ -109,6 +112,7 @@ private:
             return;
         }
         const Bytes frame = packet.frame(net::MacAddress(), director_link(arrival.side).mac);
+        entrance_->set_cpu(received_++ % cpus_);
         const Passage passage = entrance_->admit(frame, arrival.side);
         if (passage.way != Passage::Way::Engine) return;
         director_.port.inject(passage.frame,
@@ -175,6 +179,8 @@ private:
     const json& recorded_;
     Director director_;
     Entrance* entrance_ = nullptr;
+    unsigned cpus_ = 1;
+    unsigned received_ = 0;
     std::string differences_;
 };
 

@@ -9,40 +9,67 @@
 namespace xvs::test {
 namespace {
 
-// Returns how many packets did not pass the engine.
-std::uint64_t replay_all(bool has_fast_path) {
-    TestedProgram program({.replays = has_fast_path, .at_xdp = false});
-    std::uint64_t replays = 0;
+struct Way {
+    bool has_fast_path = true;
+    std::uint32_t stock = 0;  // decisions made ahead of time
+    bool on_two_cpus = false;
+};
+
+struct Passed {
+    std::uint64_t replays = 0;  // packets that did not pass the engine
+    std::uint64_t drawn = 0;    // connections that began without it
+};
+
+Passed replay_all(const Way& way) {
+    TestedProgram program({.replays = way.has_fast_path, .at_xdp = false, .draws = way.stock != 0});
+    Passed passed;
     std::size_t cases = 0;
     for (const json& recorded : scheduler_cases()) {
         if (recorded["fwmark"].get<bool>()) continue;
-        SchedulerReplay replay(
-            recorded,
-            {.connections = 4096, .storage = &program.storage(), .cpus = TestedProgram::cpus()});
+        SchedulerReplay replay(recorded,
+                               {.connections = 4096,
+                                .storage = &program.storage(),
+                                .cpus = TestedProgram::cpus(),
+                                .stock = way.stock});
         const auto entrance = program.stand_before(replay.director());
         if (!entrance) {
             ADD_FAILURE() << entrance.error().context;
-            return 0;
+            return {};
         }
         replay.enter_by(**entrance);
+        if (way.on_two_cpus) replay.alternate_between(2);
         for (const json& connection : recorded["connections"])
             (*entrance)->add_local(endpoint(connection, "dst", "dport").address);
         EXPECT_EQ(replay.run(), "") << "in case " << recorded["case"];
-        replays += (*entrance)->replays();
+        passed.replays += (*entrance)->replays();
+        passed.drawn += replay.director().engine.drawn_connections();
         ++cases;
     }
     EXPECT_EQ(cases, 286U);
-    return replays;
+    return passed;
 }
 
 TEST(SchedulersBehindTheProgram, ServeEveryRecordedConnectionAsTheKernelDid) {
     if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
-    EXPECT_EQ(replay_all(false), 0U);
+    EXPECT_EQ(replay_all({.has_fast_path = false}).replays, 0U);
 }
 
 TEST(SchedulersBehindTheProgram, ServeThemOnTheFastPathToo) {
     if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
-    EXPECT_GT(replay_all(true), 1000U);
+    const Passed passed = replay_all({});
+    EXPECT_GT(passed.replays, 1000U);
+    EXPECT_EQ(passed.drawn, 0U);
+}
+
+// What is drawn is what would have been decided, be there events or not.
+TEST(SchedulersBehindTheProgram, DrawTheSameFromStocks) {
+    if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
+    EXPECT_GT(replay_all({.stock = 64}).drawn, 1000U);
+}
+
+TEST(SchedulersBehindTheProgram, DrawTheSameOnTwoCpus) {
+    if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
+    EXPECT_GT(replay_all({.stock = 1024, .on_two_cpus = true}).drawn, 1000U);
 }
 
 }  // namespace

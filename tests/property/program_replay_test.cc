@@ -31,8 +31,11 @@ std::unique_ptr<TestedProgram> ProgramReplay::program_;
 
 // A director behind the program.
 struct Replayed {
-    Replayed(TestedProgram& program, Schedulers schedulers)
-        : participant(schedulers, {.storage = &program.storage(), .cpus = TestedProgram::cpus()}) {
+    // `stock`: so many decisions are made ahead of time.
+    Replayed(TestedProgram& program, Schedulers schedulers, std::uint32_t stock = 0)
+        : participant(
+              schedulers,
+              {.storage = &program.storage(), .cpus = TestedProgram::cpus(), .stock = stock}) {
         auto made = program.stand_before(participant.target().director());
         if (!made) throw std::runtime_error(made.error().context);
         entrance = std::move(*made);
@@ -65,6 +68,46 @@ TEST_F(ProgramReplay, KeepsTheTablesInOrderThoughReportsComeInAnyOrder) {
         const Conversation conversation =
             any_conversation([](unsigned) { return *rc::gen::inRange(0U, cpus()); });
         Replayed replayed(*program_, Schedulers::Any);
+        RC_ASSERT(survive(conversation, replayed.participant) == "");
+    }));
+}
+
+// New connections begin in the kernel, with decisions that the engine makes ahead of time.
+class ProgramDraws : public ProgramReplay {
+protected:
+    static void SetUpTestSuite() {
+        program_ = std::make_unique<TestedProgram>(
+            TestedProgram::Options{.replays = true, .at_xdp = false, .draws = true});
+    }
+
+    static constexpr std::uint32_t kStock = 8;
+};
+
+TEST_F(ProgramDraws, AgreesWithTheEngineAloneWhateverComesInWhicheverState) {
+    std::uint64_t drawn = 0;
+    EXPECT_TRUE(rc::check([&drawn] {
+        const Conversation conversation = any_conversation([](unsigned) { return 0U; });
+        Replayed replayed(*program_, Schedulers::Any, kStock);
+        RC_ASSERT(compare(conversation, replayed.participant, Schedulers::Any) == "");
+        drawn += replayed.participant.target().director().engine.drawn_connections();
+    }));
+    EXPECT_GT(drawn, 50U);
+}
+
+TEST_F(ProgramDraws, AgreesWithTheEngineAloneWhereEachFlowHasItsCpu) {
+    EXPECT_TRUE(rc::check([] {
+        const Conversation conversation =
+            any_conversation([](unsigned flow) { return flow % cpus(); });
+        Replayed replayed(*program_, Schedulers::InTurn, kStock);
+        RC_ASSERT(compare(conversation, replayed.participant, Schedulers::InTurn) == "");
+    }));
+}
+
+TEST_F(ProgramDraws, KeepsTheTablesInOrderThoughReportsComeInAnyOrder) {
+    EXPECT_TRUE(rc::check([] {
+        const Conversation conversation =
+            any_conversation([](unsigned) { return *rc::gen::inRange(0U, cpus()); });
+        Replayed replayed(*program_, Schedulers::Any, kStock);
         RC_ASSERT(survive(conversation, replayed.participant) == "");
     }));
 }

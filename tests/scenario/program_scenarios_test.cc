@@ -1,7 +1,8 @@
 // Every scenario with the steering program in the kernel before the engine, over the tables that
 // the engine uses: once as with --no-fast-path, once with established packets replayed at tc, once
 // with those replayed at XDP that can be; and at XDP with what the engine must see going up from
-// there by AF_XDP, with and without replaying.
+// there by AF_XDP, with and without replaying; and with new connections drawn from stocks of
+// decisions at tc.
 #include <gtest/gtest.h>
 
 #include "testing/engine_target.h"
@@ -12,19 +13,22 @@
 namespace xvs::test {
 namespace {
 
-// How many packets did not pass the engine, and how many came to it by AF_XDP.
+// How many packets did not pass the engine, how many came to it by AF_XDP, and how many connections
+// began without it.
 struct Ways {
     std::uint64_t replays = 0;
     std::uint64_t raised = 0;
+    std::uint64_t drawn = 0;
 };
 
-Ways run(const std::string& path, TestedProgram& program) {
+Ways run(const std::string& path, TestedProgram& program, std::uint32_t stock = 0) {
     const auto scenario = read_scenario(path);
     if (!scenario) {
         ADD_FAILURE() << scenario.error().context;
         return {};
     }
-    EngineTarget target({.storage = &program.storage(), .cpus = TestedProgram::cpus()});
+    EngineTarget target(
+        {.storage = &program.storage(), .cpus = TestedProgram::cpus(), .stock = stock});
     const auto entrance = program.stand_before(target.director());
     if (!entrance) {
         ADD_FAILURE() << entrance.error().context;
@@ -33,9 +37,12 @@ Ways run(const std::string& path, TestedProgram& program) {
     target.enter_by(**entrance);
     const auto status = run_scenario(*scenario, target);
     EXPECT_TRUE(status) << status.error().context;
+    target.director().engine.catch_up();
     EXPECT_EQ(target.director().inconsistencies(), "");
     EXPECT_EQ((*entrance)->missed_at_xdp(), 0U);
-    return {.replays = (*entrance)->replays(), .raised = (*entrance)->raised()};
+    return {.replays = (*entrance)->replays(),
+            .raised = (*entrance)->raised(),
+            .drawn = target.director().engine.drawn_connections()};
 }
 
 class ProgramScenarios : public ::testing::TestWithParam<std::string> {
@@ -86,6 +93,32 @@ std::uint64_t WithFastPath::replays_ = 0;
 
 TEST_P(WithFastPath, Runs) {
     replays_ += run(GetParam(), *program_).replays;
+}
+
+class WithStocks : public WithFastPath {
+protected:
+    static void SetUpTestSuite() {
+        program_ = std::make_unique<TestedProgram>(TestedProgram::Options{
+            .replays = true, .at_xdp = false, .draws = true, .by_af_xdp = false});
+        replays_ = 0;
+        drawn_ = 0;
+    }
+
+    static void TearDownTestSuite() {
+        const bool is_whole = GTEST_FLAG_GET(filter) == "*" && why_no_programs().empty();
+        EXPECT_TRUE(drawn_ >= 10 || !is_whole) << drawn_;
+        WithFastPath::TearDownTestSuite();
+    }
+
+    static std::uint64_t drawn_;
+};
+
+std::uint64_t WithStocks::drawn_ = 0;
+
+TEST_P(WithStocks, Runs) {
+    const Ways ways = run(GetParam(), *program_, 16);
+    replays_ += ways.replays;
+    drawn_ += ways.drawn;
 }
 
 class AtXdp : public WithFastPath {
@@ -164,6 +197,7 @@ TEST(FrameAtXdp, IsLeftAloneIfItIsNotForTheInterface) {
 
 INSTANTIATE_TEST_SUITE_P(Program, WithoutFastPath, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, WithFastPath, all_scenarios(), scenario_name);
+INSTANTIATE_TEST_SUITE_P(Program, WithStocks, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, AtXdp, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, ByAfXdp, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, AllByAfXdp, all_scenarios(), scenario_name);

@@ -77,6 +77,8 @@ template <class Ip>
 bool Connections<Ip>::install(std::uint32_t connection, const NewConnection<Ip>& wanted) noexcept {
     xvs_connection& record = records_[connection];
     const Masks masks = masks_of(record, false, wanted.inbound_translation);
+    const flow::StripeLock stripe(tables_.has_open_stocks() ? tables_.stripes().of(wanted.inbound)
+                                                            : nullptr);
     const flow::InsertResult inserted = flows_.insert(wanted.inbound,
                                                       wanted.inbound_hash,
                                                       {.translation = wanted.inbound_translation,
@@ -119,6 +121,7 @@ bool Connections<Ip>::install_outbound(std::uint32_t connection,
                                .connection = connection};
     flow::InsertResult inserted = flows_.insert(*wanted.outbound, wanted.outbound_hash, entry);
     if (inserted.outcome == flow::InsertOutcome::Exists) {
+        if (flows_.is_drawn(inserted.slot) && !complete(inserted.slot)) return false;
         const std::uint32_t former = flows_.connection(inserted.slot);
         // What real servers ask for themselves is not taken from them.
         if (records_[former].outbound != inserted.slot) return false;
@@ -209,8 +212,12 @@ void Connections<Ip>::follow(std::uint32_t connection,
 
 template <class Ip>
 void Connections<Ip>::follow(const xvs_report& report) noexcept {
+    if (report.events == XVS_REPORT_LOST) return take_back(report);
     const flow::SlotIndex slot = flows_.find_reported(report.slot, report.state);
     if (slot == XVS_NONE) return;
+    // Another CPU may have met the next packet, and be read first.
+    if (flows_.is_drawn(slot) && !complete(slot)) return;
+    if (report.events == XVS_REPORT_DRAWN) return;
     const auto is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
     follow(flows_.connection(slot), is_outbound, report.events, report.tick);
 }

@@ -1,6 +1,8 @@
 // Connections: made, followed through their states, and ended in time.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -146,6 +148,27 @@ public:
     // there are; none has begun.
     std::uint32_t adopt(std::span<Connections* const> workers) noexcept;
 
+    // Records the connection of a DRAWN entry of this worker's, or of the one that belongs to it;
+    // what cannot be one is retired. Returns whether the entry is LIVE now.
+    bool complete(flow::SlotIndex slot) noexcept;
+
+    // Before the first packet, after an earlier daemon: gives DRAWN entries to the workers whose
+    // they are from now on. REQUIRES: none has begun.
+    void adopt_drawn() noexcept;
+    // Records those of them that no report told of.
+    void complete_adopted(std::span<Connections* const> workers) noexcept;
+
+    // What entries of a new connection begin with.
+    void fill_masks(xvs_decision& decision,
+                    model::Protocol protocol,
+                    model::ForwardingMethod method) noexcept;
+
+    // How many connections programs in the kernel have begun.
+    [[nodiscard]] std::uint64_t drawn() const noexcept { return drawn_; }
+
+    // Takes a service whose stock has run low since the last call, or nullptr.
+    [[nodiscard]] ServiceState* take_low_service() noexcept;
+
     // Returns the template for `key`, its time counted anew, or XVS_NONE. One whose real server was
     // removed, or has no weight while expire_quiescent_template is set, is let go: its connections
     // stay, no further one joins them. REQUIRES: the service's lock is held. Kernel:
@@ -215,6 +238,15 @@ private:
     // How many connections the timers look at together.
     static constexpr std::size_t kTogether = 32;
 
+    // The entry of requests that a DRAWN entry of replies belongs to, and the reverse; XVS_NONE: no
+    // such is DRAWN.
+    [[nodiscard]] flow::SlotIndex find_drawn_request(flow::SlotIndex reply) const noexcept;
+    [[nodiscard]] flow::SlotIndex find_drawn_reply(flow::SlotIndex request) const noexcept;
+    [[nodiscard]] bool is_of_server(const xvs_translation& translation) const noexcept;
+    bool record_drawn(flow::SlotIndex inbound, flow::SlotIndex outbound) noexcept;
+    void retire_drawn(flow::SlotIndex slot) noexcept;
+    void take_back(const xvs_report& report) noexcept;
+    void note_low(DestinationState& destination) noexcept;
     [[nodiscard]] bool is_sound(const xvs_connection& record) const noexcept;
     void adopt_record(std::uint32_t connection, std::span<Connections* const> workers) noexcept;
     [[nodiscard]] std::uint8_t worker_of(const xvs_connection& record) noexcept;
@@ -288,6 +320,10 @@ private:
     const Clock& clock_;
     const Settings& settings_;
     TimerWheel<> wheel_;
+    // Services whose stocks have run low in this burst; more than so many wait for the next one.
+    std::array<ServiceState*, kTogether> low_services_{};
+    std::size_t low_count_ = 0;
+    std::uint64_t drawn_ = 0;
 };
 
 }  // namespace xvs::engine

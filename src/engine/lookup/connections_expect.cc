@@ -61,6 +61,8 @@ bool Connections<Ip>::install_expected(std::uint32_t connection,
                                        const flow::FlowKey<Ip>& inbound) noexcept {
     xvs_connection& record = records_[connection];
     const Masks masks = masks_of(record, false, XVS_NONE);
+    const flow::StripeLock stripe(tables_.has_open_stocks() ? tables_.stripes().of(inbound)
+                                                            : nullptr);
     const flow::InsertResult inserted = flows_.insert(inbound,
                                                       flows_.hash(inbound),
                                                       {.translation = XVS_NONE,

@@ -26,6 +26,8 @@ struct DestinationState {
     // The translation of its newest connection's requests, with a reference of its own.
     std::uint32_t translation = XVS_NONE;
     std::uint32_t way_asked_at_tick = 0;  // when the way there was looked up last
+    // The same of its newest replies from the service's port, of NAT: the way of most clients.
+    std::uint32_t reply_translation = XVS_NONE;
 
     // Connections bound to it; total includes active. Templates count apart.
     std::uint32_t active_connections = 0;

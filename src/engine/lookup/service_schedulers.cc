@@ -23,6 +23,7 @@ Status Services::change_scheduler(ServiceState& service, const std::string& name
         scheduler->take_charge(service.destinations);
     }
     service.scheduler = std::move(scheduler);
+    service.stock.set_twin(make_scheduler(name, scheduler_parts()));
     return {};
 }
 

@@ -73,6 +73,7 @@ Status Services::add_service(const model::VirtualService& asked) {
         learn_all_addresses();
     }
     service->number = ++last_number_;
+    attach_stock(*service);
     order_.push_back(service.get());
     services_.emplace(wanted.key, std::move(service));
     return {};
@@ -109,6 +110,7 @@ Status Services::edit_service(const model::VirtualService& asked) {
     ServiceState* service = find(wanted.key);
     if (service == nullptr) return fail(ErrorCode::NoSuchService, "no " + wanted.key.to_string());
     if (const Status valid = model::check_service(wanted, surroundings_); !valid) return valid;
+    end_stock(*service);
     if (service->config.scheduler != wanted.scheduler) {
         if (const Status changed = change_scheduler(*service, wanted.scheduler); !changed) {
             return changed;
@@ -125,6 +127,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     const auto found = services_.find(key);
     if (found == services_.end()) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
     ServiceState& service = *found->second;
+    detach_stock(service);
     service.scheduler.reset();  // no use in telling it of each one
     while (!service.destinations.is_empty())
         unlink(service, *service.destinations.first());
@@ -180,6 +183,7 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
         learn_address(wanted.real.address);
         if (key.fwmark == 0) learn_address(key.address);
     }
+    end_stock(*service);
     destination->service = service;
     destination->is_available = true;
     apply(*destination, wanted);
@@ -213,6 +217,7 @@ Status Services::edit_destination(const model::ServiceKey& asked,
         return fail(ErrorCode::NotFound,
                     wanted.real.to_string() + " is not a real server of " + key.to_string());
     }
+    end_stock(*service);
     const std::int32_t former_weight = destination->config.weight;
     apply(*destination, wanted);
     if (wanted.weight != 0) destination->last_weight = wanted.weight;
@@ -419,6 +424,8 @@ void Services::review_overload(DestinationState& destination) noexcept {
 
 // Between its thresholds it stays what it was, over a restart too.
 void Services::set_overloaded(DestinationState& destination, bool is_overloaded) noexcept {
+    if (destination.service != nullptr && destination.is_overloaded != is_overloaded)
+        end_stock(*destination.service);
     destination.is_overloaded = is_overloaded;
     xvs_destination& record = tables_.destinations()[destination.index];
     const auto others = static_cast<__u8>(record.flags & ~XVS_DESTINATION_OVERLOADED);
@@ -428,6 +435,7 @@ void Services::set_overloaded(DestinationState& destination, bool is_overloaded)
 }
 
 void Services::unlink(ServiceState& service, DestinationState& destination) {
+    end_stock(service);
     if (service.scheduler)
         service.scheduler->destination_will_go(service.destinations, destination);
     sample(destination);
@@ -462,12 +470,6 @@ void Services::steer_replies(DestinationState& destination, bool is_wanted) {
         steering_.remove_nat_source(protocol, destination.config.real);
     }
     destination.is_nat_source = is_wanted;
-}
-
-void Services::release_translation(DestinationState& destination) noexcept {
-    if (destination.translation == XVS_NONE) return;
-    tables_.translations().release(destination.translation);
-    destination.translation = XVS_NONE;
 }
 
 void Services::free_destination(DestinationState& destination) {

@@ -20,6 +20,7 @@
 #include "engine/lookup/estimator.h"
 #include "engine/lookup/mark_rules.h"
 #include "engine/lookup/service_locks.h"
+#include "engine/lookup/service_stock.h"
 #include "engine/router.h"
 #include "engine/schedule/scheduler.h"
 #include "engine/steering.h"
@@ -46,6 +47,7 @@ struct ServiceState {
     DestinationList destinations;
     std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
     std::unique_ptr<AccessList> access;    // nullptr: it has no list of its own
+    ServiceStock stock;                    // the scheduler's next decisions
     std::map<net::Endpoint, DestinationState*> by_endpoint;  // a hash table would grow in leaps
     std::uint64_t number = 0;        // in the order they were added; never used twice
     model::Counters sampled;         // what its real servers have counted until they were looked at
@@ -142,6 +144,25 @@ public:
             ++connections;
         }
     }
+
+    // Services that are added from here on get a stock of so many decisions each, as long as there
+    // are stocks; 0: none.
+    void set_stock_depth(std::uint32_t depth) noexcept { stock_depth_ = depth; }
+
+    // Whether what a service is, and what is set, allow that its decisions are made ahead of time.
+    [[nodiscard]] bool may_stock(const ServiceState& service) const noexcept;
+
+    // Voids what is stocked for a service: its scheduler stands where it would without. To be
+    // called before anything that decisions depend on changes. Thread: a worker with the service's
+    // lock.
+    void end_stock(ServiceState& service) noexcept;
+
+    // The same of all services.
+    void end_stocks() noexcept;
+
+    // Makes `translation`, with a reference that passes, the one of a real server's newest
+    // replies. Thread: a worker.
+    void set_reply_translation(DestinationState& destination, std::uint32_t translation) noexcept;
 
     // Several workers are to use the services. REQUIRES: none has begun.
     void share() noexcept { locks_.share(); }
@@ -257,6 +278,8 @@ private:
     [[nodiscard]] Status change_scheduler(ServiceState& service, const std::string& name);
     [[nodiscard]] SchedulerParts scheduler_parts() noexcept;
     void unlink(ServiceState& service, DestinationState& destination);
+    void attach_stock(ServiceState& service);
+    void detach_stock(ServiceState& service);
     void free_destination(DestinationState& destination);
     void count_special(const model::ServiceKey& key, int by) noexcept;
 
@@ -278,6 +301,7 @@ private:
     // How many services have it; of firewall marks, any protocol's, under that of IP.
     std::map<std::pair<model::Protocol, net::Endpoint>, unsigned> nat_servers_;
     bool has_orphaned_ = false;
+    std::uint32_t stock_depth_ = 0;
     unsigned any_port_services_ = 0;
     unsigned ftp_services_ = 0;
     // Records of an earlier daemon's services that are not added again yet.

@@ -14,6 +14,11 @@ public:
     void destination_will_go(const DestinationList& destinations,
                              const DestinationState& destination) override;
 
+    [[nodiscard]] bool take_turn_of(const Scheduler& other) noexcept override {
+        last_ = static_cast<const RoundRobin&>(other).last_;
+        return true;
+    }
+
 private:
     const DestinationState* last_ = nullptr;  // nullptr: the turn starts at the list's head
 };

@@ -57,6 +57,15 @@ public:
     // Called when the scheduler is put in charge of a list.
     virtual void take_charge(const DestinationList& destinations) { (void)destinations; }
 
+    // Makes this one decide from here on as `other`, of the same kind and in charge of the same
+    // list, would; returns false where it cannot. Where it can, decisions depend on the list alone
+    // (what it holds, weights, who is overloaded) and not on who asks or how many connections there
+    // are: so they can be made ahead of time. Must not allocate.
+    [[nodiscard]] virtual bool take_turn_of(const Scheduler& other) noexcept {
+        (void)other;
+        return false;
+    }
+
     // How many destinations it can be put in charge of.
     [[nodiscard]] virtual std::size_t max_destinations() const noexcept { return SIZE_MAX; }
 };

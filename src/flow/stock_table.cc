@@ -1,0 +1,84 @@
+#include "flow/stock_table.h"
+
+namespace xvs::flow {
+namespace {
+
+constexpr std::uint64_t make_word(std::uint32_t epoch, std::uint32_t number) noexcept {
+    return std::uint64_t{epoch} << 32 | number;
+}
+
+constexpr std::uint32_t epoch_of(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word >> 32);
+}
+
+constexpr std::uint32_t number_of(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word);
+}
+
+bool swap_word_if(__u64& word, std::uint64_t expected, std::uint64_t wanted) noexcept {
+    __u64 value = expected;
+    return std::atomic_ref<__u64>(word).compare_exchange_strong(
+        value, wanted, std::memory_order_seq_cst);
+}
+
+}  // namespace
+
+StockTable::StockTable(std::span<xvs_stock> stocks, std::span<xvs_decision> decisions) noexcept
+    : stocks_(stocks), decisions_(decisions) {}
+
+std::uint32_t StockTable::allocate() {
+    // What an earlier daemon left in them is void: each begins with a new epoch.
+    if (free_.capacity() == 0) {
+        free_.reserve(stocks_.size() + 1);
+        for (std::size_t i = stocks_.size(); i-- > 0;)
+            free_.push_back(static_cast<std::uint32_t>(i));
+    }
+    if (free_.empty()) return XVS_NONE;
+    const std::uint32_t stock = free_.back();
+    free_.pop_back();
+    (void)begin_epoch(stock);
+    return stock;
+}
+
+void StockTable::free(std::uint32_t stock) {
+    free_.push_back(stock);
+}
+
+std::uint32_t StockTable::left(std::uint32_t stock) const noexcept {
+    const std::uint64_t drawn = load_acquire(stocks_[stock].drawn);
+    return number_of(load_relaxed(stocks_[stock].stocked)) - number_of(drawn);
+}
+
+std::uint32_t StockTable::drawn(std::uint32_t stock) const noexcept {
+    return number_of(load_acquire(stocks_[stock].drawn));
+}
+
+void StockTable::put(std::uint32_t stock, const xvs_decision& decision) noexcept {
+    xvs_stock& record = stocks_[stock];
+    const std::uint64_t stocked = record.stocked;
+    decisions_[stock * XVS_STOCK_SIZE + number_of(stocked) % XVS_STOCK_SIZE] = decision;
+    store_release(record.stocked, __u64{make_word(epoch_of(stocked), number_of(stocked) + 1)});
+}
+
+std::optional<StockTable::Drawn> StockTable::draw(std::uint32_t stock) noexcept {
+    xvs_stock& record = stocks_[stock];
+    while (true) {
+        const std::uint64_t drawn = load_acquire(record.drawn);
+        const std::uint32_t number = number_of(drawn);
+        if (number == number_of(record.stocked)) return std::nullopt;
+        const xvs_decision decision = at(stock, number);
+        if (swap_word_if(record.drawn, drawn, drawn + 1)) return Drawn{number, decision};
+    }
+}
+
+StockTable::Epoch StockTable::begin_epoch(std::uint32_t stock) noexcept {
+    xvs_stock& record = stocks_[stock];
+    const std::uint32_t epoch = epoch_of(load_acquire(record.drawn)) + 1;
+    const std::uint64_t former = std::atomic_ref<__u64>(record.drawn)
+                                     .exchange(make_word(epoch, 0), std::memory_order_seq_cst);
+    const Epoch ended{.drawn = number_of(former), .stocked = number_of(record.stocked)};
+    store_release(record.stocked, __u64{make_word(epoch, 0)});
+    return ended;
+}
+
+}  // namespace xvs::flow
