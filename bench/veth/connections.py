@@ -11,7 +11,10 @@ from .topology import PORT, BenchError, wait_until_listening
 
 AT_ONCE = 64
 SECONDS = 1  # of a slice: the shortest that wrk knows
-LIMITS = {"nftables": 0.9, "haproxy": 1.2, "nginx": 1.2}
+LIMITS = {
+    "xvs": {"nftables": 0.9, "haproxy": 1.2, "nginx": 1.2},
+    "stock": {"nftables": 1.25, "forward": 1.1, "haproxy": 2.0, "nginx": 2.0},
+}
 PAGE = """
 http {{
     access_log off;
@@ -53,10 +56,10 @@ class Connections:
                 slow[director.name].append(p99)
                 failed[director.name] += errors
         texts = {name: f"{count} failed" for name, count in failed.items() if count}
-        references = ("nftables", "forward", "haproxy", "nginx")
+        references = ("xvs", "nftables", "forward", "haproxy", "nginx")
         return [
             *figures.rows("New connections", "connections/s", "higher", rate, self.titles,
-                          references=references, limits={"xvs": LIMITS}, texts=texts),
+                          references=references, limits=LIMITS, texts=texts),
             *figures.rows("New connections: 99th percentile from request to page", "µs", "lower",
                           slow, self.titles, references=references),
         ]

@@ -105,6 +105,12 @@ class XvsEngineOnly(Xvs):
     options = ("--no-fast-path",)
 
 
+class XvsStock(Xvs):
+    name = "stock"
+    title = "XVS, stock"
+    options = ("--stock", "on")
+
+
 class Haproxy(Director):
     name = "haproxy"
     title = "haproxy TCP"
@@ -196,6 +202,12 @@ def every(connections=CONNECTIONS):
     """All of them, the XVS ones with room for so many connections."""
     return (Xvs(connections), XvsEngineOnly(connections), Nftables(), Routing(), Haproxy(),
             NginxStream())
+
+
+def for_new_connections(connections):
+    """The same, and XVS with its stock of decisions."""
+    return (XvsStock(connections), *every(connections))
+
 
 NOT_RUN = (
     ("kernel IPVS", "this kernel has no ip_vs"),

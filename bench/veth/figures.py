@@ -2,7 +2,7 @@
 
 import statistics
 
-OURS = ("xvs", "engine")
+OURS = ("xvs", "stock", "engine")
 
 
 def row(group, name, unit, better, samples, **more):
@@ -41,7 +41,8 @@ def rows(group, unit, better, samples, titles, references=(), limits=None, texts
         values = samples[name]
         more = {}
         if name in OURS:
-            others = {titles[other]: samples[other] for other in references if other in samples}
+            others = {titles[other]: samples[other] for other in references
+                      if other in samples and other != name}
             more["ratios"] = ratios(values, others, better)
         wanted = {titles[other]: limit for other, limit in (limits or {}).get(name, {}).items()
                   if other in samples}

@@ -82,7 +82,8 @@ def measure_streams(build, quick, say):
 
 def measure_connections(build, quick, say):
     with Laboratory() as laboratory:
-        members, not_run = stand_up(build, laboratory, directors.every(KEPT_CONNECTIONS))
+        wanted = directors.for_new_connections(KEPT_CONNECTIONS)
+        members, not_run = stand_up(build, laboratory, wanted)
         made = Connections(members).rows(4 if quick else 24, say)
     return made, not_run, []
 

@@ -312,21 +312,6 @@ void Engine::finish_adoption() {
     settings_.timeouts_changed_at = tables_.header().timeouts_changed_at;
 }
 
-template <class Ip>
-void Engine::complete_adopted() noexcept {
-    std::vector<Connections<Ip>*> all;
-    for (const auto& worker : workers_)
-        all.push_back(&worker->connections<Ip>());
-    workers_.front()->connections<Ip>().complete_adopted(all);
-}
-
-void Engine::set_stock_depth(std::uint32_t depth) noexcept {
-    if (tables_.header().stocks == 0) return;
-    stock_depth_ = depth;
-    services_.set_stock_depth(depth);
-    if (depth != 0 && !is_adopting_) tables_.open_stocks();
-}
-
 void Engine::revisit_connections() noexcept {
     if (services_.take_orphaned() && settings_.sysctls.expire_nodest_conn != 0) begin_revisit();
     if (revisited4_ != XVS_NONE) {
@@ -343,14 +328,6 @@ std::uint32_t Engine::revisit_from(std::uint32_t cursor) noexcept {
         cursor, kAtOnce, [this](std::uint32_t index, const xvs_connection& record) {
             workers_[record.owner]->template connections<Ip>().revisit(index);
         });
-}
-
-std::uint64_t Engine::drawn_connections() const noexcept {
-    std::uint64_t sum = 0;
-    for (const auto& worker : workers_)
-        sum +=
-            worker->connections<flow::Ipv4>().drawn() + worker->connections<flow::Ipv6>().drawn();
-    return sum;
 }
 
 DropCounters Engine::drops() const noexcept {

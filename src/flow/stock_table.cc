@@ -23,25 +23,28 @@ bool swap_word_if(__u64& word, std::uint64_t expected, std::uint64_t wanted) noe
 
 }  // namespace
 
-StockTable::StockTable(std::span<xvs_stock> stocks, std::span<xvs_decision> decisions) noexcept
-    : stocks_(stocks), decisions_(decisions) {}
+StockTable::StockTable(std::span<xvs_stock> stocks,
+                       std::span<xvs_decision> decisions,
+                       GracePeriod& grace) noexcept
+    : stocks_(stocks), decisions_(decisions), grace_(grace) {}
 
 std::uint32_t StockTable::allocate() {
-    // What an earlier daemon left in them is void: each begins with a new epoch.
-    if (free_.capacity() == 0) {
-        free_.reserve(stocks_.size() + 1);
-        for (std::size_t i = stocks_.size(); i-- > 0;)
-            free_.push_back(static_cast<std::uint32_t>(i));
+    std::uint32_t stock = fresh_;
+    if (fresh_ < stocks_.size()) {
+        ++fresh_;
+    } else if (!free_.empty() && grace_.has_ended(free_.front().period)) {
+        stock = free_.front().stock;
+        free_.pop_front();
+    } else {
+        return XVS_NONE;
     }
-    if (free_.empty()) return XVS_NONE;
-    const std::uint32_t stock = free_.back();
-    free_.pop_back();
+    // What an earlier daemon left in it is void.
     (void)begin_epoch(stock);
     return stock;
 }
 
 void StockTable::free(std::uint32_t stock) {
-    free_.push_back(stock);
+    free_.push_back({stock, grace_.request()});
 }
 
 std::uint32_t StockTable::left(std::uint32_t stock) const noexcept {

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "base/sharing_mutex.h"
+#include "flow/grace_period.h"
 #include "flow/layout.h"
 #include "flow/shared_field.h"
 
@@ -30,12 +31,15 @@ public:
     };
 
     // There may be none.
-    StockTable(std::span<xvs_stock> stocks, std::span<xvs_decision> decisions) noexcept;
+    StockTable(std::span<xvs_stock> stocks,
+               std::span<xvs_decision> decisions,
+               GracePeriod& grace) noexcept;
 
     // Several workers are to use it. REQUIRES: none has begun.
     void share() noexcept { outstanding_.share(); }
 
-    // Returns one that nobody has, empty, or XVS_NONE. Thread: under the gates of all workers, as
+    // Returns one that nobody has, empty, or XVS_NONE; one that was freed only when no program can
+    // take it for the former service's any more. Thread: under the gates of all workers, as
     // for the next.
     [[nodiscard]] std::uint32_t allocate();
     // REQUIRES: its epoch was ended, and nothing was put in since.
@@ -100,9 +104,16 @@ public:
     [[nodiscard]] Outstanding& outstanding() noexcept { return outstanding_; }
 
 private:
+    struct Freed {
+        std::uint32_t stock = 0;
+        GracePeriod::Number period = 0;
+    };
+
     std::span<xvs_stock> stocks_;
     std::span<xvs_decision> decisions_;
-    std::vector<std::uint32_t> free_;
+    GracePeriod& grace_;
+    std::uint32_t fresh_ = 0;  // those from here on were never given away
+    std::deque<Freed> free_;   // the oldest first
     Outstanding outstanding_;
 };
 

@@ -12,6 +12,10 @@
 #define DRAW_TRIES 8
 #define SLOT_NONE (-1)
 
+/* Where a packet is met. */
+#define DRAWN_AT_TC 0u
+#define DRAWN_AT_XDP 1u
+
 struct flow_key {
     __u32 source[4]; /* of IPv4 the first word, the rest 0 */
     __u32 destination[4];
@@ -24,10 +28,12 @@ struct beginning {
     struct flow_key request;
     struct flow_key reply;
     struct xvs_decision decision;
+    struct found awaited;
     struct xvs_endpoint_key service;
     struct xvs_endpoint_key client;
     __u64 drawn; /* the stock's word before the draw */
     __u32 stock;
+    __u32 place; /* where it is met: DRAWN_AT_* */
     __u32 stripe;
     __u32 worker;
     int request_slot;
@@ -175,8 +181,8 @@ GLOBAL int claim4(const struct flow_key* key) {
                            struct xvs_flow4,
                            &table_header()->extent4,
                            xvs_hash4(hash_keys(), from, to, ports, protocol),
-                           flow->source == from && flow->destination == to &&
-                               word_at(&flow->source_port) == ports && flow->protocol == protocol);
+                           !((flow->source ^ from) | (flow->destination ^ to) |
+                             (word_at(&flow->source_port) ^ ports) | (flow->protocol ^ protocol)));
     const __u32 at = (__u32)slot;
     struct xvs_flow4* mine = slot >= 0 ? bpf_map_lookup_elem(&flows4, &at) : 0;
     if (!mine) return SLOT_NONE;
@@ -191,13 +197,13 @@ GLOBAL int claim6(const struct flow_key* key) {
     if (!key) return SLOT_NONE;
     const __u32 ports = key->ports;
     const __u8 protocol = (__u8)key->protocol;
-    const int slot =
-        CLAIM(flows6,
-              struct xvs_flow6,
-              &table_header()->extent6,
-              xvs_hash6(hash_keys(), key->source, key->destination, ports, protocol),
-              word_at(&flow->source_port) == ports && same_address6(flow->source, key->source) &&
-                  same_address6(flow->destination, key->destination) && flow->protocol == protocol);
+    const int slot = CLAIM(flows6,
+                           struct xvs_flow6,
+                           &table_header()->extent6,
+                           xvs_hash6(hash_keys(), key->source, key->destination, ports, protocol),
+                           !(difference6(flow->source, key->source) |
+                             difference6(flow->destination, key->destination) |
+                             (word_at(&flow->source_port) ^ ports) | (flow->protocol ^ protocol)));
     const __u32 at = (__u32)slot;
     struct xvs_flow6* mine = slot >= 0 ? bpf_map_lookup_elem(&flows6, &at) : 0;
     if (!mine) return SLOT_NONE;
@@ -235,11 +241,16 @@ INLINE void leave_stripe(const struct beginning* b) {
     if (stripe) (void)__sync_lock_test_and_set(&stripe->holder, 0);
 }
 
-/* Whether another connection has announced this one: then the engine knows where it goes. */
-INLINE bool is_awaited(const struct beginning* b) {
-    if (!kinds.awaits_clients || b->client.protocol != IPPROTO_TCP) return false;
-    const struct tuple t = {.source = b->client, .destination = b->service};
-    return owner_of_awaited(&t) != 0;
+/* Whether another connection has announced this one, from whatever port: then the engine knows
+ * where it goes. */
+GLOBAL int is_awaited(__u32 family) {
+    struct beginning* b = beginning_of_cpu();
+    if (!b || !kinds.awaits_clients || b->request.protocol != IPPROTO_TCP) return 0;
+    const struct flow_key* key = &b->request;
+    const __u32 ports = key->ports & bpf_htonl(0xffff);
+    if (family == 6)
+        return find_slot6((const struct addresses6*)key->source, ports, IPPROTO_TCP) != NO_SLOT6;
+    return find_flow4(key->source[0], key->destination[0], ports, IPPROTO_TCP, &b->awaited);
 }
 
 /* Finds the stock of the packet's service, and whether all that a connection needs is there. */
@@ -247,8 +258,9 @@ GLOBAL int find_stock(void) {
     struct beginning* b = beginning_of_cpu();
     const struct xvs_steer_control* c = steer_control();
     if (!b || !c || !table_header()->stocks_are_open || kinds.mark_rules) return 0;
+    if (kinds.access & XVS_HAS_ACCESS_OF_ALL) return 0;
     const __u32* number = bpf_map_lookup_elem(&services, &b->service);
-    if (!number || !*number || !is_local(&b->service) || is_awaited(b)) return 0;
+    if (!number || !*number || !is_local(&b->service)) return 0;
     const __s32 silence = (__s32)(now_tick() - c->heartbeat);
     if (silence > (__s32)XVS_STOCK_TICKS) return 0;
     b->stock = *number - 1;
@@ -257,6 +269,14 @@ GLOBAL int find_stock(void) {
     const __u32 at = ring_of(b->worker);
     const struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &at);
     return ring && ring->head - *(const volatile __u32*)&ring->tail < XVS_REPORTS / 2;
+}
+
+/* Whether it can be carried out where the packet is: what must leave by tc is for tc to draw. */
+INLINE bool is_for_here(const struct beginning* b) {
+    if (b->place == DRAWN_AT_TC) return true;
+    const struct xvs_translation* t = translation_at(b->decision.inbound);
+    const struct xvs_next_hop* hop = t ? next_hop_at(t->next_hop) : 0;
+    return hop && (hop->flags & XVS_HOP_XDP);
 }
 
 /* Takes the next decision; false where there is none, or the packet is to wake the engine. */
@@ -275,6 +295,7 @@ GLOBAL int take_decision(void) {
         const struct xvs_decision* decision = bpf_map_lookup_elem(&decisions, &place);
         if (!decision || decision->inbound == XVS_NONE) return 0;
         b->decision = *decision;
+        if (!is_for_here(b)) return 0;
         if (__sync_val_compare_and_swap(&stock->drawn, drawn, drawn + 1) == drawn) {
             b->drawn = drawn;
             return 1;
@@ -296,9 +317,9 @@ INLINE void put_back(const struct beginning* b, __u32 family) {
 }
 
 /* Draws for the packet noted; true: the decision is there, and a slot for its requests. */
-INLINE bool draw_decision(__u32 family) {
-    struct beginning* b = beginning_of_cpu();
-    if (!b || !find_stock() || !take_stripe(b, family)) return false;
+INLINE bool draw_decision(struct beginning* b, __u32 family, __u32 place) {
+    b->place = place;
+    if (is_awaited(family) || !find_stock() || !take_stripe(b, family)) return false;
     b->reply_slot = SLOT_NONE;
     b->request_slot = claim(&b->request, family);
     if (b->request_slot >= 0 && take_decision()) return true;
@@ -334,7 +355,7 @@ INLINE bool is_usual_way(const struct beginning* b, __u32 family) {
     const __u32 version = *(const volatile __u32*)&way->version;
     asm volatile("" ::: "memory");
     const __u64 both = *(const volatile __u64*)&t->next_hop;
-    const bool is_same = way->family == family && same_address6(way->client, client) &&
+    const bool is_same = way->family == family && !difference6(way->client, client) &&
                          way->next_hop == (__u32)both && way->generation == (__u32)(both >> 32);
     asm volatile("" ::: "memory");
     return is_same && !(version & 1) && *(const volatile __u32*)&way->version == version;

@@ -16,7 +16,7 @@ INLINE int draw(struct __sk_buff* skb, __u8 family, bool link_header) {
     struct plan plan;
     if (skb->vlan_present || !sight(skb, family, offset, &s)) return DRAWN_NOTHING;
     struct beginning* b = note_request(&s, family);
-    if (!b || !draw_decision(family)) return DRAWN_NOTHING;
+    if (!b || !draw_decision(b, family, DRAWN_AT_TC)) return DRAWN_NOTHING;
     const struct found f = {.translation = b->decision.inbound};
     if (!make_plan(&f, &s, segment_length(skb, &s), ARRIVING, &plan)) {
         (void)abandon_drawn(family);

@@ -8,6 +8,7 @@
 #define XVS_OFFLOAD_STEER_XDP_BPF_H
 
 #include "offload/replay_xdp.bpf.h"
+#include "offload/steer_draw_xdp.bpf.h"
 #include "offload/steer_lookup.bpf.h"
 
 INLINE __u32 checksum_at(const struct sighting* s) {
@@ -108,6 +109,11 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     int judged = 0;
     if (is_live && refuses_flow(&f, &s, family)) return XDP_DROP;
     if (!is_live) {
+        struct plan plan;
+        if (constants.draws && !unfilled && draw_frame(&s, family, &plan)) {
+            rewrite_frame(&s, plan.translation, family);
+            return leave_at_xdp(xdp, l, &s, &plan);
+        }
         if (!host->sockets) return XDP_PASS;
         judged = judge_sighted(&s, family);
         if (judged == JUDGED_REFUSED) return XDP_DROP;

@@ -91,7 +91,7 @@ TEST_F(ProgramDraws, AgreesWithTheEngineAloneWhateverComesInWhicheverState) {
         RC_ASSERT(compare(conversation, replayed.participant, Schedulers::Any) == "");
         drawn += replayed.participant.target().director().engine.drawn_connections();
     }));
-    EXPECT_GT(drawn, 50U);
+    EXPECT_GT(drawn, 10U);
 }
 
 TEST_F(ProgramDraws, AgreesWithTheEngineAloneWhereEachFlowHasItsCpu) {

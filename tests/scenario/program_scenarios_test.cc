@@ -2,7 +2,7 @@
 // the engine uses: once as with --no-fast-path, once with established packets replayed at tc, once
 // with those replayed at XDP that can be; and at XDP with what the engine must see going up from
 // there by AF_XDP, with and without replaying; and with new connections drawn from stocks of
-// decisions at tc.
+// decisions, at tc and at XDP.
 #include <gtest/gtest.h>
 
 #include "testing/engine_target.h"
@@ -134,6 +134,23 @@ TEST_P(AtXdp, Runs) {
     replays_ += run(GetParam(), *program_).replays;
 }
 
+// New connections begin there too.
+class WithStocksAtXdp : public WithStocks {
+protected:
+    static void SetUpTestSuite() {
+        program_ = std::make_unique<TestedProgram>(TestedProgram::Options{
+            .replays = true, .at_xdp = true, .draws = true, .by_af_xdp = false});
+        replays_ = 0;
+        drawn_ = 0;
+    }
+};
+
+TEST_P(WithStocksAtXdp, Runs) {
+    const Ways ways = run(GetParam(), *program_, 16);
+    replays_ += ways.replays;
+    drawn_ += ways.drawn;
+}
+
 // What the engine must see comes up from XDP.
 class ByAfXdp : public AtXdp {
 protected:
@@ -199,6 +216,7 @@ INSTANTIATE_TEST_SUITE_P(Program, WithoutFastPath, all_scenarios(), scenario_nam
 INSTANTIATE_TEST_SUITE_P(Program, WithFastPath, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, WithStocks, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, AtXdp, all_scenarios(), scenario_name);
+INSTANTIATE_TEST_SUITE_P(Program, WithStocksAtXdp, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, ByAfXdp, all_scenarios(), scenario_name);
 INSTANTIATE_TEST_SUITE_P(Program, AllByAfXdp, all_scenarios(), scenario_name);
 

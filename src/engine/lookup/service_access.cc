@@ -14,6 +14,7 @@ Status Services::add_access_rule(const model::AccessRule& rule) {
     auto list = std::make_unique<AccessList>();
     list->number = XVS_ACCESS_OF_SERVICE(service->index);
     if (auto added = access_.add(*list, &service->config.key, rule); !added) return added;
+    end_stock(*service);  // whoever draws is not asked for
     service->access = std::move(list);
     return {};
 }

@@ -33,7 +33,9 @@ void ServiceStock::detach() {
 
 bool ServiceStock::prepare(Scheduler& scheduler, const DestinationList& destinations) noexcept {
     if (is_open_) {
-        decide_until(scheduler, destinations, table_->drawn(index_));
+        const std::uint32_t drawn = table_->drawn(index_);
+        if (drawn - decided_ > 2 * kMayBePutBack)
+            decide_until(scheduler, destinations, drawn - kMayBePutBack);
         return stocked_ < kLongEpoch;
     }
     if (has_limits(destinations) || twin_ == nullptr || !twin_->take_turn_of(scheduler))

@@ -37,8 +37,8 @@ public:
     // Whether decisions may be put in and drawn.
     [[nodiscard]] bool is_open() const noexcept { return is_open_; }
 
-    // Opens it, or brings the scheduler to what was drawn last. Returns false where the scheduler
-    // cannot decide ahead of time, or a real server has a threshold.
+    // Opens it, or brings the scheduler near to what was drawn last. Returns false where the
+    // scheduler cannot decide ahead of time, or a real server has a threshold.
     bool prepare(Scheduler& scheduler, const DestinationList& destinations) noexcept;
 
     // Returns the real server that the next decision to be put in is for, or nullptr.
@@ -70,6 +70,8 @@ public:
 private:
     // An epoch's decisions are numbered by 32 bits.
     static constexpr std::uint32_t kLongEpoch = 1U << 30;
+    // Each CPU may put back what it has just drawn: so much may be undrawn again.
+    static constexpr std::uint32_t kMayBePutBack = 1024;
 
     // Cost: by the list's length after a change, else none.
     [[nodiscard]] bool has_limits(const DestinationList& destinations) noexcept;

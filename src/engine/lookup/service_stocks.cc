@@ -31,7 +31,7 @@ void Services::detach_stock(ServiceState& service) {
 bool Services::may_stock(const ServiceState& service) const noexcept {
     constexpr std::uint32_t kNeedsPacket = model::kServicePersistent | model::kServiceOnePacket;
     if (!service.stock.is_attached() || !service.scheduler) return false;
-    if ((service.config.flags & kNeedsPacket) != 0) return false;
+    if ((service.config.flags & kNeedsPacket) != 0 || service.access) return false;
     // Programs put DF outside as it is inside, refuse no stray replies, and drop nothing on demand.
     return sysctls_.pmtu_disc != 0 && sysctls_.nat_icmp_send == 0 && sysctls_.drop_packet == 0 &&
            sysctls_.drop_entry == 0 && sysctls_.secure_tcp == 0;

@@ -1,0 +1,34 @@
+// What the engine as a whole does about stocks of decisions.
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace xvs::engine {
+
+void Engine::set_stock_depth(std::uint32_t depth) noexcept {
+    if (tables_.header().stocks == 0) return;
+    stock_depth_ = depth;
+    services_.set_stock_depth(depth);
+    if (depth != 0 && !is_adopting_) tables_.open_stocks();
+}
+
+std::uint64_t Engine::drawn_connections() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers_)
+        sum +=
+            worker->connections<flow::Ipv4>().drawn() + worker->connections<flow::Ipv6>().drawn();
+    return sum;
+}
+
+template <class Ip>
+void Engine::complete_adopted() noexcept {
+    std::vector<Connections<Ip>*> all;
+    for (const auto& worker : workers_)
+        all.push_back(&worker->connections<Ip>());
+    workers_.front()->connections<Ip>().complete_adopted(all);
+}
+
+template void Engine::complete_adopted<flow::Ipv4>() noexcept;
+template void Engine::complete_adopted<flow::Ipv6>() noexcept;
+
+}  // namespace xvs::engine
