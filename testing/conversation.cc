@@ -142,7 +142,7 @@ const TestHost* host_at(const net::IpAddress& address) {
 // The real server of a flow's connection, or where it has none one of its service's.
 net::Endpoint server_of(const FlowEnds& ends, Director& director) {
     // One that began in the kernel is known once it was reported.
-    if (director.engine.stock_depth() != 0) director.engine.catch_up();
+    if (director.engine.stock_depths().turns != 0) director.engine.catch_up();
     for (const model::ConnectionInfo& info : director.connection_infos()) {
         const bool is_its = info.protocol == ends.protocol && info.client == ends.client &&
                             info.virtual_endpoint == ends.service;

@@ -129,7 +129,7 @@ Director::Director(std::string_view services, const DirectorParts& parts)
       ports(make_ports(parts.workers)),
       port(*ports.front()),
       engine(*tables, router, steering, as_ports(ports), clock) {
-    engine.set_stock_depth(parts.stock);
+    engine.set_stock_depths({.turns = parts.stock, .counts = parts.stock_by_counts});
     if (parts.former == nullptr) {
         add_topology(router);
     } else {

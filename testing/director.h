@@ -78,6 +78,7 @@ struct DirectorParts {
     std::uint32_t cpus = 0;            // on which programs in the kernel replay
     std::uint32_t workers = 1;
     std::uint32_t stock = 0;                   // decisions made ahead of time for each service
+    std::uint32_t stock_by_counts = 1;         // those that compare counts; 1: none
     Nanoseconds time = std::chrono::hours(1);  // at the start
     // One that died at any moment: its tables are in `storage`, its services are wanted again, and
     // its network is the same.

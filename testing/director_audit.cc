@@ -235,6 +235,11 @@ private:
                 }
             }
             left[static_cast<std::uint8_t>(service->config.key.family())] += count;
+            std::uint32_t stocked = 0;
+            for (const auto* each = service->destinations.first(); each != nullptr;
+                 each = each->next)
+                stocked += each->stocked_connections;
+            expect_equal(service->config.key.to_string() + " stocked", stocked, count);
         }
         for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}})
             expect_equal("outstanding decisions", stocks.outstanding().of(family), left[family]);

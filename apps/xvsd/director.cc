@@ -212,7 +212,7 @@ Status Director::make_packet_path() {
     const std::vector<engine::PacketPort*> all = ports_->all();
     engine_.emplace(*tables_, *router_, *steering_, all, clock_);
     engine_->ftp().set_ports(options_.ftp_ports);
-    if (program_->draws()) engine_->set_stock_depth(options_.stock);
+    if (program_->draws()) engine_->set_stock_depths(options_.stock);
     workers_.emplace(*engine_, ports_->descriptors(), gate_, clock_);
     if (const auto* adopted = tables_->adoption()) {
         spdlog::info(

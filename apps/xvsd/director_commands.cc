@@ -107,7 +107,7 @@ std::string Director::status_text() {
     status.interfaces = events_.attach_points(*mirror_);
     status.connections = engine_->connection_count();
     status.capacity = engine_->connection_capacity();
-    status.stock = engine_->stock_depth();
+    status.stock = engine_->stock_depths();
     status.drawn = engine_->drawn_connections();
     status.services = engine_->services().in_order().size();
     const auto refusals = program_->refusals();

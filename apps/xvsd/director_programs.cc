@@ -37,7 +37,7 @@ Status Director::load_programs(const xvs_table_header& header) {
                                               .header = &header,
                                               .control = -1,
                                               .replays = options_.has_fast_path,
-                                              .draws = options_.stock != 0,
+                                              .draws = options_.stock.turns != 0,
                                               .is_watched = false,
                                               .is_tested = false};
     auto program = load_program(options);

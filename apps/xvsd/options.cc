@@ -137,12 +137,19 @@ void describe_stock(CLI::App& app, Options& options) {
     app.add_option_function<std::string>(
            "--stock",
            [&options](const std::string& choice) {
-               if (const std::string problem = read_stock(choice, options.stock); !problem.empty())
-                   throw CLI::ValidationError("--stock", problem);
+               const std::string problem = read_stock(choice, options.stock.turns);
+               if (!problem.empty()) throw CLI::ValidationError("--stock", problem);
            },
-           "begin connections in the kernel, by decisions that rr and wrr make ahead of time: so "
+           "begin connections in the kernel, by decisions that schedulers make ahead of time: so "
            "many for each service, 512 (on), or none (off, the default)")
         ->type_name("on|off|N");
+    app.add_option("--stock-by-counts",
+                   options.stock.counts,
+                   "how many of them, where the scheduler compares counts of connections (lc, wlc, "
+                   "sed, nq, ovf), which may change meanwhile; 1: none, so that each decision is "
+                   "made when it is needed; default: 32")
+        ->type_name("N")
+        ->check(CLI::Range(1U, XVS_STOCK_SIZE));
 }
 
 void describe(CLI::App& app, Options& options, std::string& peer_redirect, double& wait) {

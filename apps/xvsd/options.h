@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/lookup/service_stock.h"
 #include "host/kernel_router.h"
 #include "net/address.h"
 #include "xvsd/af_xdp.h"
@@ -19,12 +20,12 @@ struct Options {
     std::string state_directory;          // empty: by the network namespace
     std::string bpffs;                    // empty: where it usually is
     bool is_ephemeral = false;
-    bool has_fast_path = true;                 // established connections are replayed in the kernel
-    std::uint32_t connections = 0;             // 0: by the memory of this machine
-    std::uint32_t workers = 1;                 // threads of the engine
-    std::uint32_t stock = 0;                   // decisions made ahead of time for each service
-    std::chrono::seconds orphan_timeout{600};  // 0: never
-    std::vector<net::Port> ftp_ports{net::Port{21}};  // of VIPs where FTP is spoken
+    bool has_fast_path = true;      // established connections are replayed in the kernel
+    std::uint32_t connections = 0;  // 0: by the memory of this machine
+    std::uint32_t workers = 1;      // threads of the engine
+    engine::ServiceStock::Depths stock{.turns = 0, .counts = 32};  // turns 0: no stocks
+    std::chrono::seconds orphan_timeout{600};                      // 0: never
+    std::vector<net::Port> ftp_ports{net::Port{21}};               // of VIPs where FTP is spoken
     bool is_takeover = false;      // go on in the place of the daemon that runs here
     bool is_detach = false;        // client: hand everything back to the host, then end
     std::optional<double> wait_s;  // client: wait until the daemon is ready, then end

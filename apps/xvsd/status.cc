@@ -34,9 +34,14 @@ std::string access(const DaemonStatus& status) {
 }
 
 std::string stock_of(const DaemonStatus& status) {
-    if (status.stock == 0) return "off";
-    return fmt::format(
-        "{} decisions a service, {} connections begun in the kernel", status.stock, status.drawn);
+    if (status.stock.turns == 0) return "off";
+    const std::string by_counts = status.stock.counts > 1
+                                      ? fmt::format("{} by counts", status.stock.counts)
+                                      : "none by counts";
+    return fmt::format("{} decisions a service, {}; {} connections begun in the kernel",
+                       status.stock.turns,
+                       by_counts,
+                       status.drawn);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/lookup/service_stock.h"
 #include "net/address.h"
 
 namespace xvs::xvsd {
@@ -17,10 +18,10 @@ struct DaemonStatus {
     std::uint32_t orphan_timeout_s = 0;
     std::uint32_t workers = 1;
     std::vector<net::Port> ftp_ports;
-    std::uint32_t stock = 0;        // decisions for each service
-    std::uint64_t drawn = 0;        // connections that programs have begun by them
-    std::uint32_t connections = 0;  // of both families
-    std::uint32_t capacity = 0;     // of each
+    engine::ServiceStock::Depths stock{};  // decisions for each service
+    std::uint64_t drawn = 0;               // connections that programs have begun by them
+    std::uint32_t connections = 0;         // of both families
+    std::uint32_t capacity = 0;            // of each
     std::size_t services = 0;
     std::uint32_t access_prefixes = 0;
     std::uint64_t denied = 0;  // packets, by access lists

@@ -104,6 +104,7 @@ bool Engine::has_work_left() const noexcept {
 }
 
 void Engine::run_shared_timers() noexcept {
+    services_.end_aged_stocks();
     grow_tables();
     defend();
     revisit_connections();
@@ -181,7 +182,7 @@ void Engine::grow_table() noexcept {
     flow::FlowTable<Ip>& flows = tables_.flows<Ip>();
     if (!flows.has_to_grow()) return;
     // Entries of programs that had not seen it grow have their records before they move.
-    if (stock_depth_ != 0 && flows.is_growing()) catch_up();
+    if (stock_depths_.turns != 0 && flows.is_growing()) catch_up();
     flow::ConnectionTable<Ip>& records = tables_.connections<Ip>();
     flows.continue_growing(
         kSlotsMovedAtOnce,
@@ -308,7 +309,7 @@ void Engine::finish_adoption() {
     complete_adopted<flow::Ipv6>();
     is_adopting_ = false;
     services_.finish_adoption();
-    if (stock_depth_ != 0) tables_.open_stocks();
+    if (stock_depths_.turns != 0) tables_.open_stocks();
     settings_.timeouts_changed_at = tables_.header().timeouts_changed_at;
 }
 

@@ -47,10 +47,12 @@ public:
     // Has programs in the kernel begin connections by decisions that are made ahead of time, so
     // many for a service, and 0 none; services that are added from here on have a stock of them.
     // To be called before the first service is added.
-    void set_stock_depth(std::uint32_t depth) noexcept;
+    void set_stock_depths(const ServiceStock::Depths& depths) noexcept;
 
     // How many a service gets; 0 where there are no stocks.
-    [[nodiscard]] std::uint32_t stock_depth() const noexcept { return stock_depth_; }
+    [[nodiscard]] const ServiceStock::Depths& stock_depths() const noexcept {
+        return stock_depths_;
+    }
 
     // How many connections programs in the kernel have begun, as far as it is known.
     [[nodiscard]] std::uint64_t drawn_connections() const noexcept;
@@ -183,7 +185,7 @@ private:
     std::uint32_t revisited4_ = XVS_NONE;
     std::uint32_t revisited6_ = XVS_NONE;
     bool is_adopting_ = false;
-    std::uint32_t stock_depth_ = 0;
+    ServiceStock::Depths stock_depths_;
 };
 
 }  // namespace xvs::engine

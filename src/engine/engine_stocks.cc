@@ -5,11 +5,11 @@
 
 namespace xvs::engine {
 
-void Engine::set_stock_depth(std::uint32_t depth) noexcept {
+void Engine::set_stock_depths(const ServiceStock::Depths& depths) noexcept {
     if (tables_.header().stocks == 0) return;
-    stock_depth_ = depth;
-    services_.set_stock_depth(depth);
-    if (depth != 0 && !is_adopting_) tables_.open_stocks();
+    stock_depths_ = depths;
+    services_.set_stock_depths(depths);
+    if (depths.turns != 0 && !is_adopting_) tables_.open_stocks();
 }
 
 std::uint64_t Engine::drawn_connections() const noexcept {

@@ -11,16 +11,11 @@ namespace xvs::engine {
 template <class Ip>
 DestinationState* Pipeline<Ip>::draw(ServiceState& service) noexcept {
     if (!service.stock.is_attached()) return nullptr;
-    if (!service.stock.is_open()) restock(service);
-    flow::TranslationTable& translations = parts_.tables.translations();
-    std::uint32_t destination = service.stock.draw(translations);
-    if (service.stock.is_low()) restock(service);
-    if (destination == XVS_NONE) destination = service.stock.draw(translations);
-    if (destination == XVS_NONE) {
-        if (service.stock.is_open()) parts_.services.end_stock(service);
-        return nullptr;
-    }
-    return &parts_.services.destination(destination);
+    // Before it draws: what is drawn here counts for nothing until it is a connection.
+    if (!service.stock.is_open() || service.stock.is_low()) restock(service);
+    DestinationState* const destination = service.stock.draw(parts_.tables.translations());
+    if (destination == nullptr && service.stock.is_open()) parts_.services.end_stock(service);
+    return destination;
 }
 
 template <class Ip>
@@ -30,10 +25,13 @@ void Pipeline<Ip>::restock(ServiceState& service) noexcept {
     const model::ServiceKey& key = service.config.key;
     if (parts_.assistances.find_for(key.protocol, key.port) != nullptr) return;
     if (!service.stock.prepare(*service.scheduler, service.destinations)) return;
-    for (std::uint32_t left = std::min(service.stock.room(), affordable()); left > 0; --left) {
-        DestinationState* const destination = service.stock.decide(service.destinations);
+    std::uint32_t left = std::min(service.stock.room(service.destinations), affordable());
+    if (left == 0) return;
+    ServiceStock::Deciding deciding(service.stock, *service.scheduler, service.destinations);
+    for (; left > 0; --left) {
+        DestinationState* const destination = deciding.decide();
         if (destination == nullptr) return;
-        service.stock.put(decide(service, *destination), *destination);
+        deciding.put(decide(service, *destination), *destination);
     }
 }
 

@@ -31,11 +31,16 @@ std::unique_ptr<TestedProgram> ProgramReplay::program_;
 
 // A director behind the program.
 struct Replayed {
-    // `stock`: so many decisions are made ahead of time.
-    Replayed(TestedProgram& program, Schedulers schedulers, std::uint32_t stock = 0)
-        : participant(
-              schedulers,
-              {.storage = &program.storage(), .cpus = TestedProgram::cpus(), .stock = stock}) {
+    // `stock`: so many decisions are made ahead of time, `by_counts` of them by counts.
+    Replayed(TestedProgram& program,
+             Schedulers schedulers,
+             std::uint32_t stock = 0,
+             std::uint32_t by_counts = 1)
+        : participant(schedulers,
+                      {.storage = &program.storage(),
+                       .cpus = TestedProgram::cpus(),
+                       .stock = stock,
+                       .stock_by_counts = by_counts}) {
         auto made = program.stand_before(participant.target().director());
         if (!made) throw std::runtime_error(made.error().context);
         entrance = std::move(*made);
@@ -107,7 +112,7 @@ TEST_F(ProgramDraws, KeepsTheTablesInOrderThoughReportsComeInAnyOrder) {
     EXPECT_TRUE(rc::check([] {
         const Conversation conversation =
             any_conversation([](unsigned) { return *rc::gen::inRange(0U, cpus()); });
-        Replayed replayed(*program_, Schedulers::Any, kStock);
+        Replayed replayed(*program_, Schedulers::Any, kStock, kStock);
         RC_ASSERT(survive(conversation, replayed.participant) == "");
     }));
 }

@@ -2,6 +2,7 @@
 // goes where the flow's first one went, to a server that was configured then.
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -26,6 +27,8 @@ constexpr unsigned kWindow = 16;
 constexpr unsigned kPacketsPerFlow = 4;
 constexpr unsigned kPacketsPerEdit = 600;
 constexpr unsigned kFlows = 24000;
+constexpr std::chrono::seconds kTime{60};
+constexpr unsigned kActions = 4;  // a weight of 0, 1 or 2, or a removal
 
 struct Flow {
     unsigned service = 0;  // 0: NAT and rr, 1: direct routing and wrr
@@ -57,6 +60,12 @@ Flow flow_of(const Bytes& frame) {
     constexpr std::size_t kSourceEnd = 14 + 16;
     return {.service = frame[kSourceEnd - 1] == std::byte{7} ? 0U : 1U,
             .port = load_be16(frame.data() + 14 + 20)};
+}
+
+// Else it is an error for the client: there is no server.
+bool is_tcp(const Bytes& frame) {
+    constexpr std::size_t kProtocolAt = 14 + 9;
+    return frame[kProtocolAt] == std::byte{6};
 }
 
 std::string server_of(const Bytes& frame) {
@@ -135,8 +144,9 @@ private:
 
 class Torture {
 public:
-    explicit Torture(TestedProgram& program)
-        : director_(
+    Torture(TestedProgram& program, std::uint32_t seed)
+        : seed_(seed),
+          director_(
               "-A -t 192.0.2.1:80 -s rr\n"
               "-a -t 192.0.2.1:80 -r 10.0.0.11:80 -m\n"
               "-a -t 192.0.2.1:80 -r 10.0.0.12:80 -m\n"
@@ -148,7 +158,8 @@ public:
               {.connections = 1U << 16,
                .storage = &program.storage(),
                .cpus = TestedProgram::cpus(),
-               .stock = XVS_STOCK_SIZE}) {
+               .stock = XVS_STOCK_SIZE,
+               .stock_by_counts = 64}) {
         auto entrance = program.stand_before(director_);
         if (!entrance) throw std::runtime_error(entrance.error().context);
         entrance_ = std::move(*entrance);
@@ -159,11 +170,11 @@ public:
         std::vector<std::thread> cpus;
         for (unsigned cpu = 0; cpu < kCpus; ++cpu)
             cpus.emplace_back([this, cpu] { meet_packets(cpu); });
-        std::mt19937 random(20);  // NOLINT(cert-msc51-cpp): the same each time
+        std::mt19937 random(seed_);
         for (unsigned edits = 0; done_ < kCpus;) {
             serve();
             if (met_ < edits * kPacketsPerEdit) continue;
-            edit(draw(random, 2), draw(random, kServers), draw(random, 3));
+            edit(draw(random, 2), draw(random, kServers), draw(random, kActions));
             ++edits;
         }
         for (std::thread& cpu : cpus)
@@ -171,8 +182,11 @@ public:
         serve();
         director_.engine.catch_up();
         std::string problems = ledger_.problems() + director_.inconsistencies();
-        if (director_.connections().size() != ledger_.flows())
-            problems += "connections and flows differ in number\n";
+        const std::size_t connections = director_.connections().size();
+        if (connections != ledger_.flows()) {
+            problems += std::to_string(connections) + " connections of " +
+                        std::to_string(ledger_.flows()) + " flows\n";
+        }
         return problems;
     }
 
@@ -180,7 +194,7 @@ public:
 
 private:
     void meet_packets(unsigned cpu) {
-        std::mt19937 random(cpu);
+        std::mt19937 random(seed_ * kCpus + cpu);
         while (true) {
             const unsigned turn = met_++;
             if (turn >= kFlows * kPacketsPerFlow) break;
@@ -207,27 +221,39 @@ private:
         }
         while (director_.engine.process_burst() > 0) {
         }
-        for (const io::MemoryPort::Output& output : director_.take_output())
-            ledger_.note(output.bytes, std::nullopt);
+        for (const io::MemoryPort::Output& output : director_.take_output()) {
+            if (is_tcp(output.bytes)) ledger_.note(output.bytes, std::nullopt);
+        }
     }
 
-    // Takes a server away, or brings one (back) with another weight.
-    void edit(unsigned service, unsigned server, unsigned weight) {
+    // Takes a server away, brings one (back), or gives it another weight; at times the service gets
+    // another scheduler as well.
+    void edit(unsigned service, unsigned server, unsigned action) {
         const std::string names = " -t 192.0.2." + std::to_string(service + 1) + ":80 -r 10.0.0.1" +
                                   std::to_string(server + 1) + ":80";
-        const std::string how =
-            std::string(service == 0 ? " -m" : " -g") + " -w " + std::to_string(weight);
         unsigned& mask = masks_[service];
         unsigned& weights = weighted_[service];
         const unsigned bit = 1U << server;
-        ledger_.begin_edit();
         const bool is_there = (mask & bit) != 0;
-        EXPECT_TRUE(director_.ipvsadm((is_there ? "-e" : "-a") + names + how));
-        mask |= bit;
-        weights = weight != 0 ? weights | bit : weights & ~bit;
+        const bool is_removal = action == kActions - 1 && is_there;
+        const unsigned weight = action % (kActions - 1);
+        ledger_.begin_edit();
+        if (action == 0) change_scheduler(service, server);
+        std::string command = (is_removal ? "-d" : is_there ? "-e" : "-a") + names;
+        if (!is_removal) command += (service == 0 ? " -m -w " : " -g -w ") + std::to_string(weight);
+        EXPECT_TRUE(director_.ipvsadm(command)) << command;
+        mask = is_removal ? mask & ~bit : mask | bit;
+        weights = !is_removal && weight != 0 ? weights | bit : weights & ~bit;
         ledger_.end_edit(service, weights);
     }
 
+    void change_scheduler(unsigned service, unsigned number) {
+        const char* const names[kServers] = {"rr", "wrr", "wlc", "lc"};
+        EXPECT_TRUE(director_.ipvsadm("-E -t 192.0.2." + std::to_string(service + 1) + ":80 -s " +
+                                      names[number]));
+    }
+
+    std::uint32_t seed_;
     Director director_;
     std::unique_ptr<ProgramEntrance> entrance_;
     Ledger ledger_;
@@ -238,12 +264,20 @@ private:
     std::atomic<unsigned> done_ = 0;
 };
 
-TEST(StockTorture, TwoCpusAgreeOnEachFlowsServerWhileServicesAreEdited) {
+// New directors and flows, until the time is over.
+void torture(const TestedProgram::Options& options) {
     if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
-    TestedProgram program({.replays = true, .at_xdp = false, .draws = true});
-    Torture torture(program);
-    EXPECT_EQ(torture.run(), "");
-    EXPECT_GT(torture.drawn(), 500U);
+    TestedProgram program(options);
+    const auto end = std::chrono::steady_clock::now() + kTime;
+    for (std::uint32_t seed = 0; std::chrono::steady_clock::now() < end; ++seed) {
+        Torture torture(program, seed);
+        ASSERT_EQ(torture.run(), "") << "seed " << seed;
+        EXPECT_GT(torture.drawn(), 500U);
+    }
+}
+
+TEST(StockTorture, TwoCpusAgreeOnEachFlowsServerWhileServicesAreEdited) {
+    torture({.replays = true, .at_xdp = false, .draws = true});
 }
 
 }  // namespace

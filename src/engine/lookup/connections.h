@@ -246,6 +246,7 @@ private:
     bool record_drawn(flow::SlotIndex inbound, flow::SlotIndex outbound) noexcept;
     void retire_drawn(flow::SlotIndex slot) noexcept;
     void take_back(const xvs_report& report) noexcept;
+    static void forget_stocked(DestinationState& destination) noexcept;
     void note_low(DestinationState& destination) noexcept;
     [[nodiscard]] bool is_sound(const xvs_connection& record) const noexcept;
     void adopt_record(std::uint32_t connection, std::span<Connections* const> workers) noexcept;

@@ -61,6 +61,7 @@ bool Connections<Ip>::record_drawn(flow::SlotIndex inbound, flow::SlotIndex outb
     DestinationState& destination = services_.destination(written.destination);
     tables_.stocks().outstanding().take(written.family, 1);
     const SharingLock lock(*destination.lock);
+    forget_stocked(destination);
     const std::uint32_t connection = records_.allocate();
     if (connection == XVS_NONE) return false;
     xvs_connection& record = records_[connection];
@@ -106,9 +107,21 @@ void Connections<Ip>::retire_drawn(flow::SlotIndex slot) noexcept {
 template <class Ip>
 void Connections<Ip>::take_back(const xvs_report& report) noexcept {
     tables_.stocks().outstanding().take(report.family, 1);
+    if (report.state < translations_.capacity()) {
+        DestinationState& destination =
+            services_.destination(translations_[report.state].destination);
+        const SharingLock lock(*destination.lock);
+        forget_stocked(destination);
+    }
     for (const std::uint32_t each : {report.state, report.slot}) {
         if (each < translations_.capacity()) translations_.release(each);
     }
+}
+
+// What an earlier daemon stocked was never counted.
+template <class Ip>
+void Connections<Ip>::forget_stocked(DestinationState& destination) noexcept {
+    if (destination.stocked_connections > 0) --destination.stocked_connections;
 }
 
 template <class Ip>

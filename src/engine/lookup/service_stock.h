@@ -10,19 +10,28 @@
 #include "engine/schedule/scheduler.h"
 #include "flow/stock_table.h"
 #include "flow/translation_table.h"
+#include "model/virtual_service.h"
 
 namespace xvs::engine {
 
-// While it is open, the service's scheduler stands at or before what was drawn last, and its twin
-// behind what was stocked last; once it has ended, the scheduler has decided all that was drawn.
+// Of a scheduler that goes in turns, a twin runs ahead: while the stock is open, the scheduler
+// stands at or before what was drawn last, and its twin behind what was stocked last; once it has
+// ended, the scheduler has decided all that was drawn. One that compares counts decides as if what
+// is stocked were connections already.
 // Thread: who holds the service's lock; the packet path allocates nothing.
 class ServiceStock {
 public:
-    // Gives it a place in the tables. `family` is the service's, 4 or 6.
+    // How many decisions are made ahead of time, by what they depend on; 0: none.
+    struct Depths {
+        std::uint32_t turns = 0;
+        std::uint32_t counts = 0;  // and 1
+    };
+
+    // Gives it a place in the tables. `depths` must outlive it.
     void attach(flow::StockTable& table,
                 std::uint32_t index,
-                std::uint32_t depth,
-                std::uint8_t family);
+                const Depths& depths,
+                const model::ServiceKey& key);
 
     // REQUIRES: it has ended.
     void detach();
@@ -31,27 +40,44 @@ public:
 
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
 
-    // Of the service's new scheduler. REQUIRES: it has ended.
-    void set_twin(std::unique_ptr<Scheduler> twin) noexcept { twin_ = std::move(twin); }
+    // Of the service's new scheduler; there may be none. REQUIRES: it has ended.
+    void set_twin(std::unique_ptr<Scheduler> twin) noexcept;
 
     // Whether decisions may be put in and drawn.
     [[nodiscard]] bool is_open() const noexcept { return is_open_; }
 
     // Opens it, or brings the scheduler near to what was drawn last. Returns false where the
-    // scheduler cannot decide ahead of time, or a real server has a threshold.
+    // scheduler cannot decide ahead of time.
     bool prepare(Scheduler& scheduler, const DestinationList& destinations) noexcept;
 
-    // Returns the real server that the next decision to be put in is for, or nullptr.
-    [[nodiscard]] DestinationState* decide(const DestinationList& destinations) noexcept;
+    // How many decisions are to be put in now: none where a real server is near its threshold.
+    // REQUIRES: it is open. Cost: a look at each real server.
+    [[nodiscard]] std::uint32_t room(const DestinationList& destinations) const noexcept;
 
-    // How many decisions are to be put in now. REQUIRES: it is open.
-    [[nodiscard]] std::uint32_t room() const noexcept;
+    // Decides while it lives. Thread: with the service's lock, as all of it.
+    class Deciding {
+    public:
+        Deciding(ServiceStock& stock,
+                 Scheduler& scheduler,
+                 const DestinationList& destinations) noexcept;
+        Deciding(const Deciding&) = delete;
+        Deciding& operator=(const Deciding&) = delete;
+        ~Deciding();
 
-    void put(const xvs_decision& decision, const DestinationState& destination) noexcept;
+        // Returns the real server that the next decision to be put in is for, or nullptr.
+        [[nodiscard]] DestinationState* decide() noexcept;
 
-    // Takes the next decision; returns the index of its real server, or XVS_NONE where there is
-    // none. Its translations are released.
-    [[nodiscard]] std::uint32_t draw(flow::TranslationTable& translations) noexcept;
+        void put(const xvs_decision& decision, DestinationState& destination) noexcept;
+
+    private:
+        ServiceStock& stock_;
+        Scheduler& scheduler_;
+        const DestinationList& destinations_;
+    };
+
+    // Takes the next decision; returns its real server, or nullptr where there is none. Its
+    // translations are released.
+    [[nodiscard]] DestinationState* draw(flow::TranslationTable& translations) noexcept;
 
     // Whether it is open and half empty.
     [[nodiscard]] bool is_low() const noexcept {
@@ -64,6 +90,9 @@ public:
              const DestinationList& destinations,
              flow::TranslationTable& translations) noexcept;
 
+    // Whether it holds decisions by counts, which age.
+    [[nodiscard]] bool ages() const noexcept { return is_open_ && foresight_ == Foresight::Counts; }
+
     // Noted once for all that happens in a burst.
     bool is_waiting = false;
 
@@ -73,24 +102,32 @@ private:
     // Each CPU may put back what it has just drawn: so much may be undrawn again.
     static constexpr std::uint32_t kMayBePutBack = 1024;
 
-    // Cost: by the list's length after a change, else none.
-    [[nodiscard]] bool has_limits(const DestinationList& destinations) noexcept;
+    [[nodiscard]] ScheduleRequest request() const noexcept {
+        ScheduleRequest made;
+        made.virtual_address = key_.address;
+        return made;
+    }
 
+    [[nodiscard]] std::uint8_t family() const noexcept {
+        return static_cast<std::uint8_t>(key_.family());
+    }
+
+    void set_depth() noexcept;
     void decide_until(Scheduler& scheduler,
                       const DestinationList& destinations,
                       std::uint32_t number) noexcept;
 
     flow::StockTable* table_ = nullptr;
     std::uint32_t index_ = XVS_NONE;
-    std::uint32_t depth_ = 0;
-    std::uint8_t family_ = 4;
+    const Depths* depths_ = nullptr;
+    std::uint32_t depth_ = 0;  // 0: the scheduler cannot, or is not to
+    model::ServiceKey key_;
+    Foresight foresight_ = Foresight::None;
     bool is_open_ = false;
-    bool knows_limits_ = false;
-    bool has_limits_ = false;
     std::uint32_t decided_ = 0;  // by the scheduler itself, in this epoch
     std::uint32_t stocked_ = 0;  // by the twin
     std::unique_ptr<Scheduler> twin_;
-    std::unique_ptr<std::uint32_t[]> destinations_;  // of each place in the ring
+    std::unique_ptr<DestinationState*[]> destinations_;  // of each place in the ring
 };
 
 }  // namespace xvs::engine

@@ -12,19 +12,14 @@ void Services::attach_stock(ServiceState& service) {
     const model::ServiceKey& key = service.config.key;
     const bool is_of_ports =
         key.protocol == model::Protocol::Tcp || key.protocol == model::Protocol::Udp;
-    if (stock_depth_ == 0 || key.fwmark != 0 || !is_of_ports || key.port == net::Port{0}) return;
+    if (stock_depths_.turns == 0 || key.fwmark != 0 || !is_of_ports || key.port == net::Port{0})
+        return;
     if (key.protocol == model::Protocol::Tcp && key.port == kFtpPort) return;
     const std::uint32_t stock = tables_.stocks().allocate();
     if (stock == XVS_NONE) return;
-    service.stock.attach(
-        tables_.stocks(), stock, stock_depth_, static_cast<std::uint8_t>(key.family()));
+    service.stock.attach(tables_.stocks(), stock, stock_depths_, key);
     service.stock.set_twin(make_scheduler(service.config.scheduler, scheduler_parts()));
     steering_.add_stock(key, stock);
-}
-
-void Services::detach_stock(ServiceState& service) {
-    end_stock(service);
-    service.stock.detach();
 }
 
 // Whatever has to see each new connection itself goes without.
@@ -44,6 +39,12 @@ void Services::end_stock(ServiceState& service) noexcept {
 void Services::end_stocks() noexcept {
     for (ServiceState* service : order_)
         end_stock(*service);
+}
+
+void Services::end_aged_stocks() noexcept {
+    for (ServiceState* service : order_) {
+        if (service->stock.ages()) end_stock(*service);
+    }
 }
 
 void Services::release_translation(DestinationState& destination) noexcept {

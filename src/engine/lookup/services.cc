@@ -127,7 +127,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     const auto found = services_.find(key);
     if (found == services_.end()) return fail(ErrorCode::NoSuchService, "no " + key.to_string());
     ServiceState& service = *found->second;
-    detach_stock(service);
+    end_stock(service);
     service.scheduler.reset();  // no use in telling it of each one
     while (!service.destinations.is_empty())
         unlink(service, *service.destinations.first());
@@ -137,6 +137,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
         steering_.remove_service(key);
         forget_address(key.address);
     }
+    service.stock.detach();  // last: no program finds it from here on
     tables_.services().free(service.index);
     const auto place = std::find(order_.begin(), order_.end(), &service);
     if (static_cast<std::size_t>(place - order_.begin()) < estimated_services_) {

@@ -146,8 +146,8 @@ public:
     }
 
     // Services that are added from here on get a stock of so many decisions each, as long as there
-    // are stocks; 0: none.
-    void set_stock_depth(std::uint32_t depth) noexcept { stock_depth_ = depth; }
+    // are stocks.
+    void set_stock_depths(const ServiceStock::Depths& depths) noexcept { stock_depths_ = depths; }
 
     // Whether what a service is, and what is set, allow that its decisions are made ahead of time.
     [[nodiscard]] bool may_stock(const ServiceState& service) const noexcept;
@@ -159,6 +159,10 @@ public:
 
     // The same of all services.
     void end_stocks() noexcept;
+
+    // The same of those whose decisions compare counts: to be called now and then, so that none is
+    // old. Cost: a look at each service.
+    void end_aged_stocks() noexcept;
 
     // Makes `translation`, with a reference that passes, the one of a real server's newest
     // replies. Thread: a worker.
@@ -279,7 +283,6 @@ private:
     [[nodiscard]] SchedulerParts scheduler_parts() noexcept;
     void unlink(ServiceState& service, DestinationState& destination);
     void attach_stock(ServiceState& service);
-    void detach_stock(ServiceState& service);
     void free_destination(DestinationState& destination);
     void count_special(const model::ServiceKey& key, int by) noexcept;
 
@@ -301,7 +304,7 @@ private:
     // How many services have it; of firewall marks, any protocol's, under that of IP.
     std::map<std::pair<model::Protocol, net::Endpoint>, unsigned> nat_servers_;
     bool has_orphaned_ = false;
-    std::uint32_t stock_depth_ = 0;
+    ServiceStock::Depths stock_depths_;
     unsigned any_port_services_ = 0;
     unsigned ftp_services_ = 0;
     // Records of an earlier daemon's services that are not added again yet.

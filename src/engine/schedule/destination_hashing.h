@@ -18,6 +18,13 @@ public:
                              const DestinationState& destination) override;
     void take_charge(const DestinationList& destinations) override;
 
+    // Of one service all ask for the same address.
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Turns; }
+
+    void take_turn_of(const Scheduler& other) noexcept override {
+        places_ = static_cast<const DestinationHashing&>(other).places_;
+    }
+
 private:
     static constexpr unsigned kTableBits = 8;
 

@@ -9,6 +9,8 @@ class NeverQueue final : public Scheduler {
 public:
     DestinationState* schedule(const DestinationList& destinations,
                                const ScheduleRequest& request) noexcept override;
+
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Counts; }
 };
 
 }  // namespace xvs::engine

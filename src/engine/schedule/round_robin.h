@@ -14,9 +14,10 @@ public:
     void destination_will_go(const DestinationList& destinations,
                              const DestinationState& destination) override;
 
-    [[nodiscard]] bool take_turn_of(const Scheduler& other) noexcept override {
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Turns; }
+
+    void take_turn_of(const Scheduler& other) noexcept override {
         last_ = static_cast<const RoundRobin&>(other).last_;
-        return true;
     }
 
 private:

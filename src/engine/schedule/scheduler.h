@@ -22,6 +22,14 @@ struct ScheduleRequest {
     Tick now = 0;
 };
 
+// What decisions depend on besides the list (what it holds, weights, who is overloaded), which says
+// whether they can be made before anybody asks.
+enum class Foresight : std::uint8_t {
+    None,    // on who asks
+    Turns,   // on those before, at most
+    Counts,  // on how many connections real servers have
+};
+
 class Scheduler {
 public:
     Scheduler() = default;
@@ -57,14 +65,11 @@ public:
     // Called when the scheduler is put in charge of a list.
     virtual void take_charge(const DestinationList& destinations) { (void)destinations; }
 
+    [[nodiscard]] virtual Foresight foresight() const noexcept { return Foresight::None; }
+
     // Makes this one decide from here on as `other`, of the same kind and in charge of the same
-    // list, would; returns false where it cannot. Where it can, decisions depend on the list alone
-    // (what it holds, weights, who is overloaded) and not on who asks or how many connections there
-    // are: so they can be made ahead of time. Must not allocate.
-    [[nodiscard]] virtual bool take_turn_of(const Scheduler& other) noexcept {
-        (void)other;
-        return false;
-    }
+    // list, would. Must not allocate. REQUIRES: foresight() is Turns.
+    virtual void take_turn_of(const Scheduler& other) noexcept { (void)other; }
 
     // How many destinations it can be put in charge of.
     [[nodiscard]] virtual std::size_t max_destinations() const noexcept { return SIZE_MAX; }

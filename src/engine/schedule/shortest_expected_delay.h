@@ -16,6 +16,8 @@ class ShortestExpectedDelay final : public Scheduler {
 public:
     DestinationState* schedule(const DestinationList& destinations,
                                const ScheduleRequest& request) noexcept override;
+
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Counts; }
 };
 
 }  // namespace xvs::engine

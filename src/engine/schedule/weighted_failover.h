@@ -9,6 +9,8 @@ class WeightedFailover final : public Scheduler {
 public:
     DestinationState* schedule(const DestinationList& destinations,
                                const ScheduleRequest& request) noexcept override;
+
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Turns; }
 };
 
 }  // namespace xvs::engine

@@ -10,6 +10,8 @@ class WeightedOverflow final : public Scheduler {
 public:
     DestinationState* schedule(const DestinationList& destinations,
                                const ScheduleRequest& request) noexcept override;
+
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Counts; }
 };
 
 }  // namespace xvs::engine

@@ -65,13 +65,12 @@ void WeightedRoundRobin::take_charge(const DestinationList& destinations) {
     begin_round();
 }
 
-bool WeightedRoundRobin::take_turn_of(const Scheduler& other) noexcept {
+void WeightedRoundRobin::take_turn_of(const Scheduler& other) noexcept {
     const auto& model = static_cast<const WeightedRoundRobin&>(other);
     last_ = model.last_;
     current_weight_ = model.current_weight_;
     first_weight_ = model.first_weight_;
     divisor_ = model.divisor_;
-    return true;
 }
 
 void WeightedRoundRobin::add_weight(std::int32_t weight) {

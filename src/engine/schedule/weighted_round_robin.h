@@ -21,8 +21,11 @@ public:
                              const DestinationState& destination,
                              std::int32_t former_weight) override;
     void take_charge(const DestinationList& destinations) override;
+
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Turns; }
+
     // Not the weights: it is told of no change.
-    [[nodiscard]] bool take_turn_of(const Scheduler& other) noexcept override;
+    void take_turn_of(const Scheduler& other) noexcept override;
 
 private:
     void add_weight(std::int32_t weight);
