@@ -9,7 +9,7 @@ DESTDIR=$root cmake --install "$1" --prefix /usr >/dev/null
 
 for file in sbin/xvsd sbin/xvsadm sbin/xvsadm-save sbin/xvsadm-restore bin/xvs \
     share/man/man8/xvsadm.8 share/man/man8/xvsadm-save.8 share/man/man8/xvsd.8 \
-    share/man/man1/xvs.1 share/bash-completion/completions/xvsadm lib/systemd/system/xvsd.service \
+    share/man/man1/xvs.1 share/bash-completion/completions/xvsadm share/zsh/site-functions/_xvsadm lib/systemd/system/xvsd.service \
     share/doc/xvs/README.md share/doc/xvs/LICENSE; do
     [ -e "$root/usr/$file" ] || { echo "cmake --install brings no /usr/$file"; exit 1; }
 done
@@ -36,6 +36,19 @@ proposed=$(bash -c ". $completion; COMP_WORDS=(xvsadm -A -t 1.1.1.1:1 -s w); COM
 proposed=$(bash -c ". $completion; COMP_WORDS=(xvsadm -a --tun-t); COMP_CWORD=2; _xvsadm
     echo \"\${COMPREPLY[@]}\"")
 [ "$proposed" = --tun-type ] || { echo "completion proposes options: $proposed"; exit 1; }
+
+# The same in zsh, where what would be proposed goes through compadd.
+completion=$root/usr/share/zsh/site-functions/_xvsadm
+propose() {
+    zsh -f -c 'compadd() { [[ $1 == -- ]] && shift; print -r -- "$@"; }
+        CURRENT=$(($# - 1)); file=$1; shift; words=("$@"); . $file' zsh "$completion" "$@"
+}
+for line in "-A -t 1.1.1.1:1 -s w|wrr wlc" "-a --tun-t|--tun-type" "--add-mark 7 --proto t|tcp" \
+    "--list-m|--list-marks"; do
+    typed=${line%|*}
+    proposed=$(propose xvsadm ${line%|*} | tr ' ' '\n' | grep -e "^${typed##* }" | tr '\n' ' ')
+    [ "$proposed" = "${line#*|} " ] || { echo "zsh proposes for ${line%|*}: $proposed"; exit 1; }
+done
 
 program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$root/usr/lib/systemd/system/xvsd.service")
 [ -x "$root$program" ] || { echo "the unit starts $program, which is not installed"; exit 1; }
