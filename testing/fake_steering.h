@@ -11,7 +11,7 @@
 
 namespace xvs::testing {
 
-class FakeSteering final : public engine::Steering {
+class FakeSteering : public engine::Steering {
 public:
     // `other`, which must outlive this, is told all that was told before, and from now on the same.
     void tell_also(engine::Steering& other) {

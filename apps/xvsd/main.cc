@@ -78,7 +78,7 @@ Status serve(const xvsd::Options& options) {
     if (!kept) return fail(kept.error());
     spdlog::info(
         "XVS {}: balanced packets are met before nftables and iptables, whose rules do not "
-        "see them",
+        "see them; xvsadm --deny and --allow keep clients out",
         XVS_VERSION);
     auto director = xvsd::Director::create(options, *kept, std::move(instance));
     if (!director) return fail(director.error());
