@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -27,7 +28,8 @@ constexpr unsigned kWindow = 16;
 constexpr unsigned kPacketsPerFlow = 4;
 constexpr unsigned kPacketsPerEdit = 600;
 constexpr unsigned kFlows = 24000;
-constexpr std::chrono::seconds kTime{60};
+// XVS_TORTURE_SECONDS in the environment says another.
+constexpr int kSeconds = 10;
 constexpr unsigned kActions = 4;  // a weight of 0, 1 or 2, or a removal
 
 struct Flow {
@@ -264,11 +266,16 @@ private:
     std::atomic<unsigned> done_ = 0;
 };
 
+std::chrono::seconds torture_time() {
+    const char* const wanted = std::getenv("XVS_TORTURE_SECONDS");
+    return std::chrono::seconds(wanted != nullptr ? std::atoi(wanted) : kSeconds);
+}
+
 // New directors and flows, until the time is over.
 void torture(const TestedProgram::Options& options) {
     if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
     TestedProgram program(options);
-    const auto end = std::chrono::steady_clock::now() + kTime;
+    const auto end = std::chrono::steady_clock::now() + torture_time();
     for (std::uint32_t seed = 0; std::chrono::steady_clock::now() < end; ++seed) {
         Torture torture(program, seed);
         ASSERT_EQ(torture.run(), "") << "seed " << seed;
