@@ -1,5 +1,8 @@
 // Several workers: each has its clients' connections, and all of them share what schedules.
+#include <algorithm>
 #include <map>
+#include <set>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,6 +29,7 @@ using ::testing::Pair;
 using ::testing::SizeIs;
 
 constexpr auto kVip = "192.0.2.1:80"_ep;
+constexpr auto kReal = "10.0.0.11:8080"_ep;
 constexpr auto kDnsVip = "192.0.2.1:53"_ep;
 constexpr auto kDnsReal = "10.0.0.11:5353"_ep;
 constexpr auto kTwoServers =
@@ -60,6 +64,29 @@ unsigned owner_of_only_connection(Director& director) {
         owner = record.owner;
     });
     return owner;
+}
+
+std::set<std::uint32_t> records_of(Director& director, unsigned worker) {
+    std::set<std::uint32_t> found;
+    auto& records = director.tables->connections<flow::Ipv4>();
+    (void)records.for_each(
+        0, records.capacity(), [&](std::uint32_t index, const xvs_connection& record) {
+            if (record.owner == worker) found.insert(index);
+        });
+    return found;
+}
+
+// So many connections that their records are passed on when they have ended.
+void open_and_reset(Director& director, std::uint8_t worker, Nanoseconds after) {
+    std::vector<net::Endpoint> clients;
+    while (clients.size() < 64)
+        clients.push_back(
+            client_of(director, worker, static_cast<std::uint16_t>(clients.size() * 100 + worker)));
+    for (const net::Endpoint& client : clients)
+        (void)director.receives(Packet::tcp(client, kVip).flags("S"));
+    director.advance(after);
+    for (const net::Endpoint& client : clients)
+        (void)director.hears(Packet::tcp(kReal, client).flags("R."));
 }
 
 Packet piece(const net::Endpoint& from, const net::Endpoint& to, std::size_t number) {
@@ -102,6 +129,28 @@ TEST(Workers, SharePersistenceTemplates) {
     // The template goes with the last of them, whoever's they are.
     director.advance(20min);
     EXPECT_THAT(director.connections(), IsEmpty());
+    EXPECT_EQ(director.inconsistencies(), "");
+}
+
+TEST(Workers, LeaveARecordAloneThatWasTheirsWhenItsTimeWasSet) {
+    Director director(
+        "-A -t 192.0.2.1:80 -s rr\n"
+        "-a -t 192.0.2.1:80 -r 10.0.0.11:8080 -m",
+        two_workers());
+    // The timers still hold what they held for the 60 s of a SYN.
+    open_and_reset(director, 0, 1s);
+    const std::set<std::uint32_t> before = records_of(director, 0);
+    director.advance(12s);
+    ASSERT_EQ(director.engine.connection_count(), 0U);
+    open_and_reset(director, 1, 40s);
+    const std::set<std::uint32_t> after = records_of(director, 1);
+    ASSERT_TRUE(std::any_of(
+        after.begin(), after.end(), [&](std::uint32_t each) { return before.count(each) > 0; }));
+    director.clock.advance(11s);
+    director.engine.worker(0).run_timers();
+    EXPECT_EQ(director.engine.connection_count(), 64U);
+    director.engine.worker(1).run_timers();
+    EXPECT_EQ(director.engine.connection_count(), 0U);
     EXPECT_EQ(director.inconsistencies(), "");
 }
 

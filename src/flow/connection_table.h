@@ -13,9 +13,10 @@
 
 namespace xvs::flow {
 
-// A free record is EMPTY and keeps its generation; `inbound` links it to the next free one. Records
-// never used are not touched. Of several workers each has its own ConnectionTable over the same
-// records, and free ones at hand; they pass them to each other in batches. Thread: the worker.
+// A free record is EMPTY, of no worker, and keeps its generation; `inbound` links it to the next
+// free one. Records never used are not touched. Of several workers each has its own ConnectionTable
+// over the same records, and free ones at hand; they pass them to each other in batches. Thread:
+// the worker.
 template <class Ip>
 class ConnectionTable {
 public:
@@ -51,10 +52,12 @@ public:
         }
         xvs_connection& record = records_[index];
         const std::uint32_t state = with_state(next_generation(record.state), XVS_SLOT_LIVE);
-        record = {};
         record.inbound = record.outbound = XVS_NONE;
         record.destination = record.controller = XVS_NONE;
-        record.owner = number_;
+        record.flags = record.timeout = record.check_at = record.controlled = 0;
+        record.protocol = record.protocol_state = record.role = 0;
+        // Alone: another worker, whose timers still hold the index, may be asking is_own().
+        store_relaxed(record.owner, number_);
         store_release(record.state, state);
         store_relaxed(size_, size_ + 1);
         return index;
@@ -75,14 +78,23 @@ public:
                 continue;
             }
             records_[index].state = with_state(records_[index].state, XVS_SLOT_EMPTY);
+            records_[index].owner = XVS_NO_WORKER;
             put(index);
         }
+    }
+
+    // Whether this worker allocated it, and it was not freed since. Any index may be asked for,
+    // whatever other workers do with the record meanwhile; the answer holds until this worker, or
+    // somebody who holds back all of them, frees it.
+    [[nodiscard]] bool is_own(std::uint32_t index) const noexcept {
+        return load_relaxed(records_[index].owner) == number_;
     }
 
     // REQUIRES: is_live(index).
     void free(std::uint32_t index) noexcept {
         xvs_connection& record = records_[index];
         store_release(record.state, with_state(record.state, XVS_SLOT_EMPTY));
+        store_relaxed(record.owner, std::uint8_t{XVS_NO_WORKER});
         put(index);
         store_relaxed(size_, size_ - 1);
         if (is_shared_ && free_count_ >= 2 * batch()) give();

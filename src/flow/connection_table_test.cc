@@ -57,6 +57,16 @@ TEST_F(ConnectionTableTest, IsNotLiveBeyondItsEnd) {
     EXPECT_FALSE(table.is_live(XVS_NONE));
 }
 
+TEST_F(ConnectionTableTest, IsOfTheWorkerThatAllocatedItUntilThatFreesIt) {
+    ConnectionTable<Ipv4> second(&table);
+    const std::uint32_t index = table.allocate();
+    EXPECT_TRUE(table.is_own(index));
+    EXPECT_FALSE(second.is_own(index));
+    table.free(index);
+    EXPECT_FALSE(table.is_own(index));
+    EXPECT_FALSE(second.is_own(index));
+}
+
 TEST_F(ConnectionTableTest, VisitsEachLiveRecordOnceInPieces) {
     for (int i = 0; i < 4; ++i)
         ASSERT_NE(table.allocate(), XVS_NONE);

@@ -60,6 +60,7 @@ enum xvs_slot_state {
 
 /* Threads of the engine there may be: each owns the connections of some clients' ports. */
 #define XVS_MAX_WORKERS 16u
+#define XVS_NO_WORKER 0xffu
 
 /* An entry: packets with these five fields, in this state, get that translation. */
 struct xvs_flow4 {
@@ -242,7 +243,7 @@ struct xvs_connection {
     __u32 check_at;    /* tick at which the timer looks at it next */
     __u8 protocol;
     __u8 protocol_state; /* IP_VS_TCP_S_*, IP_VS_SCTP_S_* */
-    __u8 owner;          /* worker that ends it in time */
+    __u8 owner;          /* worker that ends it in time; of a free one XVS_NO_WORKER */
     __u8 role;           /* XVS_ROLE_* */
     __u32 controlled;    /* how many connections name this one as controller */
 };

@@ -331,11 +331,15 @@ bool Connections<Ip>::run_timers(std::size_t limit) noexcept {
     while (done < limit) {
         std::array<std::uint32_t, kTogether> due;
         std::size_t count = 0;
-        (void)wheel_.advance(
+        const std::size_t room = std::min(limit - done, due.size());
+        // An id may have come to name another worker's record since.
+        const std::size_t taken = wheel_.advance(
             now,
-            std::min(limit - done, due.size()),
+            room,
             [this](std::uint32_t id) noexcept { records_.prefetch(id); },
-            [&due, &count](std::uint32_t id) noexcept { due[count++] = id; });
+            [this, &due, &count](std::uint32_t id) noexcept {
+                if (records_.is_own(id)) due[count++] = id;
+            });
         for (std::size_t each = 0; each < count; ++each) {
             const xvs_connection& record = records_[due[each]];
             const flow::SlotIndex inbound = flow::load_relaxed(record.inbound);
@@ -344,15 +348,16 @@ bool Connections<Ip>::run_timers(std::size_t limit) noexcept {
         }
         for (std::size_t each = 0; each < count; ++each)
             check(due[each], now);
-        done += count;
-        if (count < due.size()) break;
+        done += taken;
+        if (taken < room) break;
     }
     return done == limit;
 }
 
 template <class Ip>
 void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
-    if (!records_.is_live(connection)) return;
+    // One ended with another that was due, and may be another worker's already.
+    if (!records_.is_own(connection)) return;
     xvs_connection& record = records_[connection];
     // Not due: a record used again, or one whose check was moved since.
     if (ticks_between(record.check_at, now) < 0) return;
