@@ -3,6 +3,7 @@
 
 #include "engine/defend/access_lists.h"
 #include "offload/steer_fixture_test.h"
+#include "testing/access_refusal.h"
 
 namespace xvs::offload {
 namespace {
@@ -12,15 +13,6 @@ using engine::AccessLists;
 using engine::DropReason;
 using model::AccessAction;
 using model::AccessRule;
-
-std::optional<DropReason> ask(const AccessLists& lists,
-                              const AccessList* list,
-                              const net::IpAddress& client) {
-    std::array<std::uint32_t, 4> words{};
-    std::memcpy(words.data(), client.bytes().data(), sizeof(words));
-    return client.family() == net::Family::Ipv4 ? lists.refusal(list, words[0])
-                                                : lists.refusal(list, words);
-}
 
 class SteerAccess : public Steer {
 protected:
@@ -122,7 +114,8 @@ TEST_F(SteerAccess, DecidesAsTheEngineWhateverThePrefixes) {
         for (int each = 0; each < 4; ++each) {
             const net::IpAddress client = any_address(each % 2 == 0);
             const bool is_to_web = client.family() == net::Family::Ipv4;
-            ASSERT_EQ(refusal(from(client)), ask(*lists_, is_to_web ? &of_web_ : nullptr, client))
+            ASSERT_EQ(refusal(from(client)),
+                      test::refusal(*lists_, is_to_web ? &of_web_ : nullptr, client))
                 << "edit " << edit << ", client " << client.to_string();
         }
     }

@@ -7,6 +7,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "engine/defend/access_lists.h"
+#include "testing/access_refusal.h"
 #include "testing/fake_steering.h"
 
 namespace xvs::test {
@@ -52,13 +53,6 @@ struct Naive {
     }
 };
 
-Refusal ask(const AccessLists& lists, const AccessList* list, const net::IpAddress& client) {
-    std::array<std::uint32_t, 4> words{};
-    std::memcpy(words.data(), client.bytes().data(), sizeof(words));
-    return client.family() == net::Family::Ipv4 ? lists.refusal(list, words[0])
-                                                : lists.refusal(list, words);
-}
-
 // The list for all, and one beside it.
 class Both {
 public:
@@ -95,8 +89,9 @@ public:
     void ask_both() const {
         const net::IpAddress client = any_address(*rc::gen::arbitrary<bool>());
         const Refusal of_all = naive_all_.refusal(client);
-        RC_ASSERT(ask(lists_, nullptr, client) == of_all);
-        RC_ASSERT(ask(lists_, &other_, client) == (of_all ? of_all : naive_other_.refusal(client)));
+        RC_ASSERT(refusal(lists_, nullptr, client) == of_all);
+        RC_ASSERT(refusal(lists_, &other_, client) ==
+                  (of_all ? of_all : naive_other_.refusal(client)));
     }
 
     // What the steering was told is what there is.
