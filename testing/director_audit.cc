@@ -133,7 +133,10 @@ private:
         // A template is no packet's; a connection that was never followed is the engine's alone.
         const bool is_template = (record.flags & engine::kConnectionTemplate) != 0;
         const bool is_let_go = record.inbound == XVS_NONE;
-        if (is_template || is_let_go || (is_tcp && state == engine::TcpState::None)) return;
+        const bool is_unfollowed = (record.flags & engine::kConnectionUnfollowed) != 0 ||
+                                   (is_tcp && state == engine::TcpState::None);
+        // Without a service all is the engine's once every connection was visited.
+        if (is_template || is_let_go || is_unfollowed || !is_served<Ip>()) return;
         if (engine::is_sctp(record)) return audit_sctp_masks<Ip>(index);
         const bool is_half_seen = (record.flags & engine::kConnectionNoOutput) != 0;
         const auto inbound = is_half_seen ? TcpDirection::InboundOnly : TcpDirection::Inbound;
@@ -142,7 +145,12 @@ private:
             const unsigned report = is_tcp ? engine::tcp_events_to_report(direction, state) : 0;
             // Nothing that is not TCP has a SYN.
             const unsigned told = is_tcp ? entry.punt : entry.punt & ~XVS_EVENT_SYN;
-            const bool is_right = entry.report == report && (told == punt || punt == XVS_EVENT_ANY);
+            // A template may have been assured by another connection meanwhile.
+            const bool may_assure = !is_tcp && record.controller != XVS_NONE &&
+                                    direction == TcpDirection::Outbound &&
+                                    entry.report == XVS_EVENT_NONE;
+            const bool is_right =
+                (entry.report == report || may_assure) && (told == punt || punt == XVS_EVENT_ANY);
             if (!is_right) report_masks(index, slot);
         };
         const auto method =
@@ -161,6 +169,17 @@ private:
         expect(record.outbound,
                is_resolved && !is_watched ? 0 : XVS_EVENT_ANY,
                TcpDirection::Outbound);
+    }
+
+    template <class Ip>
+    [[nodiscard]] bool is_served() const {
+        const auto& services = tables().services();
+        for (std::uint32_t index = 0; index < services.used(); ++index) {
+            const bool is_of_family =
+                services[index].family == static_cast<std::uint8_t>(Ip::kFamily);
+            if (services.is_used(index) && is_of_family) return true;
+        }
+        return false;
     }
 
     // Whatever leads from state to state is the engine's, and so is what takes a new checksum.

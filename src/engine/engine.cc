@@ -314,7 +314,9 @@ void Engine::finish_adoption() {
 }
 
 void Engine::revisit_connections() noexcept {
-    if (services_.take_orphaned() && settings_.sysctls.expire_nodest_conn != 0) begin_revisit();
+    const bool has_orphaned = services_.take_orphaned();
+    const bool has_turned = services_.take_turned();
+    if (has_orphaned || has_turned) begin_revisit();
     if (revisited4_ != XVS_NONE) {
         revisited4_ = revisit_from<flow::Ipv4>(revisited4_);
     } else if (revisited6_ != XVS_NONE) {

@@ -2,6 +2,7 @@
 // and a connection, an error, or the host.
 #include <array>
 
+#include "engine/forward/quoted.h"
 #include "engine/forward/replay.h"
 #include "engine/pipeline.h"
 
@@ -248,19 +249,23 @@ Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexce
         destination = choose(packet, service);
     }
     if (destination == nullptr) return refuse(packet, service);
-    const bool is_one_packet =
-        (config.flags & model::kServiceOnePacket) != 0 && packet.protocol == net::IpProtocol::Udp;
+    const bool is_datagram = packet.key.protocol == static_cast<std::uint8_t>(net::IpProtocol::Udp);
+    const bool is_one_packet = (config.flags & model::kServiceOnePacket) != 0 && is_datagram;
     return is_one_packet ? send_one(packet, *destination)
                          : connect(packet, *destination, controller);
 }
 
+// Of an error, who asks for a virtual address is told the client's. Kernel: ip_vs_dh_schedule(),
+// ip_vs_lblc_schedule() take the quoted packet's destination, which went the other way.
 template <class Ip>
 DestinationState* Pipeline<Ip>::choose(const Packet<Ip>& packet, ServiceState& service) noexcept {
     if (!service.scheduler) return nullptr;
     if (DestinationState* const stocked = draw(service)) return stocked;
     return service.scheduler->schedule(service.destinations,
                                        {.client = packet.key.source_address(),
-                                        .virtual_address = packet.key.destination_address(),
+                                        .virtual_address = packet.protocol == Headers<Ip>::kIcmp
+                                                               ? packet.key.source_address()
+                                                               : packet.key.destination_address(),
                                         .client_port = packet.key.source_port_number(),
                                         .service_flags = service.config.flags,
                                         .now = now_});
@@ -338,15 +343,22 @@ Verdict Pipeline<Ip>::install_beginning() noexcept {
     return verdict;
 }
 
-// One-packet scheduling: a connection for this packet alone, of which nothing is kept.
+// One-packet scheduling: a connection for this packet alone, or for the error that quotes it, of
+// which nothing is kept.
 template <class Ip>
 Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination) noexcept {
     const std::uint32_t index = translation_for(destination, packet.key);
     if (index == XVS_NONE) return drop(why_no_translation(destination));
     const xvs_translation& translation = parts_.tables.translations()[index];
+    const bool is_error = packet.protocol == Headers<Ip>::kIcmp;
     parts_.services.count_connection(destination);
-    count(translation, false, packet.network_length());
-    const Verdict verdict = send(packet, translation, false, Subject::Packet);
+    Verdict verdict = Verdict::Dropped;
+    if (is_damaged_error(packet, translation)) {
+        verdict = drop(DropReason::BadIcmpChecksum);
+    } else {
+        count(translation, false, packet.network_length());
+        verdict = send(packet, translation, false, is_error ? Subject::Quoted : Subject::Packet);
+    }
     parts_.tables.translations().release(index);
     return verdict;
 }
@@ -369,7 +381,7 @@ Verdict Pipeline<Ip>::refuse(const Packet<Ip>& packet, const ServiceState& servi
     const bool is_ftp_data =
         service.config.key.port == kFtpPort && packet.key.destination_port_number() != kFtpPort;
     if (is_ftp_data) return give_to_host(packet);
-    icmp_.send(IcmpError::PortUnreachable, packet, 0);
+    count_refusal(icmp_.send(IcmpError::PortUnreachable, packet, 0));
     return drop(DropReason::NoDestination);
 }
 

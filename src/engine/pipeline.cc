@@ -78,6 +78,8 @@ ParseOutcome Pipeline<Ip>::parse(const Frame& frame, Packet<Ip>& packet, bool pr
     const ParseResult result = parse_packet<Ip>(frame, packet);
     if (result.outcome == ParseOutcome::Dropped) {
         (void)drop(result.reason);
+    } else if (!parts_.services.serves(Ip::kFamily)) {
+        return ParseOutcome::Other;
     } else if (result.outcome == ParseOutcome::Balanced) {
         // No header of a frame can say that what is left to a device is a CRC.
         if (packet.protocol == net::IpProtocol::Sctp) complete_sctp_checksum(packet);
@@ -199,8 +201,7 @@ Verdict Pipeline<Ip>::forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) n
     }
     const xvs_translation& translation =
         parts_.tables.translations()[flows_.entry(slot).translation];
-    const bool is_nat = (translation.rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0;
-    if (is_nat && !has_valid_icmp_checksum(packet)) return drop(DropReason::BadIcmpChecksum);
+    if (is_damaged_error(packet, translation)) return drop(DropReason::BadIcmpChecksum);
     // It is counted but keeps no connection alive: anybody can send one. Kernel:
     // __ip_vs_conn_put().
     if (is_available(translation)) count(translation, is_outbound, packet.network_length());
@@ -219,7 +220,9 @@ Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
         // ip_vs_conn_expire_now() ends that one at the next tick.
         const std::uint32_t former = flows_.connection(slot);
         connections_.set_aside(former);
+        former_ = former;
         const Verdict verdict = miss(packet);
+        former_ = XVS_NONE;
         connections_.end(former);
         return verdict;
     }
@@ -241,6 +244,7 @@ Verdict Pipeline<Ip>::replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_f
     if (is_torn(packet, translation)) return drop(DropReason::SctpFragment);
     if (flows_.entry(slot).punt == XVS_EVENT_ANY) [[unlikely]] {
         if (const auto reason = assist(packet, slot)) return drop(*reason);
+        is_followed |= connections_.is_unfollowed(flows_.connection(slot));
     }
     if (has_server) count(translation, is_outbound, packet.network_length());
     flows_.note_packet(slot, now_);
@@ -346,11 +350,7 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
         parts_.port.transmit(packet.frame, packet.frame.interface);
         return Verdict::Forwarded;
     }
-    if (ttl(packet) <= 1) {
-        icmp_.send(IcmpError::TtlExceeded, packet, 0);
-        --parts_.totals.forwarded;
-        return drop(DropReason::TtlExceeded);
-    }
+    if (ttl(packet) <= 1) return refuse_to_forward(packet, translation, IcmpError::TtlExceeded, 0);
     // The kernel counts a request down before it looks at the MTU and a reply after: an error that
     // quotes it shows which. Kernel: __ip_vs_get_out_rt(), ip_forward().
     if (!is_outbound) decrement_ttl(packet);
@@ -365,11 +365,8 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     const bool outgrows_ip =
         !is_super && packet.network_length() + translation.overhead > kMaxPacketSize;
     const bool is_whole = is_unfragmentable(packet) && !is_cut_outside(translation);
-    if ((segment_length(packet) > mtu && is_whole) || outgrows_ip) {
-        icmp_.send(IcmpError::TooBig, packet, mtu);
-        --parts_.totals.forwarded;
-        return drop(DropReason::TooBig);
-    }
+    if ((segment_length(packet) > mtu && is_whole) || outgrows_ip)
+        return refuse_to_forward(packet, translation, IcmpError::TooBig, mtu);
     if (is_outbound) decrement_ttl(packet);
     apply(packet, translation, subject);
     return send_on_wire(packet, translation);

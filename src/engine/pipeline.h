@@ -185,6 +185,14 @@ private:
                                  const xvs_translation& translation) const noexcept;
     void apply(Packet<Ip>& packet, const xvs_translation& translation, Subject subject) noexcept;
     [[nodiscard]] bool is_cut_outside(const xvs_translation& translation) const noexcept;
+    // A former connection counts the error as a reply of its own. Kernel: it is in the table until
+    // the next tick, and ip_vs_out_icmp() finds it.
+    void count_refusal(std::uint32_t sent) noexcept;
+    // Drops it and says why to its sender.
+    Verdict refuse_to_forward(const Packet<Ip>& packet,
+                              const xvs_translation& translation,
+                              IcmpError error,
+                              std::uint32_t mtu) noexcept;
     Verdict send_on_wire(Packet<Ip>& packet, const xvs_translation& translation) noexcept;
 
     // The worker that a packet without an entry belongs to, if a service is its destination.
@@ -216,6 +224,7 @@ private:
     std::array<Beginning, kMaxBurst> beginning_;
     std::array<std::uint32_t, kMaxBurst> beginning_hashes_{};
     std::size_t beginning_count_ = 0;
+    std::uint32_t former_ = XVS_NONE;  // the connection that is being replaced
 };
 
 }  // namespace xvs::engine

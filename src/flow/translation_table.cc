@@ -102,18 +102,33 @@ void TranslationTable::adopt(std::span<const std::uint32_t> references) noexcept
 
 bool TranslationTable::redirect(std::uint32_t index, const xvs_translation& wanted) noexcept {
     const SharingLock lock(mutex_);
-    xvs_translation& record = records_[index];
-    xvs_translation redirected = record;
+    xvs_translation redirected = records_[index];
     redirected.next_hop = wanted.next_hop;
     redirected.next_hop_generation = wanted.next_hop_generation;
     if (!has_equal_contents(redirected, wanted)) return false;
+    set_way(index, redirected);
+    return true;
+}
+
+void TranslationTable::set_way(std::uint32_t index, const xvs_translation& redirected) noexcept {
     erase_from_buckets(index);
     std::uint64_t word = 0;
     std::memcpy(&word, &redirected.next_hop, sizeof word);
-    store_word64(&record.next_hop, word);
+    store_word64(&records_[index].next_hop, word);
     meta_[index].hash = hash_contents(redirected);
     put_into_buckets(index);
-    return true;
+}
+
+void TranslationTable::forget_tunnels(std::uint32_t destination) noexcept {
+    const SharingLock lock(mutex_);
+    for (std::uint32_t index = ways_[destination].first; index != XVS_NONE;
+         index = meta_[index].next) {
+        if ((records_[index].rewrite & XVS_ENCAPSULATE) == 0) continue;
+        xvs_translation redirected = records_[index];
+        redirected.next_hop = XVS_NONE;
+        redirected.next_hop_generation = 0;
+        set_way(index, redirected);
+    }
 }
 
 void TranslationTable::release(std::uint32_t index) noexcept {

@@ -66,6 +66,10 @@ public:
     // A step for each.
     void suspend(std::uint32_t destination, bool is_suspended) noexcept;
 
+    // Has whoever holds one of `destination` that leads into a tunnel look its way up again. A step
+    // for each.
+    void forget_tunnels(std::uint32_t destination) noexcept;
+
     // Not to be changed but by what is above: another connection may hold it.
     [[nodiscard]] const xvs_translation& operator[](std::uint32_t index) const noexcept {
         return records_[index];
@@ -117,6 +121,7 @@ private:
     void take_from_destination(std::uint32_t index) noexcept;
     void put_into_buckets(std::uint32_t index) noexcept;
     void erase_from_buckets(std::uint32_t index) noexcept;
+    void set_way(std::uint32_t index, const xvs_translation& redirected) noexcept;
 
     xvs_translation* records_;
     std::uint32_t capacity_;

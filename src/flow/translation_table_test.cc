@@ -137,6 +137,21 @@ TEST_F(TranslationTableTest, RedirectsNothingThatDiffersInMoreThanTheNextHop) {
     EXPECT_EQ(table.acquire(by_next_hop(5, 50)), index);
 }
 
+TEST_F(TranslationTableTest, HasThoseWhoLeadIntoATunnelLookTheirWayUpAgain) {
+    xvs_translation tunnel = to_destination(1);
+    tunnel.rewrite = XVS_ENCAPSULATE;
+    tunnel.next_hop = 7;
+    tunnel.next_hop_generation = 3;
+    const std::uint32_t index = table.acquire(tunnel);
+    const std::uint32_t plain = table.acquire(to_destination(1));
+    table.forget_tunnels(1);
+    EXPECT_EQ(table.way(index).next_hop, XVS_NONE);
+    EXPECT_EQ(table.way(plain).next_hop, 0u);
+    EXPECT_TRUE(table.redirect(index, tunnel));
+    EXPECT_EQ(table.way(index).next_hop, 7u);
+    EXPECT_EQ(table.acquire(tunnel), index);
+}
+
 TEST_F(TranslationTableTest, KeepsARedirectedRecordBesideAnEqualOneUntilItsHoldersAreGone) {
     const std::uint32_t old = table.acquire(by_next_hop(5, 50));
     const std::uint32_t equal = table.acquire(by_next_hop(6, 60));

@@ -152,27 +152,28 @@ bool IcmpRateLimit::try_take(std::uint32_t receiver_hash) noexcept {
 }
 
 template <class Ip>
-void IcmpResponder<Ip>::send(IcmpError error,
-                             const Packet<Ip>& packet,
-                             std::uint32_t mtu) noexcept {
-    if (packet.protocol == Headers<Ip>::kIcmp || !packet.fragment.is_first) return;
+std::uint32_t IcmpResponder<Ip>::send(IcmpError error,
+                                      const Packet<Ip>& packet,
+                                      std::uint32_t mtu) noexcept {
+    if (packet.protocol == Headers<Ip>::kIcmp || !packet.fragment.is_first) return 0;
     const auto receiver = packet.ip().source();
-    if (receiver.is_multicast() || receiver.is_unspecified()) return;
+    if (receiver.is_multicast() || receiver.is_unspecified()) return 0;
     const net::IpAddress vip = packet.ip().destination();
     const bool is_own = router_.is_local(vip);
     const Route route = router_.find_route(receiver, is_own ? vip : net::IpAddress{});
-    if (route.kind != RouteKind::Unicast) return;
+    if (route.kind != RouteKind::Unicast) return 0;
     const auto hash = static_cast<std::uint32_t>(std::hash<net::IpAddress>{}(receiver));
     // Path MTU discovery must work: the kernel does not limit what it needs (icmpv4_xrlim_allow()).
-    if (error != IcmpError::TooBig && !limit_.try_take(hash)) return;
+    if (error != IcmpError::TooBig && !limit_.try_take(hash)) return 0;
     Frame frame = port_.make_frame();
-    if (frame.data == nullptr) return;
+    if (frame.data == nullptr) return 0;
     const auto source = (is_own ? vip : route.source).template as<typename Ip::Address>();
     const std::size_t length = write_error(
         frame.data + kEthernetHeaderSize, error, packet, source, mtu, identifications_.next());
     frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + length);
     transmitter_.send(
         {.frame = frame, .next_hop = route.next_hop, .type = ether_type(Ip::kFamily)});
+    return static_cast<std::uint32_t>(length);
 }
 
 template class IcmpResponder<flow::Ipv4>;

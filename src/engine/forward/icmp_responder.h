@@ -81,8 +81,8 @@ public:
 
     // Sends `error` about `packet`, which is as it came but perhaps for its TTL, to its source.
     // `mtu` is told in TooBig. Nothing is sent about ICMP errors, followers of fragments, or to
-    // multicast.
-    void send(IcmpError error, const Packet<Ip>& packet, std::uint32_t mtu) noexcept;
+    // multicast. Returns the length of the packet that was sent, 0 if none was.
+    std::uint32_t send(IcmpError error, const Packet<Ip>& packet, std::uint32_t mtu) noexcept;
 
 private:
     Router& router_;

@@ -10,6 +10,9 @@ namespace {
 // many were that there is no room for another second one, a check comes late.
 constexpr std::uint32_t kIdsPerConnection = 2;
 
+// Void templates of one client network and VIP that are listed.
+constexpr std::uint16_t kMostVoid = 64;
+
 }  // namespace
 
 template <class Ip>
@@ -51,6 +54,7 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
     xvs_connection& record = records_[connection];
     flow::store_release(record.destination, destination.index);
     record.flags = wanted.flags | kConnectionInactive;
+    if (!wanted.is_followed) record.flags |= kConnectionUnfollowed;
     record.protocol = wanted.inbound.protocol;
     record.controller = wanted.controller;
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
@@ -171,7 +175,7 @@ std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexc
     const flow::SlotIndex slot = flows_.find(key, flows_.hash(key));
     if (slot == XVS_NONE) return XVS_NONE;
     const std::uint32_t connection = flows_.connection(slot);
-    xvs_connection& record = records_[connection];
+    const xvs_connection& record = records_[connection];
     const DestinationState& destination = services_.destination(record.destination);
     const bool is_left =
         settings_.sysctls.expire_quiescent_template != 0 && destination.config.weight == 0;
@@ -179,14 +183,36 @@ std::uint32_t Connections<Ip>::find_template(const flow::FlowKey<Ip>& key) noexc
         flows_.note_packet(slot, to_tick(clock_.now()));
         return connection;
     }
-    // Its worker, if that is another, finds it let go when its time has come.
-    if (record.controlled == 0 && record.owner == flows_.number()) {
-        end_locked(connection);
-    } else {
-        flow::store_release(record.inbound, XVS_NONE);
-        retire(connection, slot);
-    }
+    make_void(connection);
     return XVS_NONE;
+}
+
+// The client's port, which says nothing of a template, tells those of one client apart. Without
+// room it is not listed any more.
+template <class Ip>
+void Connections<Ip>::make_void(std::uint32_t connection) noexcept {
+    xvs_connection& record = records_[connection];
+    const flow::SlotIndex former = record.inbound;
+    const flow::FlowKey<Ip> key = flows_.key(former);
+    const flow::NewEntry entry{.translation = XVS_NONE,
+                               .punt = XVS_EVENT_ANY,
+                               .last_seen = flows_.last_seen(former),
+                               .connection = connection};
+    flow::store_release(record.inbound, XVS_NONE);
+    retire(connection, former);
+    for (std::uint16_t number = 0; number < kMostVoid; ++number) {
+        const flow::FlowKey<Ip> wanted = flow::FlowKey<Ip>::make(key.source_address(),
+                                                                 net::Port{number},
+                                                                 key.destination_address(),
+                                                                 kPortOfVoid,
+                                                                 key.protocol);
+        const flow::InsertResult inserted = flows_.insert(wanted, flows_.hash(wanted), entry);
+        if (inserted.is_inserted()) {
+            flows_.set_owner(inserted.slot, record.owner);
+            return flow::store_release(record.inbound, inserted.slot);
+        }
+        if (inserted.outcome == flow::InsertOutcome::Full) return;
+    }
 }
 
 template <class Ip>
@@ -202,6 +228,7 @@ void Connections<Ip>::follow(std::uint32_t connection,
                              std::uint8_t events,
                              Tick seen) noexcept {
     xvs_connection& record = records_[connection];
+    record.flags &= ~kConnectionUnfollowed;
     advance(record, is_outbound, events);
     record.timeout = table_timeout(record);
     set_masks(record);
@@ -377,12 +404,14 @@ void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
 // Another worker may be about to use it.
 template <class Ip>
 void Connections<Ip>::end_template_or_wait(std::uint32_t connection, Tick now) noexcept {
-    const xvs_connection& record = records_[connection];
+    xvs_connection& record = records_[connection];
     const SharingLock lock(lock_of(record));
     const Tick expires = last_seen(record) + record.timeout;
     if (ticks_between(expires, now) < 0) {
         (void)schedule_check(connection, expires);
     } else if (record.controlled > 0) {
+        // From now on it is kept that long after its last use, too.
+        record.timeout = to_ticks(kControllerExtension);
         (void)schedule_check(connection, now + to_ticks(kControllerExtension));
     } else {
         end_locked(connection);
@@ -403,7 +432,7 @@ void Connections<Ip>::revisit(std::uint32_t connection) noexcept {
     const xvs_connection& record = records_[connection];
     const bool is_left = settings_.sysctls.expire_nodest_conn != 0 &&
                          !services_.destination(record.destination).is_available;
-    if (is_left && record.controlled == 0) return end_with_controller(connection);
+    if (is_left && record.controlled == 0) return end_with_any_controller(connection);
     const bool is_template = (record.flags & kConnectionTemplate) != 0;
     const bool is_followed = !has_states(record) || record.protocol_state != 0;
     if (!is_template && is_followed && is_listed(connection)) set_masks(record);
@@ -432,9 +461,9 @@ Tick Connections<Ip>::last_seen(const xvs_connection& record) const noexcept {
 
 template <class Ip>
 Tick Connections<Ip>::timeout(const xvs_connection& record, Tick last) const noexcept {
-    const bool is_template = (record.flags & kConnectionTemplate) != 0;
+    const bool has_its_own = (record.flags & (kConnectionTemplate | kConnectionUnfollowed)) != 0;
     const bool has_met_change = ticks_between(settings_.timeouts_changed_at, last) > 0;
-    return has_met_change && !is_template ? table_timeout(record) : record.timeout;
+    return has_met_change && !has_its_own ? table_timeout(record) : record.timeout;
 }
 
 template <class Ip>

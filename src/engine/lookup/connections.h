@@ -27,6 +27,8 @@ inline constexpr std::uint32_t kConnectionNoOutput = 0x0080;      // replies are
 inline constexpr std::uint32_t kConnectionInactive = 0x0100;      // does not count as ActiveConn
 inline constexpr std::uint32_t kConnectionNoClientPort = 0x0800;  // it comes with the first packet
 inline constexpr std::uint32_t kConnectionTemplate = model::kConnectionTemplate;
+// Of our own: an ICMP error has made it, and no packet of its own has been seen yet.
+inline constexpr std::uint32_t kConnectionUnfollowed = 1u << 31;
 
 template <class Ip>
 struct NewConnection {
@@ -77,7 +79,8 @@ struct NewConnection {
 
 // Whether the engine is to see all its packets.
 [[nodiscard]] inline bool is_watched(const xvs_connection& record) noexcept {
-    return record.role == XVS_ROLE_FTP || (record.flags & kConnectionNoClientPort) != 0;
+    return record.role == XVS_ROLE_FTP ||
+           (record.flags & (kConnectionNoClientPort | kConnectionUnfollowed)) != 0;
 }
 
 // The protocol that stands in the entry of a persistence template instead of the connections' own,
@@ -95,6 +98,9 @@ struct NewConnection {
     }
     return XVS_TEMPLATE_IP;
 }
+
+// That of a template which no client is to find any more. Kernel: ip_vs_check_template().
+inline constexpr net::Port kPortOfVoid{0xffff};
 
 // How long a connection that controls others is kept on. Kernel: ip_vs_conn_expire().
 inline constexpr std::chrono::seconds kControllerExtension{60};
@@ -170,9 +176,9 @@ public:
     [[nodiscard]] ServiceState* take_low_service() noexcept;
 
     // Returns the template for `key`, its time counted anew, or XVS_NONE. One whose real server was
-    // removed, or has no weight while expire_quiescent_template is set, is let go: its connections
-    // stay, no further one joins them. REQUIRES: the service's lock is held. Kernel:
-    // ip_vs_check_template().
+    // removed, or has no weight while expire_quiescent_template is set, is made void: its time goes
+    // on and its connections stay, no further one joins them. REQUIRES: the service's lock is held.
+    // Kernel: ip_vs_check_template().
     [[nodiscard]] std::uint32_t find_template(const flow::FlowKey<Ip>& key) noexcept;
 
     // Follows a packet's events in the state table; to be called for every packet whose entry's
@@ -186,6 +192,11 @@ public:
     // The same for a packet that was replayed elsewhere. A report about a flow that has ended is
     // none.
     void follow(const xvs_report& report) noexcept;
+
+    // Whether an ICMP error has made it, and no packet was followed since.
+    [[nodiscard]] bool is_unfollowed(std::uint32_t connection) const noexcept {
+        return (records_[connection].flags & kConnectionUnfollowed) != 0;
+    }
 
     // Ends a connection of this worker's before its time; one that controls others is let go: it
     // has no entries any more, and stays as long as they do. REQUIRES: its real server's lock is
@@ -210,6 +221,9 @@ public:
     // Ends one, and with it the template that controls no other any more, unless that is assured.
     // Kernel: ip_vs_conn_del(), ip_vs_conn_expire().
     void end_with_controller(std::uint32_t connection) noexcept;
+
+    // The same of an assured one. Kernel: ip_vs_expire_nodest_conn_flush().
+    void end_with_any_controller(std::uint32_t connection) noexcept;
 
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
@@ -264,6 +278,7 @@ private:
     }
 
     void let_go(std::uint32_t connection) noexcept;
+    void make_void(std::uint32_t connection) noexcept;
     void forget_role(std::uint32_t connection) noexcept;
     void listen(std::uint32_t connection) noexcept;
     [[nodiscard]] bool install_expected(std::uint32_t connection,
@@ -289,6 +304,7 @@ private:
     // Whether programs in the kernel must leave all its packets to the engine.
     [[nodiscard]] bool is_engines(const xvs_connection& record,
                                   std::uint32_t translation) const noexcept;
+    [[nodiscard]] bool has_template_to_assure(const xvs_connection& record) const noexcept;
     // Returns false when the timer has no room.
     bool schedule_check(std::uint32_t connection, Tick at) noexcept;
     void check(std::uint32_t connection, Tick now) noexcept;

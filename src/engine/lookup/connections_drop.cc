@@ -15,6 +15,13 @@ void Connections<Ip>::end_with_controller(std::uint32_t connection) noexcept {
 }
 
 template <class Ip>
+void Connections<Ip>::end_with_any_controller(std::uint32_t connection) noexcept {
+    const std::uint32_t controller = records_[connection].controller;
+    end(connection);
+    if (controller != XVS_NONE && records_[controller].controlled == 0) end(controller);
+}
+
+template <class Ip>
 void Connections<Ip>::drop_if_asked(std::uint32_t connection, Defence& defence) noexcept {
     const xvs_connection& record = records_[connection];
     if (record.controlled > 0 || record.inbound == XVS_NONE) return;

@@ -21,8 +21,14 @@ model::Protocol listed_protocol(std::uint8_t protocol) noexcept {
     }
 }
 
-// A template for any port has no port of its own to send to. Kernel: ip_vs_sched_persist().
+bool is_void(const DestinationState& destination, net::Port virtual_port) noexcept {
+    return virtual_port == kPortOfVoid && destination.service_key.port != kPortOfVoid;
+}
+
+// A template for any port has no port of its own to send to. Kernel: ip_vs_sched_persist(),
+// ip_vs_check_template().
 net::Port template_real_port(const DestinationState& destination, net::Port virtual_port) noexcept {
+    if (is_void(destination, virtual_port)) return kPortOfVoid;
     return virtual_port == net::Port{0} ? net::Port{0} : destination.config.real.port;
 }
 
@@ -38,21 +44,25 @@ model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noex
     const Tick now = to_tick(clock_.now());
     std::int32_t left = ticks_between(now, expires);
     // It stays for those that it controls, and is looked at again at times.
-    if (left <= 0 && record.controlled > 0) left = ticks_between(now, record.check_at);
+    const bool is_template = (record.flags & kConnectionTemplate) != 0;
+    if (is_template || (left <= 0 && record.controlled > 0))
+        left = std::max(left, ticks_between(now, record.check_at));
     model::ConnectionInfo info;
     info.protocol = listed_protocol(record.protocol);
     info.client = {.address = key.source_address(), .port = key.source_port_number()};
     info.virtual_endpoint = {.address = key.destination_address(),
                              .port = key.destination_port_number()};
     info.real = {.address = destination.config.real.address,
-                 .port = (record.flags & kConnectionTemplate) != 0
+                 .port = is_template
                              ? template_real_port(destination, key.destination_port_number())
                              : real_port(destination, key.destination_port_number(), record.role)};
     info.state = record.protocol_state;
     info.expires_in_s = static_cast<std::uint32_t>(
         std::chrono::floor<std::chrono::seconds>(from_ticks(static_cast<Tick>(std::max(left, 0))))
             .count());
-    info.flags = record.flags;
+    if (is_template && is_void(destination, key.destination_port_number()))
+        info.client.port = net::Port{0};
+    info.flags = record.flags & ~kConnectionUnfollowed;
     return info;
 }
 

@@ -16,6 +16,8 @@ bool Connections<Ip>::is_engines(const xvs_connection& record,
                                  std::uint32_t translation) const noexcept {
     // The way of a reply is looked up when the first one comes.
     if (translation == XVS_NONE || is_watched(record)) return true;
+    // Without a service they are the host's, by way of the engine.
+    if (!services_.serves(Ip::kFamily)) return true;
     // Programs in the kernel copy DF into a tunnel's outer header.
     const auto method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask);
     if (method == model::ForwardingMethod::Tunnel && settings_.sysctls.pmtu_disc == 0) return true;
@@ -23,6 +25,15 @@ bool Connections<Ip>::is_engines(const xvs_connection& record,
     if (translations_[translation].tunnel != 0) return true;
     // Nor do they sum up a whole packet, which another port asks for in SCTP.
     return is_sctp(record) && rewrites_port(translations_[translation]);
+}
+
+// Whether a real server's answer makes its template worth keeping.
+template <class Ip>
+bool Connections<Ip>::has_template_to_assure(const xvs_connection& record) const noexcept {
+    if (record.controller == XVS_NONE) return false;
+    const xvs_connection& controller = records_[record.controller];
+    return (controller.flags & kConnectionTemplate) != 0 &&
+           controller.protocol_state != model::kTemplateAssured;
 }
 
 template <class Ip>
@@ -43,6 +54,8 @@ typename Connections<Ip>::Masks Connections<Ip>::masks_of(
         masks.punt |= XVS_EVENT_CHUNK;
         if (follows_sctp_data(static_cast<SctpState>(record.protocol_state)))
             masks.punt |= XVS_EVENT_NONE;
+    } else if (is_outbound && has_template_to_assure(record)) {
+        masks.report = XVS_EVENT_NONE;
     }
     return masks;
 }

@@ -52,9 +52,8 @@ Services::Services(flow::Tables& tables,
 Status Services::add_service(const model::VirtualService& asked) {
     model::VirtualService wanted = asked;
     wanted.key = model::canonical(asked.key);
-    if (services_.contains(wanted.key)) {
+    if (services_.contains(wanted.key))
         return fail(ErrorCode::AlreadyExists, wanted.key.to_string() + " exists already");
-    }
     if (const Status valid = model::check_service(wanted, surroundings_); !valid) return valid;
     auto service = std::make_unique<ServiceState>();
     service->config = wanted;
@@ -62,10 +61,9 @@ Status Services::add_service(const model::VirtualService& asked) {
     service->scheduler = make_scheduler(wanted.scheduler, scheduler_parts());
     service->lock = &locks_.of(wanted.key);
     service->index = allocate_service(wanted.key);
-    if (service->index == XVS_NONE) {
+    if (service->index == XVS_NONE)
         return fail(ErrorCode::OutOfMemory, "no room for another virtual service");
-    }
-    count_special(wanted.key, +1);
+    count_service(wanted.key, +1);
     if (wanted.key.fwmark == 0) {
         steering_.add_service(wanted.key);
         learn_address(wanted.key.address);
@@ -112,9 +110,8 @@ Status Services::edit_service(const model::VirtualService& asked) {
     if (const Status valid = model::check_service(wanted, surroundings_); !valid) return valid;
     end_stock(*service);
     if (service->config.scheduler != wanted.scheduler) {
-        if (const Status changed = change_scheduler(*service, wanted.scheduler); !changed) {
+        if (const Status changed = change_scheduler(*service, wanted.scheduler); !changed)
             return changed;
-        }
     }
     service->config = wanted;
     service->config.flags |= model::kServiceHashed;
@@ -132,7 +129,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     while (!service.destinations.is_empty())
         unlink(service, *service.destinations.first());
     clear_access(service);
-    count_special(key, -1);
+    count_service(key, -1);
     if (key.fwmark == 0) {
         steering_.remove_service(key);
         forget_address(key.address);
@@ -140,9 +137,8 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     service.stock.detach();  // last: no program finds it from here on
     tables_.services().free(service.index);
     const auto place = std::find(order_.begin(), order_.end(), &service);
-    if (static_cast<std::size_t>(place - order_.begin()) < estimated_services_) {
+    if (static_cast<std::size_t>(place - order_.begin()) < estimated_services_)
         --estimated_services_;
-    }
     order_.erase(place);
     services_.erase(found);
     return {};
@@ -388,6 +384,9 @@ DestinationState* Services::revive(const model::ServiceKey& key, const net::Endp
 
 void Services::apply(DestinationState& destination, const model::Destination& wanted) {
     release_translation(destination);
+    // Connections take another tunnel with their next packet. Kernel: ip_vs_tunnel_xmit().
+    if (destination.config.tunnel != wanted.tunnel && !destination.is_adopted)
+        tables_.translations().forget_tunnels(destination.index);
     destination.config = wanted;
     steer_replies(destination, wanted.method == model::ForwardingMethod::Masquerade);
     list_nat_server(destination, wanted.method == model::ForwardingMethod::Masquerade);
@@ -429,7 +428,7 @@ void Services::set_overloaded(DestinationState& destination, bool is_overloaded)
         end_stock(*destination.service);
     destination.is_overloaded = is_overloaded;
     xvs_destination& record = tables_.destinations()[destination.index];
-    const auto others = static_cast<__u8>(record.flags & ~XVS_DESTINATION_OVERLOADED);
+    const unsigned others = record.flags & ~XVS_DESTINATION_OVERLOADED;
     const auto wanted =
         static_cast<__u8>(others | (is_overloaded ? XVS_DESTINATION_OVERLOADED : 0));
     if (record.flags != wanted) flow::store_release(record.flags, wanted);
@@ -446,7 +445,8 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
     ++tables_.services()[service.index].epoch;
     steer_replies(destination, false);
     list_nat_server(destination, false);
-    has_orphaned_ |= destination.total_connections > 0;
+    has_orphaned_ |= destination.total_connections + destination.persistent_connections > 0 &&
+                     sysctls_.expire_nodest_conn != 0;
     make_unavailable(destination);
     destination.is_available = false;
     destination.service = nullptr;
@@ -455,8 +455,8 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
 }
 
 void Services::make_unavailable(const DestinationState& destination) noexcept {
-    xvs_destination& record = tables_.destinations()[destination.index];
-    flow::store_release(record.flags, static_cast<__u8>(record.flags & ~XVS_DESTINATION_AVAILABLE));
+    __u8& flags = tables_.destinations()[destination.index].flags;
+    flow::store_release(flags, static_cast<__u8>(flags & ~XVS_DESTINATION_AVAILABLE));
     tables_.translations().suspend(destination.index, true);
 }
 
@@ -482,19 +482,19 @@ void Services::free_destination(DestinationState& destination) {
         tables_.counters(row, destination.index) = xvs_counters{};
     tables_.destination_totals(destination.index) = {};
     forget_address(destination.config.real.address);
-    if (destination.service_key.fwmark == 0) {
-        forget_address(destination.service_key.address);
-    }
+    if (destination.service_key.fwmark == 0) forget_address(destination.service_key.address);
     tables_.destinations().free(destination.index);
     destination = DestinationState{};
 }
 
-void Services::count_special(const model::ServiceKey& key, int by) noexcept {
+void Services::count_service(const model::ServiceKey& key, int by) noexcept {
+    unsigned& all = key.family() == net::Family::Ipv4 ? ipv4_services_ : ipv6_services_;
+    all += static_cast<unsigned>(by);
+    has_turned_ |= all == (by > 0 ? 1 : 0);
     if (key.fwmark != 0) return;
     if (key.port == net::Port{0}) any_port_services_ += static_cast<unsigned>(by);
-    if (key.port == kFtpPort && key.protocol == model::Protocol::Tcp) {
+    if (key.port == kFtpPort && key.protocol == model::Protocol::Tcp)
         ftp_services_ += static_cast<unsigned>(by);
-    }
 }
 
 }  // namespace xvs::engine

@@ -116,7 +116,17 @@ public:
     [[nodiscard]] bool is_nat_server(model::Protocol protocol,
                                      const net::Endpoint& source) const noexcept;
 
-    // Returns whether a real server with connections was removed since the last call.
+    // Whether there is a service of that family, or may be: those of an earlier daemon wait to be
+    // added again. Without any, all its packets are the host's, those of connections too. Kernel:
+    // ip_vs_unregister_hooks(). Thread: a worker, as well.
+    [[nodiscard]] bool serves(net::Family family) const noexcept {
+        return services_of(family) != 0 || !adopted_.empty();
+    }
+
+    // Returns whether that has changed for some family since the last call.
+    [[nodiscard]] bool take_turned() noexcept { return std::exchange(has_turned_, false); }
+
+    // Returns whether connections of a removed real server are to end since the last call.
     [[nodiscard]] bool take_orphaned() noexcept { return std::exchange(has_orphaned_, false); }
 
     [[nodiscard]] DestinationState& destination(std::uint32_t index) noexcept {
@@ -284,7 +294,11 @@ private:
     void unlink(ServiceState& service, DestinationState& destination);
     void attach_stock(ServiceState& service);
     void free_destination(DestinationState& destination);
-    void count_special(const model::ServiceKey& key, int by) noexcept;
+    void count_service(const model::ServiceKey& key, int by) noexcept;
+
+    [[nodiscard]] unsigned services_of(net::Family family) const noexcept {
+        return family == net::Family::Ipv4 ? ipv4_services_ : ipv6_services_;
+    }
 
     flow::Tables& tables_;
     Steering& steering_;
@@ -305,6 +319,9 @@ private:
     std::map<std::pair<model::Protocol, net::Endpoint>, unsigned> nat_servers_;
     bool has_orphaned_ = false;
     ServiceStock::Depths stock_depths_;
+    bool has_turned_ = false;
+    unsigned ipv4_services_ = 0;
+    unsigned ipv6_services_ = 0;
     unsigned any_port_services_ = 0;
     unsigned ftp_services_ = 0;
     // Records of an earlier daemon's services that are not added again yet.

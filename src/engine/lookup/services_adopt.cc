@@ -93,6 +93,7 @@ void Services::finish_adoption() {
     }
     for (const auto& [key, index] : adopted_)
         tables_.services().free(index);
+    has_turned_ |= !adopted_.empty();
     adopted_.clear();
 }
 
