@@ -6,6 +6,9 @@ BUILD := build/release
 TESTS ?=
 # make bench BENCH=quick: fewer and shorter slices
 BENCH ?=
+# make differential STORIES=200: fewer random stories; SEED=5000: from that seed on
+SEED ?= 1
+STORIES ?= 1000
 # Seconds that `make fuzz` gives each target.
 SECONDS_EACH ?= 60
 
@@ -53,9 +56,9 @@ bench:  ## Measure XVS and what else could stand there (as root; BENCH=quick: sh
 	    xvs_bench_streams
 	@bench/run.py $(if $(filter quick,$(BENCH)),--quick)
 
-differential: bootstrap  ## Compare the scenarios with kernel IPVS (in XVS_IPVS_KERNEL)
-	@tools/build.sh release kernel_scenarios
-	@XVS_BUILD_DIR=$(CURDIR)/$(BUILD) tests/differential/run
+differential: bootstrap  ## Compare scenarios and 1,000 random stories with kernel IPVS (in XVS_IPVS_KERNEL)
+	@tools/build.sh release kernel_scenarios random_differential
+	@XVS_BUILD_DIR=$(CURDIR)/$(BUILD) tests/differential/run --all $(SEED) $(STORIES)
 
 clean:  ## Remove everything that was built
 	rm -rf build
