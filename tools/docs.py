@@ -56,8 +56,39 @@ def departure_problems(root):
                 yield f"{path}:{number}: docs/compatibility.md does not refer to ADR {match[1]}"
 
 
+def witness_problems(root):
+    """Of tables that end in "shown by": what they name has to be there."""
+    page = root / "docs/compatibility.md"
+    named = " ".join(path.read_text() for path in root.glob("**/CMakeLists.txt")
+                     if "build" not in path.relative_to(root).parts)
+    is_shown = False
+    for number, line in enumerate(page.read_text().splitlines() if page.exists() else [], 1):
+        if not line.startswith("|"):
+            is_shown = False
+        elif line.endswith("| shown by |"):
+            is_shown = True
+        elif is_shown:
+            for witness in line[1:-1].rsplit("|", 1)[-1].split(","):
+                for problem in problems_of_witness(root, witness.strip(), named):
+                    yield f"docs/compatibility.md:{number}: {problem}"
+
+
+def problems_of_witness(root, witness, named):
+    if witness.startswith("tests/"):
+        if not (root / witness).exists():
+            yield f"{witness} does not exist"
+    elif test := re.fullmatch(r"[a-z-]+\.(\w+)", witness):
+        if not re.search(rf"\b{test[1]}\b", named):
+            yield f"no test is called {witness}"
+
+
 def problems(root):
-    return [*link_problems(root), *decision_problems(root), *departure_problems(root)]
+    return [
+        *link_problems(root),
+        *decision_problems(root),
+        *departure_problems(root),
+        *witness_problems(root),
+    ]
 
 
 if __name__ == "__main__":

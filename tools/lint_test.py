@@ -194,6 +194,19 @@ class Docs(LintTest):
         self.assert_problem(docs, "compatibility.md")
 
 
+    def test_a_test_that_a_row_names_has_to_be_there(self):
+        page = self.root / "docs/compatibility.md"
+        row = "[0001](adr/0001-so.md)\n\n| feature | shown by |\n|---|---|\n| NAT | {} |\n"
+        (self.root / "tests/scenario").mkdir(parents=True)
+        (self.root / "tests/CMakeLists.txt").write_text("xvs_module(engine)\n")
+        page.write_text(row.format("unit.engine, tests/scenario, some prose"))
+        self.assert_clean(docs)
+        page.write_text(row.format("unit.motor"))
+        self.assert_problem(docs, "compatibility.md:5", "unit.motor")
+        page.write_text(row.format("tests/scenarios"))
+        self.assert_problem(docs, "compatibility.md:5", "tests/scenarios")
+
+
 class Format(LintTest):
     def setUp(self):
         super().setUp()
