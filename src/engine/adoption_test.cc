@@ -27,9 +27,12 @@ using test::Director;
 using test::DirectorParts;
 using test::KeptStorage;
 using test::Packet;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Le;
 using ::testing::SizeIs;
 
 constexpr auto kClient = "198.51.100.7:40001"_ep;
@@ -127,6 +130,25 @@ TEST(Adoption, ConnectionsEndInTheirTime) {
     (void)director->advance(15s);
     EXPECT_THAT(director->connections(), IsEmpty());
     EXPECT_EQ(director->inconsistencies(), "");
+}
+
+TEST(Adoption, ATemplateThatStaysForItsConnectionsHasTheRestOfItsMinute) {
+    KeptStorage storage;
+    const auto dead = first(storage, kPersistent);
+    establish(*dead, kClient);
+    (void)dead->advance(49s);
+    (void)dead->receives(Packet::tcp(kClient, kVip).flags("."));
+    (void)dead->advance(5s);  // at 50 s it was to end
+    const auto left = [](Director& director) {
+        for (const model::ConnectionInfo& each : director.connection_infos())
+            if ((each.flags & model::kConnectionTemplate) != 0) return each.expires_in_s;
+        return 0U;
+    };
+    EXPECT_THAT(left(*dead), AllOf(Ge(54U), Le(56U)));
+    const auto director = next(storage, *dead);
+    EXPECT_EQ(left(*director), left(*dead));
+    (void)director->advance(50s);
+    EXPECT_THAT(left(*director), AllOf(Ge(4U), Le(6U)));
 }
 
 TEST(Adoption, TablesThatWereNeverFinishedAreNone) {

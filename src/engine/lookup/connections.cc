@@ -404,18 +404,28 @@ void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
 // Another worker may be about to use it.
 template <class Ip>
 void Connections<Ip>::end_template_or_wait(std::uint32_t connection, Tick now) noexcept {
-    xvs_connection& record = records_[connection];
+    const xvs_connection& record = records_[connection];
     const SharingLock lock(lock_of(record));
     const Tick expires = last_seen(record) + record.timeout;
     if (ticks_between(expires, now) < 0) {
         (void)schedule_check(connection, expires);
     } else if (record.controlled > 0) {
-        // From now on it is kept that long after its last use, too.
-        record.timeout = to_ticks(kControllerExtension);
-        (void)schedule_check(connection, now + to_ticks(kControllerExtension));
+        extend_template(connection, now);
     } else {
         end_locked(connection);
     }
+}
+
+// As if it was used now. Whoever adopts it finds that in its entry and its timeout, as listings do.
+// From now on it is kept that long after each use. Kernel: ip_vs_conn_expire() sets its timeout.
+template <class Ip>
+void Connections<Ip>::extend_template(std::uint32_t connection, Tick now) noexcept {
+    xvs_connection& record = records_[connection];
+    const Tick extension = to_ticks(kControllerExtension);
+    if (record.inbound != XVS_NONE)
+        flow::store_relaxed(flows_.entry(record.inbound).last_seen, now);
+    record.timeout = extension;
+    (void)schedule_check(connection, now + extension);
 }
 
 template <class Ip>

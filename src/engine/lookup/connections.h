@@ -270,6 +270,8 @@ private:
     // REQUIRES: the real server's lock is held.
     void end_locked(std::uint32_t connection) noexcept;
     void end_template_or_wait(std::uint32_t connection, Tick now) noexcept;
+    // One that is to end stays on for what it controls.
+    void extend_template(std::uint32_t connection, Tick now) noexcept;
     void begin_state(xvs_connection& record, std::uint8_t events) noexcept;
     [[nodiscard]] bool is_to_drop(const xvs_connection& record, Defence& defence) noexcept;
 

@@ -45,8 +45,7 @@ model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noex
     std::int32_t left = ticks_between(now, expires);
     // It stays for those that it controls, and is looked at again at times.
     const bool is_template = (record.flags & kConnectionTemplate) != 0;
-    if (is_template || (left <= 0 && record.controlled > 0))
-        left = std::max(left, ticks_between(now, record.check_at));
+    if (left <= 0 && record.controlled > 0) left = ticks_between(now, record.check_at);
     model::ConnectionInfo info;
     info.protocol = listed_protocol(record.protocol);
     info.client = {.address = key.source_address(), .port = key.source_port_number()};
