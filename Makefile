@@ -6,9 +6,11 @@ BUILD := build/release
 TESTS ?=
 # make bench BENCH=quick: fewer and shorter slices
 BENCH ?=
-# make differential STORIES=200: fewer random stories; SEED=5000: from that seed on
+# make differential STORIES=200: fewer random stories; SEED=5000: from that seed on; WITHIN=60: no
+# story begins after that many seconds
 SEED ?= 1
 STORIES ?= 1000
+WITHIN ?= 600
 # Seconds that `make fuzz` gives each target.
 SECONDS_EACH ?= 60
 
@@ -58,7 +60,7 @@ bench:  ## Measure XVS and what else could stand there (as root; BENCH=quick: sh
 
 differential: bootstrap  ## Compare scenarios and 1,000 random stories with kernel IPVS (in XVS_IPVS_KERNEL)
 	@tools/build.sh release kernel_scenarios random_differential
-	@XVS_BUILD_DIR=$(CURDIR)/$(BUILD) tests/differential/run --all $(SEED) $(STORIES)
+	@XVS_BUILD_DIR=$(CURDIR)/$(BUILD) tests/differential/run --all $(SEED) $(STORIES) $(WITHIN)
 
 clean:  ## Remove everything that was built
 	rm -rf build

@@ -260,13 +260,14 @@ void Duel::send(const std::string& line, const SendStep& step, unsigned flow) {
 
 // The engine limits its errors as a kernel with the usual settings does. This kernel's limits are
 // off, since all stories together would meet them: what comes after a receiver may have had its
-// share is not compared.
+// share is not compared, nor what counts it.
 void Duel::allow_for_limit(std::vector<Sighting>& sightings) {
-    std::erase_if(sightings, [&](const Sighting& sighting) {
+    const auto count = std::erase_if(sightings, [&](const Sighting& sighting) {
         const auto packet = Packet::decode(sighting.packet);
         return packet && is_own_error(*packet) &&
                errors_to_[packet->family()] >= engine::IcmpRateLimit::kReceiverBurst;
     });
+    if (count > 0) counts_agree_ = false;
 }
 
 void Duel::compare_packets(std::vector<Sighting> kernel,

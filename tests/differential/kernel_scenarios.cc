@@ -1,13 +1,17 @@
 // kernel_scenarios FOLDER|FILE...: runs scenarios on the IPVS of the kernel it runs under, as root.
-// tests/differential/run boots a kernel for it.
+// tests/differential/run boots a kernel for it. Each is named before it begins, so that of output
+// that breaks off the last line names the one that hangs.
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "tests/differential/command.h"
 #include "tests/differential/kernel_target.h"
@@ -19,14 +23,22 @@ using namespace std::chrono_literals;
 // A scenario that waits longer is for the engine, whose clock is virtual.
 constexpr std::chrono::milliseconds kLongestWait = 6s;
 
+// One that takes longer hangs.
+constexpr unsigned kMostSeconds = 60;
+
 struct Tally {
     unsigned agree = 0;
     unsigned differ = 0;
     unsigned engine_only = 0;
     unsigned failed = 0;
 
-    void report(const char* verdict, const std::string& name, const std::string& remark = {}) {
-        fmt::print("{:8} {}{}{}\n", verdict, name, remark.empty() ? "" : ": ", remark);
+    static void begin(const std::string& name) {
+        fmt::print("{}: ", name);
+        std::fflush(stdout);
+    }
+
+    static void end(const char* verdict, const std::string& remark = {}) {
+        fmt::print("{}{}{}\n", verdict, remark.empty() ? "" : ": ", remark);
         std::fflush(stdout);
     }
 };
@@ -34,18 +46,17 @@ struct Tally {
 void run_one(const xvs::test::FarNamespace& far,
              unsigned number,
              const std::string& path,
-             const std::string& name,
              Tally& tally) {
     const auto scenario = xvs::test::read_scenario(path);
     if (!scenario) {
         ++tally.failed;
-        tally.report("FAILED", name, scenario.error().context);
+        Tally::end("FAILED", scenario.error().context);
         return;
     }
     const bool is_too_long = scenario->duration() > kLongestWait;
     if (scenario->engine_only || is_too_long) {
         ++tally.engine_only;
-        tally.report("engine", name, scenario->engine_only.value_or("it waits too long"));
+        Tally::end("engine", scenario->engine_only.value_or("it waits too long"));
         return;
     }
     xvs::test::KernelTarget target(far, number, *scenario);
@@ -53,17 +64,17 @@ void run_one(const xvs::test::FarNamespace& far,
     if (scenario->differs_from_ipvs) {
         if (!status) {
             ++tally.differ;
-            tally.report("differs", name, *scenario->differs_from_ipvs);
+            Tally::end("differs", *scenario->differs_from_ipvs);
         } else {
             ++tally.failed;
-            tally.report("FAILED", name, "it says that it differs from IPVS, but it does not");
+            Tally::end("FAILED", "it says that it differs from IPVS, but it does not");
         }
     } else if (status) {
         ++tally.agree;
-        tally.report("agrees", name);
+        Tally::end("agrees");
     } else {
         ++tally.failed;
-        tally.report("FAILED", name, "\n  " + status.error().context);
+        Tally::end("FAILED", "\n  " + status.error().context);
     }
 }
 
@@ -76,6 +87,13 @@ void load_ftp_helper() {
         (void)xvs::test::run_command({loader, "-q", "--", "ip_vs_ftp"}, "");
 }
 
+// Async-signal-safe.
+void end_at_alarm(int /*signal*/) {
+    constexpr std::string_view kText = "FAILED: it hangs; those after it were not run\n";
+    (void)!::write(STDOUT_FILENO, kText.data(), kText.size());
+    ::_exit(1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -84,6 +102,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     load_ftp_helper();
+    (void)std::signal(SIGALRM, end_at_alarm);
     xvs::test::give_way_to_the_kernel();
     const xvs::test::FarNamespace far;
     const auto began = std::chrono::steady_clock::now();
@@ -98,7 +117,10 @@ int main(int argc, char** argv) {
             const auto name =
                 is_folder ? std::filesystem::path(path).lexically_relative(argument).string()
                           : path;
-            run_one(far, ++number, path, name, tally);
+            Tally::begin(name);
+            ::alarm(kMostSeconds);
+            run_one(far, ++number, path, tally);
+            ::alarm(0);
         }
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;

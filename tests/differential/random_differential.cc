@@ -1,6 +1,7 @@
-// random_differential FIRST-SEED COUNT [FOLDER]: tells random stories to kernel IPVS and to the
-// engine side by side, as root under a kernel with IPVS, and leaves those that differ in FOLDER as
-// scenarios. tests/differential/run --random boots a kernel for it.
+// random_differential FIRST-SEED COUNT SECONDS [FOLDER]: tells random stories to kernel IPVS and to
+// the engine side by side, as root under a kernel with IPVS, none after so many seconds, and leaves
+// those that differ in FOLDER as scenarios. FOLDER/progress says how far it is. tests/differential/
+// run --random boots a kernel for it.
 #include <algorithm>
 #include <bitset>
 #include <chrono>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "tests/differential/duel.h"
 #include "tests/differential/sockets.h"
@@ -25,9 +27,13 @@ using Clock = Duel::Clock;
 // a process by itself, of which the machine below it allows 65,530 (vm.max_map_count): a director
 // of the engine takes some 500 pages.
 constexpr std::size_t kDirectors = 40;
-constexpr unsigned kMostTellings = 5;  // of a story that the machine was too slow for
-constexpr unsigned kMostShrunk = 5;    // differences
+constexpr unsigned kMostTellings = 5;   // of a story that the machine was too slow for
+constexpr unsigned kMostShrunk = 5;     // differences
+constexpr unsigned kLeastCompared = 4;  // one story of so many
 constexpr auto kTimeToShrink = std::chrono::seconds(30);
+constexpr auto kTimeToDoubt = std::chrono::seconds(120);  // for all that differ at first
+// What a story does between two waits takes less, unless it hangs; then SIGALRM ends all.
+constexpr unsigned kMostSeconds = 60;
 
 struct Seat {
     std::unique_ptr<Opponent> opponent;
@@ -46,16 +52,19 @@ struct Verdict {
 
 class Tournament {
 public:
-    Tournament(std::uint64_t first, std::uint64_t count, std::string folder)
-        : folder_(std::move(folder)) {
+    Tournament(std::uint64_t first,
+               std::uint64_t count,
+               std::chrono::seconds within,
+               std::string folder)
+        : folder_(std::move(folder)), count_(count), last_begin_(Clock::now() + within) {
         for (std::uint64_t seed = first; seed != first + count; ++seed)
             untold_.push_back(seed);
     }
 
+    // Succeeds when no story differs and enough of them could be compared to say so.
     int run() {
         const auto began = Clock::now();
-        const std::size_t count = untold_.size();
-        seats_.resize(std::min(kDirectors, count));
+        seats_.resize(std::min(kDirectors, untold_.size()));
         for (Seat& seat : seats_)
             begin_next(seat);
         while (Seat* seat = earliest()) {
@@ -63,18 +72,21 @@ public:
             go_on(*seat);
         }
         seats_.clear();
+        const auto last_doubt = Clock::now() + kTimeToDoubt;
         for (const std::uint64_t seed : doubted_)
-            tell_again(seed);
+            tell_again(seed, last_doubt);
         const std::chrono::duration<double> took = Clock::now() - began;
+        const std::size_t agree = count_ - differing_ - slow_ - untold_.size();
         fmt::print(
             "{} random stories: {} agree with kernel IPVS, {} differ, {} were too slow to "
-            "compare ({:.1f} s)\n",
-            count,
-            count - differing_ - slow_,
+            "compare, {} were not told in time ({:.1f} s)\n",
+            count_,
+            agree,
             differing_,
             slow_,
+            untold_.size(),
             took.count());
-        return differing_ == 0 && slow_ == 0 ? 0 : 1;
+        return differing_ == 0 && agree >= count_ / kLeastCompared ? 0 : 1;
     }
 
 private:
@@ -104,7 +116,7 @@ private:
 
     void begin_next(Seat& seat) {
         seat.duel.reset();
-        if (untold_.empty()) return seat.opponent.reset();
+        if (untold_.empty() || Clock::now() >= last_begin_) return seat.opponent.reset();
         seat_opponent(seat);
         auto next = std::find_if(untold_.begin(), untold_.end(), [&](std::uint64_t seed) {
             return !seat.heard.test(seed % kStoriesApart);
@@ -119,12 +131,26 @@ private:
         begin(seat, seed, make_story(seed));
     }
 
+    // Says first what comes, for whoever finds that nothing came after.
+    void say_progress(std::uint64_t seed) {
+        ::alarm(kMostSeconds);
+        if (folder_.empty()) return;
+        std::ofstream(folder_ + "/progress")
+            << fmt::format("{} of {} stories told, {} to doubt; seed {} goes on\n",
+                           told_,
+                           count_,
+                           doubted_.size(),
+                           seed);
+    }
+
     void go_on(Seat& seat) {
+        say_progress(seat.seed);
         const Duel::State state = seat.duel->go_on();
         if (state == Duel::State::Waiting) {
             seat.due = seat.duel->due();
             return;
         }
+        ++told_;
         if (state == Duel::State::Differs) doubted_.push_back(seat.seed);
         begin_next(seat);
     }
@@ -134,9 +160,12 @@ private:
         Seat seat;
         seat_opponent(seat);
         begin(seat, seed, story);
+        say_progress(seed);
         Duel::State state = Duel::State::Waiting;
-        while ((state = seat.duel->go_on()) == Duel::State::Waiting)
+        while ((state = seat.duel->go_on()) == Duel::State::Waiting) {
+            say_progress(seed);
             std::this_thread::sleep_until(seat.duel->due());
+        }
         return {.state = state,
                 .was_slow = seat.duel->was_slow(),
                 .difference = seat.duel->difference(),
@@ -145,9 +174,9 @@ private:
 
     // What took too long between two waits may have met a timeout on one side only: only what
     // differs in good time, and by itself, counts.
-    void tell_again(std::uint64_t seed) {
+    void tell_again(std::uint64_t seed, Clock::time_point deadline) {
         const Story story = make_story(seed);
-        for (unsigned telling = 0; telling < kMostTellings; ++telling) {
+        for (unsigned telling = 0; telling < kMostTellings && Clock::now() < deadline; ++telling) {
             Verdict verdict = tell(seed, story);
             if (verdict.state != Duel::State::Differs) return;
             if (verdict.was_slow) continue;
@@ -155,7 +184,7 @@ private:
             return report(seed, story, std::move(verdict));
         }
         ++slow_;
-        fmt::print("seed {}: the machine was too slow for it {} times\n", seed, kMostTellings);
+        fmt::print("seed {}: the machine was too slow for it again and again\n", seed);
     }
 
     // The kernel has the rules for marks from the start, so they stay.
@@ -216,6 +245,9 @@ private:
 
     FarNamespace far_;
     std::string folder_;
+    std::uint64_t count_;
+    Clock::time_point last_begin_;
+    std::uint64_t told_ = 0;
     std::vector<Seat> seats_;
     std::vector<std::uint64_t> untold_;
     std::vector<std::uint64_t> doubted_;
@@ -228,13 +260,14 @@ private:
 }  // namespace xvs::test
 
 int main(int argc, char** argv) {
-    if (argc != 3 && argc != 4) {
-        std::fputs("usage: random_differential FIRST-SEED COUNT [FOLDER]\n", stderr);
+    if (argc != 4 && argc != 5) {
+        std::fputs("usage: random_differential FIRST-SEED COUNT SECONDS [FOLDER]\n", stderr);
         return 2;
     }
     xvs::test::give_way_to_the_kernel();
     return xvs::test::Tournament(std::strtoull(argv[1], nullptr, 10),
                                  std::strtoull(argv[2], nullptr, 10),
-                                 argc == 4 ? argv[3] : "")
+                                 std::chrono::seconds(std::strtoll(argv[3], nullptr, 10)),
+                                 argc == 5 ? argv[4] : "")
         .run();
 }
