@@ -53,7 +53,7 @@ protected:
         auto started = host_->start(words, log_);
         ASSERT_TRUE(started) << started.error().context;
         daemon_ = std::move(*started);
-        in(*host_, xvsd() + " --wait 20");
+        in(*host_, xvsd() + " --wait 60");
     }
 
     std::string admin(const std::string& words) {

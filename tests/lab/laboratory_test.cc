@@ -24,10 +24,10 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
 
-// Waits until `condition` holds; false when it does not within ten seconds.
+// Waits until `condition` holds; false when it does not within a minute.
 template <class Condition>
 bool eventually(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
         ::poll(nullptr, 0, 20);

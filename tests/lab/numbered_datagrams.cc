@@ -1,5 +1,6 @@
 #include "tests/lab/numbered_datagrams.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -20,7 +21,13 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::uint32_t kPerMillisecond = 10;
-constexpr milliseconds kLongestWay{500};  // what is under way is there by then
+// A sender that the machine has kept waiting does not make up for it at once, and has no more under
+// way than the queue of a veth (256 frames) takes: no loss is the test's own.
+constexpr std::uint32_t kAtOnce = 40;
+constexpr std::uint32_t kUnderWay = 120;
+constexpr milliseconds kPatience{200};  // with what is under way; then it may be lost
+constexpr milliseconds kLongestWay{5000};
+constexpr milliseconds kForTheSecond{100};  // in which one that comes twice comes again
 
 Result<UniqueFd> open_socket(const NetworkNamespace& where, int family) {
     const NetworkNamespace::Scope inside(where);
@@ -103,17 +110,32 @@ void NumberedDatagrams::greet() {
 
 void NumberedDatagrams::send() {
     greet();
-    const auto begin = Clock::now();
+    auto next = Clock::now();
     while (is_sending_) {
-        const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
-        const auto due = static_cast<std::uint32_t>(elapsed.count()) * kPerMillisecond;
-        for (std::uint32_t number = sent_; number < due && number < kMost; ++number) {
-            // One that the client itself could not send is tried again.
-            while (::send(client_.get(), &number, sizeof(number), 0) < 0 && is_sending_)
-                std::this_thread::sleep_for(milliseconds(1));
-            sent_ = number + 1;
-        }
+        std::this_thread::sleep_until(next);
+        const auto late = std::chrono::duration_cast<milliseconds>(Clock::now() - next).count();
+        const auto count = std::min<std::int64_t>((late + 1) * kPerMillisecond, kAtOnce);
+        for (std::int64_t i = 0; i < count && sent_ < kMost; ++i)
+            send_one();
+        next = std::max(next + milliseconds(late + 1), Clock::now());
+        await_room();
+    }
+}
+
+void NumberedDatagrams::send_one() {
+    const std::uint32_t number = sent_;
+    // One that the client itself could not send is tried again.
+    while (::send(client_.get(), &number, sizeof(number), 0) < 0 && is_sending_)
         std::this_thread::sleep_for(milliseconds(1));
+    sent_ = number + 1;
+}
+
+// Waits until little is under way, or nothing of it has come for a while.
+void NumberedDatagrams::await_room() {
+    const auto patience = Clock::now() + kPatience;
+    while (is_sending_ && sent_ - answered_ - given_up_ > kUnderWay) {
+        if (Clock::now() > patience) given_up_ = sent_ - answered_;
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
 }
 
@@ -138,14 +160,27 @@ void NumberedDatagrams::listen() {
         std::uint32_t number = 0;
         const ssize_t got = ::recv(client_.get(), &number, sizeof(number), MSG_DONTWAIT);
         if (got != sizeof(number)) continue;
-        if (number < kMost) ++replies_[number];
+        if (number < kMost && ++replies_[number] == 1) ++answered_;
         if (number == kGreeting) was_greeted_ = true;
     }
 }
 
+bool NumberedDatagrams::await_sent(std::uint32_t more) const {
+    const std::uint32_t enough = sent_ + more;
+    const auto deadline = Clock::now() + std::chrono::seconds(60);
+    while (sent_ < enough && Clock::now() < deadline)
+        std::this_thread::sleep_for(milliseconds(10));
+    return sent_ >= enough;
+}
+
 std::string NumberedDatagrams::stop() {
     is_sending_ = false;
-    std::this_thread::sleep_for(kLongestWay);
+    threads_.back().join();
+    threads_.pop_back();
+    const auto deadline = Clock::now() + kLongestWay;
+    while (answered_ < sent_ && Clock::now() < deadline)
+        std::this_thread::sleep_for(milliseconds(10));
+    std::this_thread::sleep_for(kForTheSecond);
     join();
     return fault_of("requests", requests_, sent_) + fault_of("replies", replies_, sent_);
 }

@@ -31,6 +31,9 @@ public:
     // How many were sent until now.
     [[nodiscard]] std::uint32_t sent() const noexcept { return sent_; }
 
+    // Waits until `more` have been sent; false: they were not within a minute.
+    [[nodiscard]] bool await_sent(std::uint32_t more) const;
+
     // Stops, waits for what is under way, and returns what is wrong: nothing if all came once.
     [[nodiscard]] std::string stop();
 
@@ -46,6 +49,8 @@ private:
 
     void greet();
     void send();
+    void send_one();
+    void await_room();
     void reflect();
     void listen();
     void join();
@@ -55,6 +60,8 @@ private:
     std::vector<std::uint8_t> requests_;  // how often each came
     std::vector<std::uint8_t> replies_;
     std::atomic<std::uint32_t> sent_ = 0;
+    std::atomic<std::uint32_t> answered_ = 0;
+    std::uint32_t given_up_ = 0;  // of the sender: those that it no longer waits for
     std::atomic<bool> was_greeted_ = false;
     std::atomic<bool> is_sending_ = true;
     std::atomic<bool> is_receiving_ = true;

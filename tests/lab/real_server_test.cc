@@ -39,7 +39,7 @@ protected:
 
     // Links take a moment to come up, and their IPv6 routes with them.
     bool has_settled() {
-        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
         while (std::chrono::steady_clock::now() < until) {
             const std::string links = host_->run_checked(command("ip -o link show up")).value();
             const std::string routes = host_->run_checked(command("ip -6 route")).value();

@@ -6,7 +6,7 @@
 #include "lab/decapsulation.h"
 #include "lab/probe.h"
 #include "tests/lab/http_client.h"
-#include "tests/lab/lab_test.h"
+#include "tests/lab/xvsd_fixture.h"
 
 namespace xvs::lab {
 namespace {
@@ -52,10 +52,10 @@ protected:
                                          "/dev/null");
         ASSERT_TRUE(started) << started.error().context;
         services_.push_back(std::move(*started));
-        for (int i = 0; i < 200; ++i) {
-            if (ask_http(node(where), endpoint(address("127.0.0.1"), kHostPort))) return;
-        }
-        FAIL() << "the service of " << where << " did not start";
+        const bool has_started = comes_true([&] {
+            return ask_http(node(where), endpoint(address("127.0.0.1"), kHostPort)).has_value();
+        });
+        ASSERT_TRUE(has_started) << "the service of " << where << " did not start";
     }
 
     // Two more nodes on cables of their own to the director, which is 10.`net`.0.1 there.
@@ -103,11 +103,11 @@ protected:
     // Asks until the answer is `expected`: xvsd hears of changed addresses a moment later.
     [[nodiscard]] std::string eventually(const Observe& observe,
                                          const std::string& expected) const {
-        std::string seen = observe();
-        for (int i = 0; i < 100 && !seen.starts_with(expected); ++i) {
-            (void)run({"sleep", "0.02"});
+        std::string seen;
+        (void)comes_true([&] {
             seen = observe();
-        }
+            return seen.starts_with(expected);
+        });
         return seen;
     }
 
@@ -159,8 +159,7 @@ protected:
                                           "/dev/null http://192.0.2.1/bytes/50000000; do :; "
                                           "done"},
                                          "/dev/null");
-        for (int i = 0; i < 200 && load && bytes_forwarded() < 1'000'000U; ++i)
-            (void)run({"sleep", "0.01"});
+        if (load) (void)comes_true([&] { return bytes_forwarded() >= 1'000'000U; });
         return load;
     }
 

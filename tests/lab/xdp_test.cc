@@ -186,7 +186,7 @@ TEST_F(XdpPath, WhatAfXdpMayNotHaveComesByTcAndThatIsSaidOnce) {
     auto started = host_->start(words, log_);
     ASSERT_TRUE(started) << started.error().context;
     daemon_ = std::move(*started);
-    in(*host_, xvsd() + " --wait 10");
+    in(*host_, xvsd() + " --wait 60");
     const std::string sentence = "eth0: what the engine must see comes by tc, not by AF_XDP";
     EXPECT_TRUE(logs(sentence));
     EXPECT_THAT(status(), HasSubstr("no AF_XDP: memory for an AF_XDP socket"));

@@ -15,10 +15,10 @@
 
 namespace xvs::lab {
 
-// Whether `condition` comes true within ten seconds.
+// Whether `condition` comes true within a minute.
 template <class Condition>
 bool comes_true(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -76,13 +76,13 @@ protected:
         auto started = host_->start(daemon_command(arguments), log_);
         ASSERT_TRUE(started) << started.error().context;
         daemon_ = std::move(*started);
-        in(*host_, xvsd() + " --wait 10");
+        in(*host_, xvsd() + " --wait 60");
     }
 
     // Runs an xvsd that is to refuse; returns what it says, which is one line.
     std::string refused(const Command& words) {
         RunOptions options;
-        options.time_limit = std::chrono::seconds(10);
+        options.time_limit = std::chrono::seconds(60);
         const auto done = host_->run(words, options);
         if (!done) return done.error().context;
         EXPECT_EQ(done->exit_code, 1) << done->err;
