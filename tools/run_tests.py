@@ -112,7 +112,7 @@ def main():
     ctest = subprocess.run(
         ["ctest", "--test-dir", str(build), "--output-on-failure", "--output-junit", str(junit),
          "--no-tests=error", "--test-output-size-passed", "65536",
-         "--test-output-size-failed", "262144", "-j", str(os.cpu_count() or 1), *for_ctest],
+         "--test-output-size-failed", "262144", "-j", str(2 * (os.cpu_count() or 1)), *for_ctest],
         check=False,
     )
     if not junit.exists():
