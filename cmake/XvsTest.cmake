@@ -36,14 +36,11 @@ function(xvs_gtest name)
     if(NOT ARG_TIMEOUT)
         set(ARG_TIMEOUT 300)
     endif()
-    add_executable(${ARG_TARGET} ${ARG_SOURCES})
+    xvs_test_program(${ARG_TARGET} ${ARG_SOURCES})
     # Warnings first: what a dependency takes back comes after them.
     target_link_libraries(${ARG_TARGET} PRIVATE xvs_warnings ${ARG_DEPS}
         GTest::gmock GTest::gtest_main)
     target_include_directories(${ARG_TARGET} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
-    target_compile_options(${ARG_TARGET} PRIVATE ${XVS_TEST_OPTIONS})
-    set_target_properties(${ARG_TARGET} PROPERTIES
-        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${name} COMMAND ${ARG_TARGET} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     xvs_test_properties(${name} "${ARG_LABEL}" ${ARG_TIMEOUT})
 endfunction()

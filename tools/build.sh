@@ -1,5 +1,6 @@
 #!/bin/sh
-# build.sh PRESET [TARGET...]: configures build/PRESET where that is needed, and builds.
+# build.sh PRESET [TARGET...]: configures build/PRESET where that is needed, and builds. With
+# XVS_ONCE set a new folder is for one run of the tests: quick to build, and no use to ccache.
 set -eu
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -16,7 +17,7 @@ done
 
 # A change of any CMakeLists.txt is seen by ninja itself; one of the presets is not.
 if [ ! -e "$directory/build.ninja" ] || [ CMakePresets.json -nt "$directory/build.ninja" ]; then
-    cmake --preset "$preset" --log-level=NOTICE
+    cmake --preset "$preset" --log-level=NOTICE ${XVS_ONCE:+-DXVS_ONCE=ON}
     touch "$directory/build.ninja"
 fi
 if [ $# -gt 0 ]; then
