@@ -26,7 +26,7 @@ constexpr std::array<Table, 3> kTables{{
       /* cookie echo */  {CR, IN, IN, CR, CR, CW, CO, CE, ES, SS, SR, SA, RJ, CL},
       /* cookie ack */   {ES, I1, IN, CS, CR, CW, CO, ES, ES, SS, SR, SA, RJ, CL},
       /* shutdown */     {SR, I1, IN, CS, CR, CW, CO, CE, SR, SS, SR, SA, RJ, CL},
-      /* shutdown ack */ {CL, I1, IN, CS, CR, CW, CO, CE, ES, CL, SR, CL, RJ, CL},
+      /* shutdown ack */ {CL, IN, IN, CS, CR, CW, CO, CE, ES, CL, SR, CL, RJ, CL},
       /* complete */     {CL, CL, CL, CS, CR, CW, CO, CE, ES, SS, SR, CL, RJ, CL},
       /* error */        {CL, I1, IN, CS, CR, CW, CO, CL, ES, SS, SR, SA, RJ, CL},
       /* abort */        {CL, CL, CL, CL, CL, RJ, CL, CL, CL, CL, CL, CL, CL, CL}}},

@@ -37,6 +37,15 @@ Share share(const DestinationList& destinations, const DestinationState* gone) n
     return result;
 }
 
+// Kernel: ip_vs_mh_permutate() takes an address for one of the service's family, of which an IPv4
+// one has 32 bits.
+std::uint32_t folded_as_of_service(const DestinationState& destination) noexcept {
+    const net::IpAddress& address = destination.config.real.address;
+    const bool is_short = destination.service_key.family() == net::Family::Ipv4 &&
+                          address.family() == net::Family::Ipv6;
+    return is_short ? load_be32(address.bytes().data()) : folded(address);
+}
+
 }  // namespace
 
 // Kernel: ip_vs_mh_get(), ip_vs_mh_get_fallback().
@@ -131,7 +140,7 @@ void MaglevHashing::begin_walks(const DestinationList& destinations,
     for (DestinationState* each = destinations.first(); each != nullptr; each = each->next) {
         if (each == gone) continue;
         const std::uint32_t hashed =
-            net::number(each->config.real.port) + folded(each->config.real.address);
+            net::number(each->config.real.port) + folded_as_of_service(*each);
         const auto weight = static_cast<std::uint32_t>(each->last_weight);
         const std::uint32_t turns = weight == 0 ? 0 : (weight / divisor) >> shift;
         walks_.push_back(
