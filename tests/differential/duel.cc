@@ -69,7 +69,9 @@ bool is_own_error(const Packet& packet) {
 std::string text_of(const Sighting& sighting) {
     auto packet = Packet::decode(sighting.packet);
     if (!packet) return fmt::format("{} < {}", sighting.host, to_text(sighting.packet));
-    if (std::holds_alternative<IpInIpFields>(packet->transport) || is_own_error(*packet)) {
+    auto* tunnel = std::get_if<IpInIpFields>(&packet->transport);
+    if (tunnel != nullptr && tunnel->tunnel == IpInIpFields::Tunnel::Gue) tunnel->source.reset();
+    if (tunnel != nullptr || is_own_error(*packet)) {
         if (packet->family() == net::Family::Ipv4) packet->identification.reset();
         if (packet->family() == net::Family::Ipv6) packet->label.reset();
     }
@@ -229,6 +231,11 @@ void Duel::answer(const StoryStep& step) {
     } else if (const auto* udp = std::get_if<UdpFields>(&request.transport)) {
         reply = Packet::udp({request.destination, udp->destination}, {request.source, udp->source})
                     .length(step.length);
+    } else if (const auto* sctp = std::get_if<SctpFields>(&request.transport)) {
+        reply = Packet::sctp({request.destination, sctp->destination},
+                             {request.source, sctp->source},
+                             step.chunks)
+                    .length(step.length);
     } else {
         return;
     }
@@ -296,7 +303,8 @@ void Duel::compare_packets(std::vector<Sighting> kernel,
         const bool is_translated =
             packet->destination == host->v4 || packet->destination == host->v6;
         const bool has_ports = std::holds_alternative<TcpFields>(packet->transport) ||
-                               std::holds_alternative<UdpFields>(packet->transport);
+                               std::holds_alternative<UdpFields>(packet->transport) ||
+                               std::holds_alternative<SctpFields>(packet->transport);
         if (is_translated && has_ports)
             delivered_[flow] = {.to = host, .packet = *std::move(packet)};
     }

@@ -34,8 +34,9 @@ public:
 
     using Clock = std::chrono::steady_clock;
 
-    // How long a Wait takes: longer than any timeout of a story that ends within it.
-    static constexpr std::chrono::milliseconds kWait{3000};
+    // How long a Wait takes: longer than any timeout of a story that ends within it, by so much
+    // that clocks do not matter.
+    static constexpr std::chrono::milliseconds kWait{3200};
 
     Duel(Opponent& opponent, std::uint64_t seed, Story story);
     // Leaves the opponent without services.

@@ -188,7 +188,7 @@ KernelTarget::KernelTarget(const FarNamespace& far,
     }
     set_up(far,
            number,
-           fmt::format("add rule inet silence marks meta l4proto {{ 6, 17 }} "
+           fmt::format("add rule inet silence marks meta l4proto {{ 6, 17, 132 }} "
                        "meta mark set th dport map {{ {} }}\n",
                        places));
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/random_test.h"
+#include "net/sctp.h"
 #include "testing/topology.h"
 
 namespace xvs::test {
@@ -19,6 +20,38 @@ constexpr std::array<std::string_view, 12> kClientFlags{
     "S", "S", "S", "S", ".", ".", "P.", "F.", "F.", "R", "S.", "none"};
 constexpr std::array<std::string_view, 8> kServerFlags{
     "S.", "S.", ".", "P.", "F.", "F.", "R.", "S"};
+// SCTP: those that open an association are the most.
+constexpr std::array<std::string_view, 14> kClientChunks{"INIT",
+                                                         "INIT",
+                                                         "INIT",
+                                                         "COOKIE ECHO",
+                                                         "COOKIE ECHO",
+                                                         "COOKIE ECHO, DATA",
+                                                         "DATA",
+                                                         "SACK",
+                                                         "HEARTBEAT",
+                                                         "SHUTDOWN",
+                                                         "SHUTDOWN ACK",
+                                                         "SHUTDOWN COMPLETE",
+                                                         "ABORT",
+                                                         "ERROR"};
+constexpr std::array<std::uint8_t, 11> kServerChunks{net::sctp_chunk::kInitAck,
+                                                     net::sctp_chunk::kInitAck,
+                                                     net::sctp_chunk::kCookieAck,
+                                                     net::sctp_chunk::kCookieAck,
+                                                     net::sctp_chunk::kData,
+                                                     net::sctp_chunk::kInit,
+                                                     net::sctp_chunk::kShutdown,
+                                                     net::sctp_chunk::kShutdownAck,
+                                                     net::sctp_chunk::kShutdownComplete,
+                                                     net::sctp_chunk::kAbort,
+                                                     net::sctp_chunk::kHeartbeat};
+constexpr std::array<std::string_view, 6> kTunnels{"",
+                                                   "",
+                                                   " --tun-type gre",
+                                                   " --tun-type gre --tun-csum",
+                                                   " --tun-type gue --tun-port 6080",
+                                                   " --tun-type gue --tun-port 6081 --tun-csum"};
 constexpr std::array<std::string_view, 13> kSysctls{"conn_reuse_mode=0",
                                                     "conn_reuse_mode=2",
                                                     "conn_reuse_mode=3",
@@ -60,10 +93,36 @@ std::string mark_rule(unsigned place, unsigned number) {
     return fmt::format("{} --dport {}-{}", mark_of(place, number), first, first + kPortsOfMark - 1);
 }
 
+enum class Protocol : std::uint8_t { Tcp, Udp, Sctp };
+
+std::string_view service_option(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::Tcp:
+            return "-t";
+        case Protocol::Udp:
+            return "-u";
+        case Protocol::Sctp:
+            break;
+    }
+    return "--sctp-service";
+}
+
+std::string_view quoted_transport(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::Tcp:
+            return "Flags [.]";
+        case Protocol::Udp:
+            return "UDP";
+        case Protocol::Sctp:
+            break;
+    }
+    return "SCTP [DATA]";
+}
+
 struct Service {
     std::string name;  // "-t 192.0.2.1:80"
     bool is_v6 = false;
-    bool is_udp = false;
+    Protocol protocol = Protocol::Tcp;
     bool is_marked = false;
     bool is_any_port = false;
     unsigned number = 0;
@@ -73,7 +132,7 @@ struct Service {
 struct Flow {
     const TestHost* client = nullptr;
     bool is_v6 = false;
-    bool is_udp = false;
+    Protocol protocol = Protocol::Tcp;
     std::string from;  // as packets are printed
     std::string to;
     std::string client_address;
@@ -144,15 +203,20 @@ private:
         if (service.is_any_port || one_in(4)) {
             text += persistence(service.is_v6);
         }
-        if (service.is_udp && one_in(4)) text += " -o";
+        if (service.protocol == Protocol::Udp && one_in(4)) text += " -o";
         return text;
+    }
+
+    Protocol protocol() {
+        if (one_in(5)) return Protocol::Sctp;
+        return one_in(3) ? Protocol::Udp : Protocol::Tcp;
     }
 
     void add_service(unsigned number) {
         Service service;
         service.number = number;
         service.is_v6 = one_in(3);
-        service.is_udp = one_in(3);
+        service.protocol = protocol();
         service.vip = random_.below(2);
         const unsigned kind = random_.below(10);
         service.is_marked = kind < 2;
@@ -163,7 +227,7 @@ private:
             line("mark " + mark_rule(place_, number));
         } else {
             service.name = fmt::format("{} {}:{}",
-                                       service.is_udp ? "-u" : "-t",
+                                       service_option(service.protocol),
                                        in_brackets(vip_of(service)),
                                        service.is_any_port ? 0 : service_port(place_, number));
         }
@@ -176,7 +240,9 @@ private:
 
     std::string real_server(const Service& service) {
         const TestHost& host = topology::kHosts[3 + random_.below(4)];
-        const std::string text = in_brackets(service.is_v6 ? host.v6 : host.v4);
+        // A tunnel may lead to the other family.
+        const bool is_other = method(service) == "-i" && one_in(6);
+        const std::string text = in_brackets(service.is_v6 != is_other ? host.v6 : host.v4);
         const bool has_port = !service.is_marked && !service.is_any_port;
         return fmt::format("{}:{}", text, has_port ? service_port(place_, service.number) : 0);
     }
@@ -189,6 +255,7 @@ private:
     std::string server(std::string_view command, const Service& service) {
         std::string text = fmt::format(
             "service {} {} -r {} {}", command, service.name, real_server(service), method(service));
+        if (method(service) == "-i") text += one_of(kTunnels);
         text += fmt::format(" -w {}", one_in(6) ? 0 : 1 + random_.below(4));
         if (one_in(6)) {
             const unsigned upper = 1 + random_.below(4);
@@ -203,7 +270,7 @@ private:
         Flow flow;
         flow.client = &topology::kHosts[random_.below(3)];
         flow.is_v6 = service.is_v6;
-        flow.is_udp = service.is_marked ? one_in(2) : service.is_udp;
+        flow.protocol = service.is_marked ? protocol() : service.protocol;
         unsigned port = service_port(place_, service.number);
         if (service.is_marked)
             port = first_marked_port(place_, service.number) + random_.below(kPortsOfMark);
@@ -279,10 +346,18 @@ private:
         const Flow& flow = flows_[number];
         std::string text =
             fmt::format("{} > {} {} > {}: ", flow.client->name, family(flow), flow.from, flow.to);
-        if (flow.is_udp) {
-            text += "UDP";
-        } else {
-            text += fmt::format("Flags [{}], seq {}", one_of(kClientFlags), random_.below(1000));
+        switch (flow.protocol) {
+            case Protocol::Tcp:
+                text +=
+                    fmt::format("Flags [{}], seq {}", one_of(kClientFlags), random_.below(1000));
+                break;
+            case Protocol::Udp:
+                text += "UDP";
+                break;
+            case Protocol::Sctp:
+                text +=
+                    fmt::format("SCTP [{}], tag {}", one_of(kClientChunks), random_.below(1000));
+                break;
         }
         if (one_in(10)) text += fmt::format(", ttl {}", 1 + random_.below(2));
         if (one_in(6)) text += fmt::format(", tos {}", random_.below(256));
@@ -295,6 +370,7 @@ private:
         story_.push_back({.kind = StoryStep::Kind::Answer,
                           .flow = random_.below(static_cast<std::uint32_t>(flows_.size())),
                           .text = std::string(one_of(kServerFlags)),
+                          .chunks = {one_of(kServerChunks)},
                           .length = random_.below(64)});
     }
 
@@ -319,7 +395,7 @@ private:
                          family(flow),
                          flow.to,
                          flow.from,
-                         flow.is_udp ? "UDP" : "Flags [.]"),
+                         quoted_transport(flow.protocol)),
              number);
     }
 

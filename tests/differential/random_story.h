@@ -2,7 +2,9 @@
 //
 // What differs from IPVS by decision is left out, each for a reason that stands in the code:
 // fragments (ADR-0004), replies of DR and TUN (ADR-0007), errors about tunnels (ADR-0008) and UDP
-// datagrams without a checksum (ADR-0009); a real server keeps its method (ADR-0023). So is what is
+// datagrams without a checksum (ADR-0009); a real server keeps its method (ADR-0023), but changes
+// its tunnel. So is what FTP needs, whose commands a story would have to say (tests/scenario/ftp
+// does), what is
 // random in the kernel itself (twos, drop_packet, drop_entry), and what kernel and engine do by
 // clocks of their own (garbage collection of lblc and lblcr, rates).
 #pragma once
@@ -16,7 +18,8 @@ namespace xvs::test {
 struct StoryStep {
     enum class Kind : std::uint8_t {
         Line,    // of a scenario, as it stands
-        Answer,  // by the real server that got the flow's last packet: `text` are its flags
+        Answer,  // by the real server that got the flow's last packet: `text` are its flags,
+                 // `chunks` those of SCTP
         Error,   // ICMP, named `text`, by that real server about that packet
         Wait,    // until everything with a timeout of a second has ended
     };
@@ -26,6 +29,7 @@ struct StoryStep {
     Kind kind = Kind::Line;
     unsigned flow = kNoFlow;
     std::string text;
+    std::vector<std::uint8_t> chunks{};
     unsigned length = 0;
 };
 
