@@ -77,22 +77,29 @@ net::IpAddress address_of(const DirectorLink& link, net::Family family) {
     return family == net::Family::Ipv4 ? link.v4 : link.v6;
 }
 
-void add_topology(testing::FakeRouter& router) {
+void add_host(testing::FakeRouter& router, const TestHost& host, flow::NextHopTable* unresolved) {
+    const DirectorLink& link = director_link(host.side);
+    const testing::FakeRouter::Interface interface {
+        .index = interface_of(host.side), .mac = link.mac, .mtu = kDefaultMtu
+    };
+    for (const net::IpAddress& address : {host.v4, host.v6}) {
+        const std::uint32_t hop =
+            router.add_route(address, interface, host.mac, address_of(link, address.family()));
+        if (unresolved != nullptr) unresolved->unresolve(hop);
+    }
+}
+
+void add_topology(testing::FakeRouter& router, flow::Tables& tables) {
     for (const DirectorLink& link : topology::kDirectorLinks) {
         router.add_local(link.v4);
         router.add_local(link.v6);
     }
     for (const net::IpAddress& vip : topology::kVips)
         router.add_local(vip);
-    for (const TestHost& host : topology::kHosts) {
-        const DirectorLink& link = director_link(host.side);
-        const testing::FakeRouter::Interface interface {
-            .index = interface_of(host.side), .mac = link.mac, .mtu = kDefaultMtu
-        };
-        for (const net::IpAddress& address : {host.v4, host.v6}) {
-            router.add_route(address, interface, host.mac, address_of(link, address.family()));
-        }
-    }
+    for (const TestHost& host : topology::kHosts)
+        add_host(router, host, nullptr);
+    for (const TestHost& host : topology::kAbsentHosts)
+        add_host(router, host, &tables.next_hops());
     // Strangers are behind the client.
     const TestHost& client = *find_host("client");
     router.set_default(client.v4);
@@ -131,7 +138,7 @@ Director::Director(std::string_view services, const DirectorParts& parts)
       engine(*tables, router, steering, as_ports(ports), clock) {
     engine.set_stock_depths({.turns = parts.stock, .counts = parts.stock_by_counts});
     if (parts.former == nullptr) {
-        add_topology(router);
+        add_topology(router, *tables);
     } else {
         router.take_over(parts.former->router);
         restore_services(parts.former->engine);

@@ -71,6 +71,12 @@ inline constexpr std::array kHosts{
     TestHost{"real4", Side::Real, "10.0.0.14"_ip, "2001:db8:2::14"_ip, detail::test_mac(2, 0x14)},
 };
 
+// On-link as well, but nobody answers for them.
+inline constexpr std::array kAbsentHosts{
+    TestHost{"nobody", Side::Client, "198.51.100.99"_ip, "2001:db8:1::99"_ip, {}},
+    TestHost{"nobody", Side::Real, "10.0.0.99"_ip, "2001:db8:2::99"_ip, {}},
+};
+
 // Addresses of the director's own beside those of its links.
 inline constexpr std::array kVips{
     "192.0.2.1"_ip, "192.0.2.2"_ip, "2001:db8::1"_ip, "2001:db8::2"_ip};

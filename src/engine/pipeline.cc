@@ -368,6 +368,9 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     if ((segment_length(packet) > mtu && is_whole) || outgrows_ip)
         return refuse_to_forward(packet, translation, IcmpError::TooBig, mtu);
     if (is_outbound) decrement_ttl(packet);
+    const bool may_wait = (flow::load_relaxed(hop.flags) & XVS_HOP_RESOLVED) == 0;
+    if (may_wait && subject == Subject::Packet) [[unlikely]]
+        return send_with_origin(packet, translation, is_outbound);
     apply(packet, translation, subject);
     return send_on_wire(packet, translation);
 }

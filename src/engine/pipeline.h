@@ -87,6 +87,10 @@ public:
     // Ends connections and fragments whose time is over; returns whether more are due.
     bool run_timers(std::size_t limit) noexcept;
 
+    // Tells the sender of a packet, whose next hop has not answered, that its destination cannot be
+    // reached.
+    void tell_undelivered(const Origin& origin) noexcept;
+
     [[nodiscard]] Connections<Ip>& connections() noexcept { return connections_; }
 
     // Puts decisions into stocks that reports have shown to be low; to be called after reports were
@@ -193,6 +197,10 @@ private:
                               const xvs_translation& translation,
                               IcmpError error,
                               std::uint32_t mtu) noexcept;
+    // The same for a next hop that is still to be asked: the packet is kept as it came.
+    Verdict send_with_origin(Packet<Ip>& packet,
+                             const xvs_translation& translation,
+                             bool is_outbound) noexcept;
     Verdict send_on_wire(Packet<Ip>& packet, const xvs_translation& translation) noexcept;
 
     // The worker that a packet without an entry belongs to, if a service is its destination.

@@ -90,6 +90,14 @@ void Worker::run_timers() noexcept {
     catch_up();
     expire_connections(kTimerLimit);
     transmitter_.retry();
+    transmitter_.give_up([this](const Origin& origin) noexcept {
+        if (origin.family == net::Family::Ipv4) {
+            ipv4_.tell_undelivered(origin);
+        } else {
+            ipv6_.tell_undelivered(origin);
+        }
+        port_.flush();
+    });
     tables_.reclaim(number_);
 }
 

@@ -64,62 +64,58 @@ void write_message(std::byte* at,
 
 // Fills the frame behind its link header and returns the packet's length.
 std::size_t write_error(std::byte* at,
-                        IcmpError error,
-                        const Packet<flow::Ipv4>& about,
-                        net::Ipv4Address source,
-                        std::uint32_t mtu,
+                        const net::Ipv4View& about,
+                        const ErrorFields& fields,
                         std::uint16_t id) noexcept {
-    const auto offending = about.ip();
+    const auto source = fields.source.as<net::Ipv4Address>();
     const std::size_t header = net::Ipv4View::kMinHeaderSize;
     const std::size_t quoted = std::min<std::size_t>(
-        about.network_length(), kMaxIpv4Error - header - net::IcmpView::kHeaderSize);
+        about.bytes().size(), kMaxIpv4Error - header - net::IcmpView::kHeaderSize);
     const std::size_t length = header + net::IcmpView::kHeaderSize + quoted;
     std::memset(at, 0, header);
     at[0] = std::byte{0x45};
     store_be16(at + 2, static_cast<std::uint16_t>(length));
     const auto ip = *net::Ipv4Writer::parse({at, length});
     ip.set_traffic_class(
-        static_cast<std::uint8_t>((offending.traffic_class() & kTosMask) | kInternetControl));
+        static_cast<std::uint8_t>((about.traffic_class() & kTosMask) | kInternetControl));
     ip.set_identification(id);
-    ip.set_ttl(kDefaultTtl);
+    ip.set_ttl(fields.ttl);
     ip.set_protocol(net::IpProtocol::Icmp);
     ip.set_source(source);
-    ip.set_destination(offending.source());
+    ip.set_destination(about.source());
     ip.update_checksum();
     write_message(at + header,
-                  icmp_type(error),
-                  error == IcmpError::TooBig ? mtu : 0,
-                  std::span<const std::byte>(offending.bytes()).first(quoted));
+                  icmp_type(fields.error),
+                  fields.error == IcmpError::TooBig ? fields.mtu : 0,
+                  about.bytes().first(quoted));
     store_be16(at + header + net::IcmpView::kChecksumOffset,
                net::internet_checksum({at + header, length - header}));
     return length;
 }
 
 std::size_t write_error(std::byte* at,
-                        IcmpError error,
-                        const Packet<flow::Ipv6>& about,
-                        const net::Ipv6Address& source,
-                        std::uint32_t mtu,
+                        const net::Ipv6View& about,
+                        const ErrorFields& fields,
                         std::uint16_t /*id*/) noexcept {
-    const auto offending = about.ip();
+    const auto source = fields.source.as<net::Ipv6Address>();
     const std::size_t header = net::Ipv6View::kHeaderSize;
     const std::size_t quoted = std::min<std::size_t>(
-        about.network_length(), kMaxIpv6Error - header - net::IcmpView::kHeaderSize);
+        about.bytes().size(), kMaxIpv6Error - header - net::IcmpView::kHeaderSize);
     const std::size_t payload = net::IcmpView::kHeaderSize + quoted;
     std::memset(at, 0, header);
     at[0] = std::byte{0x60};
     store_be16(at + 4, static_cast<std::uint16_t>(payload));
     const auto ip = *net::Ipv6Writer::parse({at, header + payload});
     ip.set_next_header(net::IpProtocol::Icmpv6);
-    ip.set_hop_limit(kDefaultTtl);
+    ip.set_hop_limit(fields.ttl);
     ip.set_source(source);
-    ip.set_destination(offending.source());
+    ip.set_destination(about.source());
     write_message(at + header,
-                  icmpv6_type(error),
-                  error == IcmpError::TooBig ? mtu : 0,
-                  std::span<const std::byte>(offending.bytes()).first(quoted));
+                  icmpv6_type(fields.error),
+                  fields.error == IcmpError::TooBig ? fields.mtu : 0,
+                  about.bytes().first(quoted));
     const net::ChecksumSum pseudo =
-        net::pseudo_header_sum(source, offending.source(), net::IpProtocol::Icmpv6, payload);
+        net::pseudo_header_sum(source, about.source(), net::IpProtocol::Icmpv6, payload);
     store_be16(at + header + net::IcmpView::kChecksumOffset,
                net::internet_checksum({at + header, payload}, pseudo));
     return header + payload;
@@ -156,20 +152,41 @@ std::uint32_t IcmpResponder<Ip>::send(IcmpError error,
                                       const Packet<Ip>& packet,
                                       std::uint32_t mtu) noexcept {
     if (packet.protocol == Headers<Ip>::kIcmp || !packet.fragment.is_first) return 0;
-    const auto receiver = packet.ip().source();
+    const auto about = *View::parse(packet.frame.bytes().subspan(kEthernetHeaderSize));
+    const net::IpAddress vip = about.destination();
+    return send_about(about,
+                      {.error = error,
+                       .source = router_.is_local(vip) ? vip : net::IpAddress{},
+                       .ttl = kDefaultTtl,
+                       .mtu = mtu});
+}
+
+template <class Ip>
+std::uint32_t IcmpResponder<Ip>::send_undelivered(const Origin& origin) noexcept {
+    const auto about = View::parse_quoted(origin.packet());
+    if (!about) return 0;
+    const bool is_routed = origin.is_reply;
+    return send_about(
+        *about,
+        {.error = IcmpError::HostUnreachable,
+         .source = origin.source,
+         .ttl = static_cast<std::uint8_t>(is_routed ? kDefaultTtl - 1 : kDefaultTtl)});
+}
+
+template <class Ip>
+std::uint32_t IcmpResponder<Ip>::send_about(const View& about, ErrorFields fields) noexcept {
+    const auto receiver = about.source();
     if (receiver.is_multicast() || receiver.is_unspecified()) return 0;
-    const net::IpAddress vip = packet.ip().destination();
-    const bool is_own = router_.is_local(vip);
-    const Route route = router_.find_route(receiver, is_own ? vip : net::IpAddress{});
+    const Route route = router_.find_route(receiver, fields.source);
     if (route.kind != RouteKind::Unicast) return 0;
     const auto hash = static_cast<std::uint32_t>(std::hash<net::IpAddress>{}(receiver));
     // Path MTU discovery must work: the kernel does not limit what it needs (icmpv4_xrlim_allow()).
-    if (error != IcmpError::TooBig && !limit_.try_take(hash)) return 0;
+    if (fields.error != IcmpError::TooBig && !limit_.try_take(hash)) return 0;
     Frame frame = port_.make_frame();
     if (frame.data == nullptr) return 0;
-    const auto source = (is_own ? vip : route.source).template as<typename Ip::Address>();
-    const std::size_t length = write_error(
-        frame.data + kEthernetHeaderSize, error, packet, source, mtu, identifications_.next());
+    if (fields.source == net::IpAddress{}) fields.source = route.source;
+    const std::size_t length =
+        write_error(frame.data + kEthernetHeaderSize, about, fields, identifications_.next());
     frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + length);
     transmitter_.send(
         {.frame = frame, .next_hop = route.next_hop, .type = ether_type(Ip::kFamily)});

@@ -31,6 +31,14 @@ private:
 // What is wrong; each family has its own type and code for it.
 enum class IcmpError : std::uint8_t { TtlExceeded, TooBig, PortUnreachable, HostUnreachable };
 
+// What an error says beside the packet it quotes.
+struct ErrorFields {
+    IcmpError error = IcmpError::TtlExceeded;
+    net::IpAddress source;  // unspecified: as the way to its receiver has it
+    std::uint8_t ttl = 0;
+    std::uint32_t mtu = 0;  // TooBig's
+};
+
 // At most so many errors a second from this host, with a reserve for bursts, and one a second to
 // one receiver. Kernel: net.ipv4.icmp_msgs_per_sec, icmp_msgs_burst and icmp_ratelimit, their
 // defaults.
@@ -84,7 +92,14 @@ public:
     // multicast. Returns the length of the packet that was sent, 0 if none was.
     std::uint32_t send(IcmpError error, const Packet<Ip>& packet, std::uint32_t mtu) noexcept;
 
+    // Sends HostUnreachable about a packet whose next hop has not answered. Returns as send().
+    std::uint32_t send_undelivered(const Origin& origin) noexcept;
+
 private:
+    using View = typename Headers<Ip>::View;
+
+    std::uint32_t send_about(const View& about, ErrorFields fields) noexcept;
+
     Router& router_;
     PacketPort& port_;
     Transmitter& transmitter_;

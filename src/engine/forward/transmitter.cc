@@ -63,6 +63,8 @@ void Transmitter::keep(const Outgoing& outgoing) noexcept {
     std::memcpy(free->outgoing.frame.data, outgoing.frame.data, outgoing.frame.length);
     free->generation = tables_.next_hops()[outgoing.next_hop].generation;
     free->until = to_tick(clock_.now()) + to_ticks(kMaxWait);
+    free->origin = origin_;
+    end_origin();
     free->is_used = true;
     free->number = ++last_number_;
     ++waiting_count_;
@@ -79,21 +81,20 @@ void Transmitter::retry() noexcept {
     std::sort(all.begin(), all.end(), [](const Waiting* one, const Waiting* other) {
         return one->number < other->number;
     });
-    const Tick now = to_tick(clock_.now());
     for (Waiting* each : all)
-        retry(*each, now);
+        retry(*each);
     // Their buffers may be needed for the next ones.
     if (waiting_count_ < count) port_.flush();
 }
 
-void Transmitter::retry(Waiting& waiting, Tick now) noexcept {
+void Transmitter::retry(Waiting& waiting) noexcept {
     const std::uint32_t index = waiting.outgoing.next_hop;
     const bool is_current = tables_.next_hops().is_current(index, waiting.generation);
     const xvs_next_hop& hop = tables_.next_hops()[index];
-    if (is_current && (hop.flags & XVS_HOP_RESOLVED) != 0) {
+    const bool is_resolved = (hop.flags & XVS_HOP_RESOLVED) != 0;
+    if (is_current && !is_resolved) return;
+    if (is_current) {
         put_on_wire(waiting.outgoing, hop);
-    } else if (is_current && ticks_between(waiting.until, now) < 0) {
-        return;
     } else {
         drops_.count(DropReason::NeighbourUnresolved);
     }
