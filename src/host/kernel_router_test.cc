@@ -2,6 +2,7 @@
 #include "host/kernel_router.h"
 
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -85,14 +86,16 @@ protected:
         ASSERT_EQ(std::system((words + " >/dev/null").c_str()), 0) << words;
     }
 
-    // Takes events over until `condition` holds; false when it does not within five seconds.
+    // Takes events over until `condition` holds; false when it does not within a minute.
     template <class Condition>
     bool follow(Condition condition) {
-        for (int i = 0; i < 50 && !condition(); ++i) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+        while (!condition()) {
+            if (std::chrono::steady_clock::now() > deadline) return false;
             pollfd waiting{.fd = mirror_->fd(), .events = POLLIN, .revents = 0};
             if (::poll(&waiting, 1, 100) > 0) mirror_->on_readable();
         }
-        return condition();
+        return true;
     }
 
     const xvs_next_hop& hop(const engine::Route& route) {
