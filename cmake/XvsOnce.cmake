@@ -37,7 +37,7 @@ function(xvs_precompiled_headers)
         add_executable(xvs_precompiled ${source})
     endif()
     target_compile_options(xvs_precompiled PRIVATE ${XVS_TEST_OPTIONS})
-    target_link_libraries(xvs_precompiled PRIVATE GTest::gmock fmt::fmt)
+    target_link_libraries(xvs_precompiled PRIVATE xvs_warnings GTest::gmock fmt::fmt)
     target_precompile_headers(xvs_precompiled PRIVATE
         <algorithm> <array> <atomic> <bit> <charconv> <chrono> <cstdint> <cstring> <deque> <filesystem>
         <fstream> <functional> <iostream> <map> <memory> <mutex> <optional> <random> <regex> <set> <span>
