@@ -13,7 +13,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 foreach(language C CXX)
     if(XVS_ONCE)
-        break()  # What is looked up in an empty cache takes a fifth longer.
+        break()  # An empty cache has nothing, and each file would be preprocessed for it first.
     endif()
     find_program(XVS_CCACHE ccache)
     if(XVS_CCACHE AND NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
