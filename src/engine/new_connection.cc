@@ -352,6 +352,7 @@ Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination
     const xvs_translation& translation = parts_.tables.translations()[index];
     const bool is_error = packet.protocol == Headers<Ip>::kIcmp;
     parts_.services.count_connection(destination);
+    if (packet.fragment.is_fragment) sent_alone_to_ = destination.index;
     Verdict verdict = Verdict::Dropped;
     if (is_damaged_error(packet, translation)) {
         verdict = drop(DropReason::BadIcmpChecksum);
@@ -359,6 +360,23 @@ Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination
         count(translation, false, packet.network_length());
         verdict = send(packet, translation, false, is_error ? Subject::Quoted : Subject::Packet);
     }
+    parts_.tables.translations().release(index);
+    return verdict;
+}
+
+template <class Ip>
+Verdict Pipeline<Ip>::follow_one(Packet<Ip>& packet,
+                                 const typename Fragments<Ip>::Fate& first) noexcept {
+    const xvs_destination& server = parts_.tables.destinations()[first.destination];
+    DestinationState& destination = parts_.services.destination(first.destination);
+    if (server.generation != first.generation || !destination.is_available)
+        return drop(DropReason::FragmentOfDropped);
+    packet.key = first.key;
+    const std::uint32_t index = translation_for(destination, packet.key);
+    if (index == XVS_NONE) return drop(why_no_translation(destination));
+    const xvs_translation& translation = parts_.tables.translations()[index];
+    count(translation, false, packet.network_length());
+    const Verdict verdict = send(packet, translation, false, Subject::Packet);
     parts_.tables.translations().release(index);
     return verdict;
 }

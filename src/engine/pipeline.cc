@@ -115,67 +115,6 @@ flow::SlotIndex Pipeline<Ip>::find_entry(const Packet<Ip>& packet) noexcept {
     return find_live(packet);
 }
 
-// The first fragment shows the ports and decides; the others are replayed as it was.
-// DIFFERS FROM IPVS: ADR-0004. The kernel puts IPv4 fragments together first, and counts one
-// packet.
-template <class Ip>
-Verdict Pipeline<Ip>::handle_fragment(Packet<Ip>& packet) noexcept {
-    if (packet.fragment.is_first) return handle_first_fragment(packet);
-    const auto fate = fragments_.find(packet);
-    switch (fate.fate) {
-        case FragmentFate::Balanced: {
-            packet.key = fate.key;
-            packet.hash = flows_.hash(packet.key);
-            packet.events = 0;
-            const flow::SlotIndex slot = find_live(packet);
-            return slot != XVS_NONE ? hit(packet, slot) : drop(DropReason::FragmentOfDropped);
-        }
-        case FragmentFate::ToHost:
-            return give_to_host(packet);
-        case FragmentFate::Dropped:
-            return drop(DropReason::FragmentOfDropped);
-        case FragmentFate::Elsewhere:
-            return hand_over(packet, fate.worker);
-        case FragmentFate::Unknown:
-            break;
-    }
-    fragments_.keep(packet);
-    return Verdict::Held;
-}
-
-// All fragments of a datagram come to one worker. Where the connection is another's, that one gets
-// them all, in order, and decides as if they had come to it.
-template <class Ip>
-Verdict Pipeline<Ip>::handle_first_fragment(Packet<Ip>& packet) noexcept {
-    const Packet<Ip> first = packet;
-    const flow::SlotIndex slot = find_entry(packet);
-    std::uint8_t worker = parts_.worker;
-    if (parts_.has_others)
-        worker = slot != XVS_NONE ? flows_.owner(slot) : worker_of_request(packet);
-    Verdict verdict = Verdict::HandedOver;
-    if (worker != parts_.worker) {
-        verdict = hand_over(packet, worker);
-        const bool has_gone = verdict == Verdict::HandedOver;
-        fragments_.remember(first,
-                            {.fate = has_gone ? FragmentFate::Elsewhere : FragmentFate::Dropped,
-                             .key = first.key,
-                             .worker = worker});
-    } else {
-        verdict = slot != XVS_NONE ? hit(packet, slot) : miss(packet);
-        // Its followers may be here already.
-        if (verdict == Verdict::Held) verdict = install_beginning();
-        const FragmentFate fate = verdict == Verdict::Forwarded ? FragmentFate::Balanced
-                                  : verdict == Verdict::ToHost  ? FragmentFate::ToHost
-                                                                : FragmentFate::Dropped;
-        fragments_.remember(first, {.fate = fate, .key = first.key});
-    }
-    const std::size_t resumed =
-        fragments_.resume(first, [this](Packet<Ip>& follower) { (void)handle_fragment(follower); });
-    // What was resumed lies in buffers that the next fragment may need.
-    if (resumed > 0) parts_.port.flush();
-    return verdict;
-}
-
 // Kernel: ip_vs_in_icmp(), handle_response_icmp(): an error about a balanced packet goes where the
 // packet's connection goes, rewritten inside and outside.
 template <class Ip>

@@ -114,6 +114,7 @@ private:
     [[nodiscard]] flow::SlotIndex find_entry(const Packet<Ip>& packet) noexcept;
     Verdict handle_fragment(Packet<Ip>& packet) noexcept;
     Verdict handle_first_fragment(Packet<Ip>& packet) noexcept;
+    void remember_fate(const Packet<Ip>& first, Verdict verdict) noexcept;
     Verdict handle_icmp(Packet<Ip>& packet) noexcept;
     Verdict forward_quoted(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss_quoted(Packet<Ip>& packet) noexcept;
@@ -148,6 +149,8 @@ private:
     [[nodiscard]] bool is_beginning(std::uint32_t hash) const noexcept;
     Verdict install_beginning() noexcept;
     Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
+    // A fragment whose first one was sent so.
+    Verdict follow_one(Packet<Ip>& packet, const typename Fragments<Ip>::Fate& first) noexcept;
     [[nodiscard]] DropReason why_no_translation(const DestinationState& destination) noexcept;
     [[nodiscard]] DestinationState* choose(const Packet<Ip>& packet,
                                            ServiceState& service) noexcept;
@@ -227,7 +230,8 @@ private:
     Connections<Ip> connections_;
     Fragments<Ip> fragments_;
     IcmpResponder<Ip> icmp_;
-    Tick now_ = 0;  // of the burst
+    Tick now_ = 0;                            // of the burst
+    std::uint32_t sent_alone_to_ = XVS_NONE;  // destination of a first fragment that was sent alone
     std::array<Packet<Ip>, kMaxBurst> packets_;
     std::array<Beginning, kMaxBurst> beginning_;
     std::array<std::uint32_t, kMaxBurst> beginning_hashes_{};

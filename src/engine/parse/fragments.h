@@ -19,6 +19,7 @@ enum class FragmentFate : std::uint8_t {
     ToHost,
     Dropped,
     Elsewhere,  // to another worker
+    Alone,      // balanced, and nothing is left of it: one-packet scheduling
 };
 
 // Thread: the worker. Nothing allocates after construction.
@@ -35,8 +36,10 @@ public:
 
     struct Fate {
         FragmentFate fate = FragmentFate::Unknown;
-        flow::FlowKey<Ip> key{};  // of Balanced: the first fragment's, ports included
+        flow::FlowKey<Ip> key{};  // of Balanced and Alone: the first fragment's, ports included
         std::uint8_t worker = 0;  // of Elsewhere
+        std::uint32_t destination = XVS_NONE;  // of Alone
+        std::uint32_t generation = 0;          // of that destination
     };
 
     // Returns what became of the datagram that `follower` belongs to.
