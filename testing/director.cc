@@ -29,7 +29,7 @@ constexpr Nanoseconds kTimerStep = engine::Engine::kTimerInterval;
 
 engine::Frame frame_like(const Arrival& arrival) {
     engine::Frame frame;
-    frame.interface = interface_of(arrival.side);
+    frame.interface = arrival.interface.value_or(interface_of(arrival.side));
     frame.reason = arrival.reason;
     frame.fwmark = arrival.fwmark;
     frame.offload = arrival.offload;
@@ -255,7 +255,8 @@ void Director::collect() {
                   .to = is_host ? std::string(kDirectorHost) : receiver_of(output.bytes),
                   .offload = output.offload,
                   .outer_size = output.outer_size,
-                  .reason = output.reason};
+                  .reason = output.reason,
+                  .interface = output.interface};
         (is_host ? to_host_ : sent_).push_back(std::move(sent));
     }
 }

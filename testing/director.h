@@ -43,6 +43,7 @@ struct Sent {
     engine::Offload offload;
     std::size_t outer_size = 0;  // of an encapsulated super-packet
     xvs_reason reason = XVS_REASON_SERVICE;
+    std::uint32_t interface = 0;
 
     friend bool operator==(const Sent& sent, const Packet& expected) {
         return expected.matches(sent.packet);
@@ -58,6 +59,8 @@ struct Arrival {
     engine::Offload offload{};
     std::uint32_t fwmark = 0;
     std::optional<std::uint8_t> worker{};  // that gets it, or its client's
+    // Where the side's is not meant: loopback.
+    std::optional<std::uint32_t> interface {};
 };
 
 struct ServerCounts {
@@ -180,9 +183,9 @@ private:
     std::vector<Sent> to_host_;
 };
 
-// The ifindex of a side's interface.
+// The ifindex of a side's interface; loopback's is 1.
 [[nodiscard]] constexpr std::uint32_t interface_of(Side side) noexcept {
-    return side == Side::Client ? 1 : 2;
+    return side == Side::Client ? 2 : 3;
 }
 
 // Runs one line on `engine`.

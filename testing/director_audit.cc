@@ -165,7 +165,10 @@ private:
                                  director_.engine.sysctls().pmtu_disc == 0);
         expect(record.inbound, is_engines ? XVS_EVENT_ANY : is_tcp ? XVS_EVENT_SYN : 0, inbound);
         if (record.outbound == XVS_NONE) return;
-        const bool is_resolved = flows.entry(record.outbound).translation != XVS_NONE;
+        // What comes for a client on the director is the engine's.
+        const std::uint32_t back = flows.entry(record.outbound).translation;
+        const bool is_resolved =
+            back != XVS_NONE && (tables().translations()[back].rewrite & XVS_TO_HOST) == 0;
         expect(record.outbound,
                is_resolved && !is_watched ? 0 : XVS_EVENT_ANY,
                TcpDirection::Outbound);

@@ -33,6 +33,8 @@ public:
 
     void remove_local(const net::IpAddress& address) { local_.erase(address); }
 
+    [[nodiscard]] const std::set<net::IpAddress>& locals() const noexcept { return local_; }
+
     // `destination` is reached over `interface` by a neighbour with that MAC, from `source`.
     // Returns the next hop.
     std::uint32_t add_route(const net::IpAddress& destination,

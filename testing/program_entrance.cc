@@ -57,19 +57,10 @@ Bytes untagged(Bytes frame) {
     return frame;
 }
 
-net::Prefix host_prefix(const net::IpAddress& address) {
-    const bool is_v4 = address.family() == net::Family::Ipv4;
-    return {address, static_cast<std::uint8_t>(is_v4 ? 32 : 128)};
-}
-
-std::set<net::Prefix> local_prefixes() {
+std::set<net::Prefix> local_prefixes(const Director& director) {
     std::set<net::Prefix> prefixes;
-    for (const DirectorLink& link : topology::kDirectorLinks) {
-        prefixes.insert(host_prefix(link.v4));
-        prefixes.insert(host_prefix(link.v6));
-    }
-    for (const net::IpAddress& vip : topology::kVips)
-        prefixes.insert(host_prefix(vip));
+    for (const net::IpAddress& address : director.router.locals())
+        prefixes.insert(net::Prefix::of(address));
     return prefixes;
 }
 
@@ -142,7 +133,6 @@ ProgramEntrance::ProgramEntrance(Director& director,
       maps_(program),
       at_xdp_(at_xdp),
       has_socket_(has_socket),
-      local_(local_prefixes()),
       refused_(program.refusals()) {
     for (const Side side : kSides) {
         xvs_interface& interface = program_.interfaces()[slot_of(side)];
@@ -150,14 +140,10 @@ ProgramEntrance::ProgramEntrance(Director& director,
         std::memcpy(interface.mac, director_link(side).mac.bytes().data(), kMacSize);
         interface.link_header = 1;
     }
-    maps_.set_local_prefixes(local_);
+    maps_.set_local_prefixes(local_prefixes(director_));
     director_.steering.tell_also(maps_);
     CPU_ZERO(&allowed_);
     (void)::sched_getaffinity(0, sizeof(allowed_), &allowed_);
-}
-
-void ProgramEntrance::add_local(const net::IpAddress& address) {
-    if (local_.insert(net::Prefix::of(address)).second) maps_.set_local_prefixes(local_);
 }
 
 // Leaves the program's maps empty for the next one.

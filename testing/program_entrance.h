@@ -13,7 +13,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include <sched.h>
@@ -66,9 +65,6 @@ public:
     // calls anything else here.
     Passage admit_by(unsigned cpu, const Bytes& frame, Side side);
 
-    // Besides those of the topology the host has this address.
-    void add_local(const net::IpAddress& address);
-
     // How many packets left without the engine.
     [[nodiscard]] std::uint64_t replays() const noexcept { return replays_; }
 
@@ -108,7 +104,6 @@ private:
     offload::SteeringMaps maps_;
     bool at_xdp_;
     bool has_socket_;
-    std::set<net::Prefix> local_;
     std::array<std::uint64_t, XVS_ACCESS_REFUSALS> refused_;  // until now
     cpu_set_t allowed_{};                                     // CPUs of this thread before
     std::atomic<std::uint64_t> replays_ = 0;

@@ -278,10 +278,10 @@ Status Director::check_interfaces() const {
                                     "link",
                                     name));
         }
-        if (!link->is_layer3()) {
+        if (!link->is_layer3() && !link->is_loopback()) {
             return fail(ErrorCode::InvalidArgument,
                         fmt::format("interface {} receives no packets for this host itself (it is "
-                                    "loopback, or part of a bridge or bond): name the one above it",
+                                    "part of a bridge or bond): name the one above it",
                                     name));
         }
     }
@@ -377,7 +377,9 @@ Status Director::run() {
 }
 
 void Director::log_start() const {
-    spdlog::info("ready: serving {} interface{}", served_->size(), served_->size() == 1 ? "" : "s");
+    const std::size_t count =
+        served_->size() - (served_->is_served(engine::kLoopbackInterface) ? 1 : 0);
+    spdlog::info("ready: serving {} interface{}", count, count == 1 ? "" : "s");
 }
 
 void Director::handle(int fd) {

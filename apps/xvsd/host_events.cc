@@ -18,7 +18,8 @@ void HostEvents::attach(const Followers& followers, const host::Mirror& mirror) 
 }
 
 bool HostEvents::is_wanted(const host::Link& link) const {
-    if (!link.is_layer3() || followers_.private_link->is_part(link.ifindex)) return false;
+    if (!link.is_layer3() && !link.is_loopback()) return false;
+    if (followers_.private_link->is_part(link.ifindex)) return false;
     return interfaces_.empty() ||
            std::find(interfaces_.begin(), interfaces_.end(), link.name) != interfaces_.end();
 }
@@ -41,14 +42,15 @@ void HostEvents::serve(const host::Link& link) {
     const auto slot = followers_.served->serve({.ifindex = link.ifindex,
                                                 .name = link.name,
                                                 .mac = link.mac,
-                                                .has_link_header = link.has_link_header()});
+                                                .has_link_header = link.has_link_header(),
+                                                .is_loopback = link.is_loopback()});
     if (!slot) {
         if (refused_.insert(link.ifindex).second) spdlog::error("{}", slot.error().context);
         return;
     }
     refused_.erase(link.ifindex);
     followers_.ports->set_interface(link.ifindex, *slot, link.has_link_header());
-    serve_at_xdp(link, *slot);
+    if (!link.is_loopback()) serve_at_xdp(link, *slot);
     if (!is_new) return;
     spdlog::info("serving interface {} at {}", link.name, is_at_xdp(link) ? "XDP and tc" : "tc");
 }
@@ -86,6 +88,7 @@ std::string HostEvents::why_not_at_xdp(const host::Link& link) const {
     if (const auto refused = without_xdp_.find(link.ifindex); refused != without_xdp_.end()) {
         return refused->second;
     }
+    if (link.is_loopback()) return "for the host's own connections";
     if (!link.has_link_header()) return "without Ethernet headers";
     if (link.is_part_of_lower()) return "as the device under it";
     if (attach_at_xdp_.contains(link.name)) return "as --attach says";

@@ -153,7 +153,7 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     }
     if (!may_start(packet) || packet.key.source_port_number() == kFtpDataPort)
         return give_to_host(packet);
-    if (is_martian(packet.key.source_address())) return give_to_host(packet);
+    if (is_martian(packet.key.source_address()) || is_forged(packet)) return give_to_host(packet);
     if (packet.frame.fwmark == 0) {
         packet.frame.fwmark = parts_.services.mark_rules().mark_of(packet);
     }
@@ -164,6 +164,14 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     if (!service->stock.is_open()) parts_.reports.follow_others(packet.frame);
     const SharingLock lock(*service->lock);
     return schedule(packet, *service);
+}
+
+// Whether it comes from outside and says that it comes from the director. Kernel:
+// fib_validate_source() refuses it before IPVS sees it.
+template <class Ip>
+bool Pipeline<Ip>::is_forged(const Packet<Ip>& packet) const noexcept {
+    return packet.frame.interface != kLoopbackInterface &&
+           parts_.router.is_local(packet.key.source_address());
 }
 
 // Finds the service that a packet of no connection is for. Returns what becomes of the packet where

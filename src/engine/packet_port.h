@@ -47,6 +47,9 @@ struct Frame {
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {data, length}; }
 };
 
+// The interface by which the host talks to itself, in every network namespace.
+inline constexpr std::uint32_t kLoopbackInterface = 1;
+
 inline constexpr std::size_t kEthernetHeaderSize = 14;
 inline constexpr std::size_t kMaxBurst = 32;
 inline constexpr std::size_t kFrameHeadroom = 128;   // for the outer headers of every tunnel
@@ -82,7 +85,8 @@ public:
                                        std::uint32_t interface) noexcept = 0;
 
     // Gives a packet to the host's stack, as if it had just come in on `frame.interface`; one with
-    // reason XVS_REASON_EGRESS leaves on that interface instead, as it was about to.
+    // reason XVS_REASON_EGRESS leaves on that interface instead, as it was about to. On loopback it
+    // is taken for a packet that the host has sent itself, from whatever address.
     virtual void give_to_host(const Frame& frame) noexcept = 0;
 
     // Called at the end of a burst: whatever is still queued goes out now.

@@ -232,7 +232,6 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
         route.kind = RouteKind::Local;  // the host's stack has chosen the way
     } else {
         route = parts_.router.find_route(inbound.source_address(), inbound.destination_address());
-        if (route.kind != RouteKind::Unicast) return DropReason::NoRoute;
     }
     if (route.kind == RouteKind::Unreachable) return DropReason::NoRoute;
     const ForwardingContext<Ip> context{
@@ -242,8 +241,10 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
         .inbound = inbound,
         .route = route,
         .role = record.role};
-    const xvs_translation wanted =
+    xvs_translation wanted =
         is_outbound ? masquerade_outbound(context) : inbound_translation(context);
+    const bool is_local = is_outbound && route.kind == RouteKind::Local;
+    if (is_local && packet.frame.reason != XVS_REASON_EGRESS) wanted.rewrite |= XVS_TO_HOST;
     flow::TranslationTable& table = parts_.tables.translations();
     // The way of requests is the real server's: what one flow finds out holds for all that share
     // its translation. Replies go to a client, each its own way.
@@ -281,6 +282,8 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
     ++parts_.totals.forwarded;
     if ((translation.rewrite & XVS_TO_HOST) != 0) {
         apply(packet, translation, subject);
+        // To a client on the director itself, from the VIP, an address of the director's too.
+        if (is_outbound) packet.frame.interface = kLoopbackInterface;
         parts_.port.give_to_host(packet.frame);
         return Verdict::Forwarded;
     }

@@ -110,7 +110,7 @@ std::uint32_t mtu_of(std::span<const std::byte> metrics) noexcept {
 }  // namespace
 
 bool Link::has_link_header() const noexcept {
-    return type == ARPHRD_ETHER;
+    return type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK;
 }
 
 bool Link::is_part_of_lower() const noexcept {
@@ -132,6 +132,10 @@ bool Link::is_layer3() const noexcept {
         has_link_header() || std::find(kBare.begin(), kBare.end(), type) != kBare.end();
     return is_known && (flags & IFF_LOOPBACK) == 0 && (master == 0 || master_kind == "vrf") &&
            kind != "vrf";
+}
+
+bool Link::is_loopback() const noexcept {
+    return (flags & IFF_LOOPBACK) != 0;
 }
 
 bool Link::is_up() const noexcept {

@@ -34,6 +34,9 @@ struct Link {
     // Whether packets are received on it for this host, rather than on a bridge or bond above it.
     [[nodiscard]] bool is_layer3() const noexcept;
 
+    // Whether the host talks to itself by it.
+    [[nodiscard]] bool is_loopback() const noexcept;
+
     [[nodiscard]] bool is_up() const noexcept;
 
     // Whether its other end is in another network namespace, where frames may be put directly.

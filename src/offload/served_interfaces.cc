@@ -13,7 +13,9 @@
 namespace xvs::offload {
 namespace {
 
-SteeringPart part_for(TcDirection direction, bool has_link_header) noexcept {
+SteeringPart part_for(TcDirection direction, const ServedInterface& interface) noexcept {
+    const bool has_link_header = interface.has_link_header;
+    if (interface.is_loopback) return SteeringPart::IngressLoopback;
     if (direction == TcDirection::Ingress)
         return has_link_header ? SteeringPart::Ingress : SteeringPart::IngressBare;
     return has_link_header ? SteeringPart::Egress : SteeringPart::EgressBare;
@@ -74,12 +76,13 @@ Result<ServedInterfaces::Served> ServedInterfaces::attach_both(const ServedInter
         return fail(system_error(fmt::format("serving interface {}", interface.name), errno));
     auto ingress = attach(interface, TcDirection::Ingress);
     if (!ingress) return fail(ingress.error());
+    Served served{
+        .interface = interface, .slot = slot, .ingress = std::move(*ingress), .egress = {}};
+    if (interface.is_loopback) return served;
     auto egress = attach(interface, TcDirection::Egress);
     if (!egress) return fail(egress.error());
-    return Served{.interface = interface,
-                  .slot = slot,
-                  .ingress = std::move(*ingress),
-                  .egress = std::move(*egress)};
+    served.egress.emplace(std::move(*egress));
+    return served;
 }
 
 void ServedInterfaces::release(std::uint32_t ifindex) {
@@ -88,7 +91,7 @@ void ServedInterfaces::release(std::uint32_t ifindex) {
     Served served = std::move(found->second);
     served_.erase(found);
     served.ingress.detach();
-    served.egress.detach();
+    if (served.egress) served.egress->detach();
     clear_slot(ifindex, served.slot);
 }
 
@@ -96,7 +99,7 @@ void ServedInterfaces::forget(std::uint32_t ifindex) {
     const auto found = served_.find(ifindex);
     if (found == served_.end()) return;
     found->second.ingress.forget();
-    found->second.egress.forget();
+    if (found->second.egress) found->second.egress->forget();
     release(ifindex);
 }
 
@@ -104,7 +107,7 @@ std::size_t ServedInterfaces::repair() {
     std::size_t repaired = 0;
     for (auto& [ifindex, served] : served_) {
         if (repair(served, served.ingress, TcDirection::Ingress)) ++repaired;
-        if (repair(served, served.egress, TcDirection::Egress)) ++repaired;
+        if (served.egress && repair(served, *served.egress, TcDirection::Egress)) ++repaired;
     }
     return repaired;
 }
@@ -123,7 +126,7 @@ bool ServedInterfaces::repair(Served& served, TcHook& hook, TcDirection directio
 }
 
 Result<TcHook> ServedInterfaces::attach(const ServedInterface& interface, TcDirection direction) {
-    const int program = program_.program(part_for(direction, interface.has_link_header));
+    const int program = program_.program(part_for(direction, interface));
     return TcHook::attach(
         program,
         {.ifindex = interface.ifindex, .direction = direction, .how = how_, .pins = pins_});

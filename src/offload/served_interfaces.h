@@ -18,6 +18,7 @@ struct ServedInterface {
     std::string name;
     net::MacAddress mac;
     bool has_link_header = true;
+    bool is_loopback = false;
 
     bool operator==(const ServedInterface&) const = default;
 };
@@ -68,7 +69,7 @@ private:
         ServedInterface interface;
         std::uint16_t slot = 0;
         TcHook ingress;
-        TcHook egress;
+        std::optional<TcHook> egress;  // not of loopback, where all that leaves comes in again
     };
 
     [[nodiscard]] Result<Served> attach_both(const ServedInterface& interface, std::uint16_t slot);

@@ -9,6 +9,7 @@
 // - xvs_xdp, at XDP of a physical interface: replays what it can; sends to the engine by AF_XDP
 // what
 //   it sees to be ours (steer_xdp.bpf.h); passes everything else on.
+// - xvs_ingress_loopback, at loopback's: sends to the engine what the host itself sends to a VIP.
 // - xvs_egress*, at its egress: the same for what the host itself sends as a real server.
 // - xvs_return, at the near end's ingress: what comes back from the engine.
 // - xvs_drop, at the far end's ingress: the engine's socket has read it, the stack must not.
@@ -219,6 +220,19 @@ SEC("xvs/tc") int xvs_ingress(struct __sk_buff* skb) {
 
 SEC("xvs/tc") int xvs_ingress_bare(struct __sk_buff* skb) {
     return steer_ingress(skb, false);
+}
+
+/* What the host sends to itself, at loopback: nothing is replayed there. */
+SEC("xvs/tc") int xvs_ingress_loopback(struct __sk_buff* skb) {
+    if (skb->mark == XVS_MARK_TO_HOST) {
+        skb->mark = 0;
+        return TC_ACT_UNSPEC;
+    }
+    const __u32 family = family_of(skb);
+    if (family == 0) return TC_ACT_UNSPEC;
+    const int judged = judge_ingress(skb, family, ETH_HLEN, true);
+    if (judged == JUDGED_REFUSED) return TC_ACT_SHOT;
+    return judged ? send_up(skb, judged, true) : TC_ACT_UNSPEC;
 }
 
 SEC("xvs/tc") int xvs_egress(struct __sk_buff* skb) {

@@ -260,7 +260,7 @@ GLOBAL int find_stock(void) {
     if (!b || !c || !table_header()->stocks_are_open || kinds.mark_rules) return 0;
     if (kinds.access & XVS_HAS_ACCESS_OF_ALL) return 0;
     const __u32* number = bpf_map_lookup_elem(&services, &b->service);
-    if (!number || !*number || !is_local(&b->service)) return 0;
+    if (!number || !*number || !is_local(&b->service) || is_local(&b->client)) return 0;
     const __s32 silence = (__s32)(now_tick() - c->heartbeat);
     if (silence > (__s32)XVS_STOCK_TICKS) return 0;
     b->stock = *number - 1;

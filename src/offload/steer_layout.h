@@ -222,6 +222,7 @@ struct xvs_steer_kinds {
 #define XVS_STOCK_TICKS 179u
 
 /* Marks tell a steering program what it has seen before; it clears them. */
+#define XVS_LOOPBACK 1u              /* the index of lo, in every network namespace */
 #define XVS_MARK_TO_HOST 0x58565348u /* being received again */
 #define XVS_MARK_TO_WIRE 0x58565357u /* sent by the engine, or let go by it */
 

@@ -5,6 +5,7 @@
 #define XVS_OFFLOAD_STEER_RETURN_BPF_H
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 
 #include "offload/steer_parse.bpf.h"
@@ -70,9 +71,16 @@ INLINE int to_wire(struct __sk_buff* skb, const struct xvs_interface* out) {
     return bpf_redirect(out->ifindex, 0);
 }
 
+/* What comes in by loopback was routed when the host sent it, which no address of the host's own as
+ * its source can hinder: it is sent to itself again. */
 INLINE int to_host(struct __sk_buff* skb, const struct xvs_interface* in) {
     if (bpf_skb_store_bytes(skb, 0, in->mac, ETH_ALEN, 0)) return TC_ACT_SHOT;
     skb->mark = XVS_MARK_TO_HOST;
+    if (in->ifindex == XVS_LOOPBACK) {
+        /* The metadata had made it someone else's. */
+        if (bpf_skb_change_type(skb, PACKET_HOST)) return TC_ACT_SHOT;
+        return (int)bpf_redirect_neigh(in->ifindex, 0, 0, 0);
+    }
     return bpf_redirect(in->ifindex, BPF_F_INGRESS);
 }
 

@@ -279,8 +279,9 @@ Status SteeringProgram::watch() {
 
 int SteeringProgram::program(SteeringPart part) const noexcept {
     const auto& programs = skeleton_->progs;
-    const std::array<const bpf_program*, 7> by_part = {programs.xvs_ingress,
+    const std::array<const bpf_program*, 8> by_part = {programs.xvs_ingress,
                                                        programs.xvs_ingress_bare,
+                                                       programs.xvs_ingress_loopback,
                                                        programs.xvs_egress,
                                                        programs.xvs_egress_bare,
                                                        programs.xvs_return,

@@ -21,6 +21,7 @@ namespace xvs::offload {
 enum class SteeringPart : std::uint8_t {
     Ingress,      // of an interface with Ethernet headers
     IngressBare,  // of one without
+    IngressLoopback,
     Egress,
     EgressBare,
     Return,  // the private link's near end

@@ -35,8 +35,16 @@ inline net::Endpoint endpoint(const json& connection, const char* address, const
 // One case, with the director it runs on.
 class SchedulerReplay {
 public:
+    // The recorder had other addresses than the tests' director, one of whose is a client here.
+    // What got a mark was routed to it whatever its destination, which may be a client, too.
     SchedulerReplay(const json& recorded, const DirectorParts& parts)
         : recorded_(recorded), director_("", parts) {
+        for (const net::IpAddress& vip : topology::kVips)
+            director_.router.remove_local(vip);
+        for (const json& connection : recorded_["connections"]) {
+            const net::Endpoint vip = endpoint(connection, "dst", "dport");
+            if (arrival(vip).fwmark == 0) director_.router.add_local(vip.address);
+        }
         for (const json& server : recorded_["servers"])
             add_route(server["addr"]);
     }

@@ -51,8 +51,6 @@ Passed replay_all(const Way& way) {
         }
         replay.enter_by(**entrance);
         if (way.on_two_cpus) replay.alternate_between(2);
-        for (const json& connection : recorded["connections"])
-            (*entrance)->add_local(endpoint(connection, "dst", "dport").address);
         EXPECT_EQ(replay.run(), "") << "in case " << recorded["case"];
         passed.replays += (*entrance)->replays();
         passed.drawn += replay.director().engine.drawn_connections();

@@ -178,16 +178,26 @@ std::uint32_t IcmpResponder<Ip>::send_about(const View& about, ErrorFields field
     const auto receiver = about.source();
     if (receiver.is_multicast() || receiver.is_unspecified()) return 0;
     const Route route = router_.find_route(receiver, fields.source);
-    if (route.kind != RouteKind::Unicast) return 0;
+    const bool is_to_self = route.kind == RouteKind::Local;
+    if (route.kind != RouteKind::Unicast && !is_to_self) return 0;
     const auto hash = static_cast<std::uint32_t>(std::hash<net::IpAddress>{}(receiver));
     // Path MTU discovery must work: the kernel does not limit what it needs (icmpv4_xrlim_allow()).
     if (fields.error != IcmpError::TooBig && !limit_.try_take(hash)) return 0;
     Frame frame = port_.make_frame();
     if (frame.data == nullptr) return 0;
-    if (fields.source == net::IpAddress{}) fields.source = route.source;
+    // A client on the director itself is told by the address that it has spoken to.
+    if (fields.source == net::IpAddress{})
+        fields.source = is_to_self ? net::IpAddress(about.destination()) : route.source;
     const std::size_t length =
         write_error(frame.data + kEthernetHeaderSize, about, fields, identifications_.next());
     frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + length);
+    if (is_to_self) {
+        frame.interface = kLoopbackInterface;
+        store_be16(frame.data + kEthernetHeaderSize - 2,
+                   static_cast<std::uint16_t>(ether_type(Ip::kFamily)));
+        port_.give_to_host(frame);
+        return static_cast<std::uint32_t>(length);
+    }
     transmitter_.send(
         {.frame = frame, .next_hop = route.next_hop, .type = ether_type(Ip::kFamily)});
     return static_cast<std::uint32_t>(length);

@@ -23,6 +23,9 @@ bool Connections<Ip>::is_engines(const xvs_connection& record,
     if (method == model::ForwardingMethod::Tunnel && settings_.sysctls.pmtu_disc == 0) return true;
     // They know IP in IP alone.
     if (translations_[translation].tunnel != 0) return true;
+    // What comes for a client on the director leaves by loopback, whatever it came in by.
+    constexpr unsigned kToOwnClient = XVS_TO_HOST | XVS_REWRITE_SOURCE;
+    if ((translations_[translation].rewrite & kToOwnClient) == kToOwnClient) return true;
     // Nor do they sum up a whole packet, which another port asks for in SCTP.
     return is_sctp(record) && rewrites_port(translations_[translation]);
 }

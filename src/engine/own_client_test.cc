@@ -1,0 +1,76 @@
+// Clients on the director itself: their packets come by loopback and what is for them goes there.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/director.h"
+#include "testing/literals.h"
+
+namespace xvs::engine {
+namespace {
+
+using namespace xvs::test::literals;  // NOLINT(google-build-using-namespace): literals only
+using test::Arrival;
+using test::Director;
+using test::Packet;
+using test::Side;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr auto kOwn = "192.0.2.1:40001"_ep;  // from the VIP itself, as Linux chooses
+constexpr auto kVip = "192.0.2.1:80"_ep;
+constexpr auto kReal = "10.0.0.11:8080"_ep;
+constexpr auto kLocal = "10.0.0.1:8080"_ep;  // the director's own address
+constexpr const char* kNat =
+    "-A -t 192.0.2.1:80 -s rr\n"
+    "-a -t 192.0.2.1:80 -r 10.0.0.11:8080 -m";
+
+constexpr Arrival kByLoopback{.interface = kLoopbackInterface};
+
+TEST(OwnClient, IsAnsweredByTheRealServerAsIfByTheVip) {
+    Director director(kNat);
+    const auto sent = director.receives(Packet::tcp(kOwn, kVip).flags("S"), kByLoopback);
+    EXPECT_THAT(sent, ElementsAre(Packet::tcp(kOwn, kReal).flags("S").ttl(63)));
+    EXPECT_THAT(director.hears(Packet::tcp(kReal, kOwn).flags("S.")), IsEmpty());
+    const auto given = director.given_to_host();
+    EXPECT_THAT(given, ElementsAre(Packet::tcp(kVip, kOwn).flags("S.")));
+    EXPECT_THAT(given, ElementsAre(Field(&test::Sent::interface, kLoopbackInterface)));
+    EXPECT_THAT(director.connections(),
+                ElementsAre("TCP 192.0.2.1:40001 192.0.2.1:80 10.0.0.11:8080 SYN_RECV"));
+    EXPECT_EQ(director.inconsistencies(), "");
+}
+
+TEST(OwnClient, ReachesALocalRealServerBothWaysByLoopback) {
+    Director director("-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:8080 -m");
+    EXPECT_THAT(director.receives(Packet::tcp(kOwn, kVip).flags("S"), kByLoopback), IsEmpty());
+    EXPECT_THAT(director.given_to_host(), ElementsAre(Packet::tcp(kOwn, kLocal).flags("S")));
+    EXPECT_THAT(director.receives(Packet::tcp(kLocal, kOwn).flags("S."), kByLoopback), IsEmpty());
+    const auto given = director.given_to_host();
+    EXPECT_THAT(given, ElementsAre(Packet::tcp(kVip, kOwn).flags("S.")));
+    EXPECT_THAT(given, ElementsAre(Field(&test::Sent::interface, kLoopbackInterface)));
+}
+
+TEST(OwnClient, IsToldByLoopbackThatThereIsNoRealServer) {
+    Director director("-A -t 192.0.2.1:80 -s rr");
+    const Packet syn = Packet::tcp(kOwn, kVip).flags("S");
+    EXPECT_THAT(director.receives(syn, kByLoopback), IsEmpty());
+    const auto given = director.given_to_host();
+    ASSERT_THAT(given, SizeIs(1));
+    EXPECT_EQ(given[0].interface, kLoopbackInterface);
+    const auto error = Packet::decode(given[0].packet);
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->destination, kOwn.address);
+    EXPECT_EQ(error->protocol(), net::IpProtocol::Icmp);
+}
+
+TEST(OwnClient, IsNobodyThatComesFromOutside) {
+    Director director(kNat);
+    const Packet syn = Packet::tcp(kOwn, kVip).flags("S");
+    EXPECT_THAT(director.receives(syn, {.side = Side::Client}), IsEmpty());
+    EXPECT_THAT(director.given_to_host(), ElementsAre(syn));
+    EXPECT_THAT(director.connections(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace xvs::engine
