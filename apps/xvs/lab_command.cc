@@ -2,6 +2,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -152,13 +154,15 @@ Status send_traffic(const Laboratory& laboratory, net::Family family) {
     const net::Endpoint udp{plan.vip.of(family), net::Port{lab::kUdpPort}};
     std::vector<std::string> over_http;
     std::vector<std::string> over_udp;
+    std::vector<lab::UdpClient> clients;  // a port that is free again could be taken again
     for (std::size_t i = 0; i < count; ++i) {
         const auto answer = lab::ask_http(laboratory.node("client"), http);
         if (!answer) return fail(answer.error());
         over_http.push_back(*answer);
         auto client = lab::UdpClient::open(laboratory.node("client"), udp);
         if (!client) return fail(client.error());
-        const auto echo = client->ask("");
+        clients.push_back(std::move(*client));
+        const auto echo = clients.back().ask("");
         if (!echo) return fail(echo.error());
         over_udp.push_back(echo->substr(0, echo->find(' ')));
     }

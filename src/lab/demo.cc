@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -189,10 +191,12 @@ private:
         fmt::print("  {} datagrams to UDP {}, each from a port of its own\n",
                    paint_.dim("client   "),
                    udp.to_string());
+        std::vector<UdpClient> clients;  // a port that is free again could be taken again
         return ask_each(count, "UDP", plan, [&]() -> Result<std::string> {
             auto client = UdpClient::open(lab.node("client"), udp);
             if (!client) return fail(client.error());
-            auto answer = client->ask("");
+            clients.push_back(std::move(*client));
+            auto answer = clients.back().ask("");
             if (!answer) return answer;
             return answer->substr(0, answer->find(' '));
         });
