@@ -201,7 +201,8 @@ private:
                               const xvs_translation& translation,
                               IcmpError error,
                               std::uint32_t mtu) noexcept;
-    // The same for a next hop that is still to be asked: the packet is kept as it came.
+    // Rewrites and sends a packet whose next hop has not answered yet; the transmitter keeps what
+    // its sender will be told should the hop stay silent.
     Verdict send_with_origin(Packet<Ip>& packet,
                              const xvs_translation& translation,
                              bool is_outbound) noexcept;
