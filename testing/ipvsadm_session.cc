@@ -4,11 +4,11 @@
 #include "cli/error_text.h"
 #include "cli/listing.h"
 #include "cli/parser.h"
+#include "testing/run_edit.h"
 
 namespace xvs::test {
 namespace {
 
-using cli::Command;
 using cli::Format;
 using cli::Option;
 using cli::Verb;
@@ -35,36 +35,6 @@ std::string list_connections(const control::ServiceManager& manager, const Forma
         });
     } while (cursor != 0);
     return text;
-}
-
-Status edit(control::ServiceManager& manager, const Command& command) {
-    const model::ServiceKey& key = command.service.key;
-    switch (command.verb) {
-        case Verb::AddService:
-            return manager.add_service(command.service);
-        case Verb::EditService:
-            return manager.edit_service(command.service);
-        case Verb::DeleteService:
-            return manager.remove_service(key);
-        case Verb::AddServer:
-            return manager.add_destination(key, command.destination);
-        case Verb::EditServer:
-            return manager.edit_destination(key, command.destination);
-        case Verb::DeleteServer:
-            return manager.remove_destination(key, command.destination.real);
-        case Verb::SetTimeouts:
-            manager.set_timeouts(command.timeouts);
-            return {};
-        case Verb::Flush:
-            manager.flush();
-            return {};
-        case Verb::Zero:
-            if (command.options.has(Option::Service)) return manager.zero(key);
-            manager.zero_all();
-            return {};
-        default:
-            return fail(ErrorCode::NotSupported, "this command is not for scenarios");
-    }
 }
 
 CommandOutput output_of(const Status& status) {
@@ -104,7 +74,7 @@ CommandOutput run_ipvsadm(control::ServiceManager& manager,
                                          : list_services(manager, format),
                 .error = {}};
     }
-    return output_of(edit(manager, *command));
+    return output_of(run_edit(manager, *command));
 }
 
 }  // namespace xvs::test

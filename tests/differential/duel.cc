@@ -9,6 +9,7 @@
 
 #include "cli/parser.h"
 #include "testing/packet_text.h"
+#include "testing/run_edit.h"
 
 namespace xvs::test {
 namespace {

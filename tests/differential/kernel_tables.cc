@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <type_traits>
 
 #include "cli/listing.h"
 #include "control/proc_text.h"
@@ -14,8 +13,6 @@ namespace {
 
 using cli::Format;
 using cli::Layout;
-using cli::Option;
-using cli::Verb;
 using control::DestinationStatus;
 using control::ServiceStatus;
 
@@ -57,44 +54,6 @@ void sort(Tables& tables) {
               });
 }
 
-template <class Call>
-Status status_of(Call call) {
-    if constexpr (std::is_void_v<decltype(call())>) {
-        call();
-        return {};
-    } else {
-        return call();
-    }
-}
-
-template <class Manager>
-Status edit(Manager& manager, const cli::Command& command) {
-    const model::ServiceKey& key = command.service.key;
-    switch (command.verb) {
-        case Verb::AddService:
-            return manager.add_service(command.service);
-        case Verb::EditService:
-            return manager.edit_service(command.service);
-        case Verb::DeleteService:
-            return manager.remove_service(key);
-        case Verb::AddServer:
-            return manager.add_destination(key, command.destination);
-        case Verb::EditServer:
-            return manager.edit_destination(key, command.destination);
-        case Verb::DeleteServer:
-            return manager.remove_destination(key, command.destination.real);
-        case Verb::SetTimeouts:
-            return status_of([&] { return manager.set_timeouts(command.timeouts); });
-        case Verb::Flush:
-            return status_of([&] { return manager.flush(); });
-        case Verb::Zero:
-            if (command.options.has(Option::Service)) return manager.zero(key);
-            return status_of([&] { return manager.zero_all(); });
-        default:
-            return fail(ErrorCode::NotSupported, "this command is not for stories");
-    }
-}
-
 template <class Value>
 Value or_give_up(Result<Value> result, const char* what) {
     if (!result) give_up(what, static_cast<int>(result.error().code));
@@ -134,14 +93,6 @@ Tables read_tables(control::ServiceManager& engine) {
     } while (cursor != 0);
     sort(tables);
     return tables;
-}
-
-Status run_edit(control::netlink::Client& kernel, const cli::Command& command) {
-    return edit(kernel, command);
-}
-
-Status run_edit(control::ServiceManager& engine, const cli::Command& command) {
-    return edit(engine, command);
 }
 
 }  // namespace xvs::test

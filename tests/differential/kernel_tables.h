@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "cli/command.h"
 #include "control/netlink/client.h"
 #include "control/service_manager.h"
 
@@ -26,9 +25,5 @@ struct Tables {
 
 [[nodiscard]] Tables read_tables(control::netlink::Client& kernel);
 [[nodiscard]] Tables read_tables(control::ServiceManager& engine);
-
-// Runs a command of those that change something.
-[[nodiscard]] Status run_edit(control::netlink::Client& kernel, const cli::Command& command);
-[[nodiscard]] Status run_edit(control::ServiceManager& engine, const cli::Command& command);
 
 }  // namespace xvs::test
