@@ -79,7 +79,7 @@ Workers::Outcome Workers::process(std::size_t number, bool is_time) {
     const bool is_alone = threads_.size() == 1;
     engine::Worker& worker = engine_.worker(number);
     Outcome outcome;
-    gate_.lock_after_others(number);
+    gate_.lock(number);
     outcome.received = worker.process_burst();
     if (is_time) worker.run_timers();
     outcome.has_work = worker.has_overdue();

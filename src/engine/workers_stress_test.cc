@@ -213,7 +213,7 @@ protected:
     void work(std::size_t number) {
         for (unsigned burst = 0; !is_over_; ++burst) {
             bool has_chores = false;
-            gate_.lock_after_others(number);
+            gate_.lock(number);
             (void)engine_->worker(number).process_burst();
             if (burst % 16 == 0) engine_->worker(number).run_timers();
             has_chores = engine_->has_chores();

@@ -21,10 +21,11 @@ public:
     };
 
     // NotAvailable if nobody serves `server` in this network namespace, NotPermitted without
-    // CAP_NET_ADMIN. An answer that does not come within `patience` is an error.
+    // CAP_NET_ADMIN. An answer that does not come within `patience` is an error: long enough for a
+    // daemon whose workers have a storm of packets to process on a machine that others overload.
     [[nodiscard]] static Result<Client> connect(
         std::uint32_t server = kPortId,
-        std::chrono::milliseconds patience = std::chrono::seconds(10));
+        std::chrono::milliseconds patience = std::chrono::seconds(20));
 
     [[nodiscard]] Result<Info> info();
 
