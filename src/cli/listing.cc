@@ -158,11 +158,16 @@ std::string_view method_option(model::ForwardingMethod method) {
     }
 }
 
+// A mark is of no protocol whose ports would have names.
+model::Protocol named_protocol(const model::ServiceKey& key) {
+    return key.fwmark != 0 ? model::Protocol::Ip : key.protocol;
+}
+
 std::string destination_text(const control::DestinationStatus& status,
                              const model::ServiceKey& key,
                              const Format& format) {
     const auto& destination = status.destination;
-    std::string real = endpoint_text(destination.real, key.protocol, format.numeric);
+    std::string real = endpoint_text(destination.real, named_protocol(key), format.numeric);
     if (format.layout != Layout::Rules) {
         real = cut(real, destination.real.address.family(), kDestinationColumn);
     }

@@ -110,25 +110,29 @@ std::optional<Integer> parse_number(std::string_view text) {
     return static_cast<Integer>(0) - number;
 }
 
+// As the kernel's writes: the numbers stand between blanks.
 std::vector<std::string_view> words_of(std::string_view text) {
-    constexpr std::string_view kBetween = " \t,";
+    constexpr std::string_view kBlanks = " \t\n";
     std::vector<std::string_view> words;
     while (true) {
-        const std::size_t start = text.find_first_not_of(kBetween);
+        const std::size_t start = text.find_first_not_of(kBlanks);
         if (start == std::string_view::npos) return words;
-        const std::size_t end = std::min(text.find_first_of(kBetween, start), text.size());
+        const std::size_t end = std::min(text.find_first_of(kBlanks, start), text.size());
         words.push_back(text.substr(start, end - start));
         text.remove_prefix(end);
     }
 }
 
-// Kernel: proc_do_sync_threshold().
+// Kernel: proc_do_sync_threshold(). One comma may stand for the blank, which a shell would part.
 Status set_threshold(Sysctls& sysctls, const Entry& entry, std::string_view value) {
-    const std::vector<std::string_view> words = words_of(value);
+    std::string text(value);
+    const std::size_t comma = text.find(',');
+    if (comma != std::string::npos && comma > 0 && comma + 1 < text.size()) text[comma] = ' ';
+    const std::vector<std::string_view> words = words_of(text);
     std::optional<std::int32_t> threshold;
     std::optional<std::int32_t> period = sysctls.sync_threshold_period;
-    if (!words.empty() && words.size() <= 2) threshold = parse_number<std::int32_t>(words[0]);
-    if (words.size() == 2) period = parse_number<std::int32_t>(words[1]);
+    if (!words.empty()) threshold = parse_number<std::int32_t>(words[0]);
+    if (words.size() >= 2) period = parse_number<std::int32_t>(words[1]);
     const bool is_right = threshold && period && *threshold >= 0 && *period >= 0 &&
                           (*period == 0 || *threshold < *period);
     if (!is_right) {
@@ -192,7 +196,8 @@ Status set_sysctl(Sysctls& sysctls, std::string_view name, std::string_view valu
     const Entry& entry = **found;
     if (entry.name == kThreshold) return set_threshold(sysctls, entry, value);
     const std::vector<std::string_view> words = words_of(value);
-    const std::string_view word = words.size() == 1 ? words[0] : std::string_view();
+    // What follows the first number is ignored, as by the kernel.
+    const std::string_view word = words.empty() ? std::string_view() : words[0];
     if (entry.name == kQueueLength) {
         const auto number = parse_number<std::uint64_t>(word);
         if (!number) return fail(refusal(entry, value, "a number from 0 on"));

@@ -74,10 +74,17 @@ TEST(Sysctls, TakeTheKernelsValues) {
 }
 
 TEST(Sysctls, RefuseWhatIsNoNumber) {
-    for (const char* value : {"", " ", "abc", "3x", "--1", "1 2", "0x", "+1"})
+    for (const char* value : {"", " ", "abc", "3x", "--1", "3,", ",3", "1,2", "0x", "+1"})
         EXPECT_FALSE(accepts("sloppy_tcp", value)) << value;
-    for (const char* value : {"", "x", "1 x", "1 2 3", "-1 5"})
+    for (const char* value : {"", "x", "1 x", "3,", ",3", "3,,50", "-1 5"})
         EXPECT_FALSE(accepts("sync_threshold", value)) << value;
+}
+
+TEST(Sysctls, TakeTheFirstOfSeveralNumbersAsTheKernelDoes) {
+    EXPECT_EQ(set("sloppy_tcp", "1 2"), "1");
+    EXPECT_EQ(set("drop_entry", "\t3\n50"), "3");
+    EXPECT_EQ(set("sync_qlen_max", "7 8"), "7");
+    EXPECT_EQ(set("sync_threshold", "1 2 3"), "1 2");
 }
 
 TEST(Sysctls, SayWhatIsWrong) {

@@ -34,8 +34,8 @@ Services::Services(flow::Tables& tables,
                    const Clock& clock)
     : tables_(tables), steering_(steering), router_(router), sysctls_(sysctls), clock_(clock) {
     surroundings_.has_scheduler = has_scheduler;
-    surroundings_.has_persistence_engine = [](std::string_view /*name*/) {
-        return false;
+    surroundings_.has_persistence_engine = [](std::string_view name) {
+        return name == "sip";  // by name alone: docs/compatibility.md
     };
     surroundings_.is_local = [this](const net::IpAddress& address) {
         return router_.is_local(address);

@@ -78,6 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"-A -t 192.0.2.1:80", ErrorCode::AlreadyExists},
         Refusal{"-A -t 192.0.2.1:81 -s unheard-of", ErrorCode::NotFound},
         Refusal{"-E -t 192.0.2.1:80 -s unheard-of", ErrorCode::NotFound},
+        Refusal{"-A -u 192.0.2.1:80 -p --pe unheard-of", ErrorCode::NotFound},
         Refusal{"-E -t 192.0.2.1:81 -s rr", ErrorCode::NoSuchService},
         Refusal{"-D -t 192.0.2.1:81", ErrorCode::NoSuchService},
         Refusal{"-D -u 192.0.2.1:80", ErrorCode::NoSuchService},
@@ -99,6 +100,12 @@ TEST(Services, KeepTheNewestServerFirst) {
     const auto* newest = director.engine.services().in_order()[0]->destinations.first();
     EXPECT_EQ(newest->config.real, "10.0.0.12:8080"_ep);
     EXPECT_EQ(newest->next->config.real, "10.0.0.11:8080"_ep);
+}
+
+TEST(Services, KeepTheNameOfTheSipPersistenceEngine) {
+    Director director(kNat);
+    ASSERT_TRUE(director.ipvsadm("-A -u 192.0.2.1:5060 -p --pe sip"));
+    EXPECT_EQ(director.engine.services().in_order()[1]->config.persistence_engine, "sip");
 }
 
 TEST(Services, ReviveARemovedServerWithItsConnectionsAndCounters) {
