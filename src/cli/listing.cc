@@ -61,13 +61,12 @@ std::string rule_text(const model::VirtualService& service, bool numeric) {
 
 std::string line_text(const model::VirtualService& service, bool numeric) {
     std::string text = fmt::format("{} {}", service_name(service.key, numeric), service.scheduler);
-    const auto flags = scheduler_flags_text(service.scheduler, service.flags);
-    if (!flags.empty()) text += fmt::format(" ({})", flags);
+    text += listed_scheduler_flags(service.scheduler, service.flags);
     if ((service.flags & model::kServicePersistent) != 0) {
         text += fmt::format(" persistent {}", service.persistence_timeout_s);
         if (const auto mask = mask_text(service); !mask.empty()) text += " mask " + mask;
+        if (!service.persistence_engine.empty()) text += " pe " + service.persistence_engine;
     }
-    if (!service.persistence_engine.empty()) text += " pe " + service.persistence_engine;
     if ((service.flags & model::kServiceOnePacket) != 0) text += " ops";
     if (service.clamps_mss) text += " mss-clamp";
     return text + '\n';

@@ -67,4 +67,12 @@ std::string scheduler_flags_text(std::string_view scheduler, std::uint32_t flags
     return text;
 }
 
+std::string listed_scheduler_flags(std::string_view scheduler, std::uint32_t flags) {
+    const std::uint32_t own = model::kServiceScheduler1 | model::kServiceScheduler2;
+    const std::uint32_t all = own | model::kServiceScheduler3;
+    if ((flags & all) == 0) return {};
+    const bool has_names = scheduler == "sh" || scheduler == "mh";
+    return fmt::format(" ({})", scheduler_flags_text(scheduler, has_names ? flags & own : flags));
+}
+
 }  // namespace xvs::cli

@@ -14,7 +14,10 @@ namespace xvs::cli {
 [[nodiscard]] Outcome<std::uint32_t> parse_scheduler_flags(std::string_view scheduler,
                                                            const std::string& list);
 
-// Empty for no flags.
+// All of them, for a rule that is to be read again. Empty for no flags.
 [[nodiscard]] std::string scheduler_flags_text(std::string_view scheduler, std::uint32_t flags);
+
+// In brackets, as ipvsadm lists them: it has no name for a third flag of sh or mh.
+[[nodiscard]] std::string listed_scheduler_flags(std::string_view scheduler, std::uint32_t flags);
 
 }  // namespace xvs::cli
