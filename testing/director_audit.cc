@@ -163,14 +163,20 @@ private:
         const bool is_engines = is_watched || is_unknown ||
                                 (method == model::ForwardingMethod::Tunnel &&
                                  director_.engine.sysctls().pmtu_disc == 0);
-        expect(record.inbound, is_engines ? XVS_EVENT_ANY : is_tcp ? XVS_EVENT_SYN : 0, inbound);
+        const unsigned closed =
+            may_be_replaced(record) ? XVS_PUNT_CLOSED | unsigned{XVS_EVENT_SYN} : 0;
+        expect(record.inbound,
+               is_engines ? XVS_EVENT_ANY
+               : is_tcp   ? closed | XVS_EVENT_SYN
+                          : 0,
+               inbound);
         if (record.outbound == XVS_NONE) return;
         // What comes for a client on the director is the engine's.
         const std::uint32_t back = flows.entry(record.outbound).translation;
         const bool is_resolved =
             back != XVS_NONE && (tables().translations()[back].rewrite & XVS_TO_HOST) == 0;
         expect(record.outbound,
-               is_resolved && !is_watched ? 0 : XVS_EVENT_ANY,
+               is_resolved && !is_watched ? closed : XVS_EVENT_ANY,
                TcpDirection::Outbound);
     }
 
@@ -183,6 +189,18 @@ private:
             if (services.is_used(index) && is_of_family) return true;
         }
         return false;
+    }
+
+    // Whether a program that draws may begin another connection with its five fields.
+    [[nodiscard]] bool may_be_replaced(const xvs_connection& record) const {
+        using engine::TcpState;
+        const auto state = static_cast<TcpState>(record.protocol_state);
+        const std::int32_t mode = director_.engine.sysctls().conn_reuse_mode;
+        const bool is_half_seen = (record.flags & engine::kConnectionNoOutput) != 0;
+        const bool is_over = state == TcpState::TimeWait || state == TcpState::Close ||
+                             (state == TcpState::FinWait && is_half_seen && (mode & 2) != 0);
+        return director_.tables->has_open_stocks() && engine::is_tcp(record) && mode != 0 &&
+               is_over && record.controller == XVS_NONE && record.role == XVS_ROLE_NONE;
     }
 
     // Whatever leads from state to state is the engine's, and so is what takes a new checksum.

@@ -294,11 +294,15 @@ void Engine::begin_revisit() noexcept {
 
 Status Engine::set_sysctl(std::string_view name, std::string_view value) {
     catch_up();  // what came before has the settings of its time
-    const bool had_discovery = settings_.sysctls.pmtu_disc != 0;
+    const model::Sysctls former = settings_.sysctls;
     services_.end_stocks();
     const Status status = model::set_sysctl(settings_.sysctls, name, value);
     defence_.update(memory_left());
-    if (had_discovery != (settings_.sysctls.pmtu_disc != 0)) begin_revisit();
+    const bool is_reuse_changed = former.conn_reuse_mode != settings_.sysctls.conn_reuse_mode;
+    // Until what entries say of it is right again.
+    if (is_reuse_changed) flow::store_release(tables_.header().reuses_closed, 0u);
+    if (is_reuse_changed || (former.pmtu_disc != 0) != (settings_.sysctls.pmtu_disc != 0))
+        begin_revisit();
     return status;
 }
 
@@ -309,7 +313,7 @@ void Engine::finish_adoption() {
     complete_adopted<flow::Ipv6>();
     is_adopting_ = false;
     services_.finish_adoption();
-    if (stock_depths_.turns != 0) tables_.open_stocks();
+    if (stock_depths_.turns != 0) open_stocks();
     settings_.timeouts_changed_at = tables_.header().timeouts_changed_at;
 }
 
@@ -321,6 +325,7 @@ void Engine::revisit_connections() noexcept {
         revisited4_ = revisit_from<flow::Ipv4>(revisited4_);
     } else if (revisited6_ != XVS_NONE) {
         revisited6_ = revisit_from<flow::Ipv6>(revisited6_);
+        allow_reuse();
     }
 }
 

@@ -157,6 +157,8 @@ private:
     void drop_random(std::uint32_t portions) noexcept;
     void begin_revisit() noexcept;
     void revisit_connections() noexcept;
+    void open_stocks() noexcept;
+    void allow_reuse() noexcept;
     template <class Ip>
     [[nodiscard]] std::uint32_t revisit_from(std::uint32_t cursor) noexcept;
     template <class Ip>

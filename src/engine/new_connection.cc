@@ -9,9 +9,6 @@
 namespace xvs::engine {
 namespace {
 
-// conn_reuse_mode: connections in FIN_WAIT of which only requests are seen, too.
-constexpr std::int32_t kReuseHalfSeen = 2;
-
 constexpr net::Port kFtpPort{21};
 constexpr net::Port kFtpDataPort{20};
 
@@ -98,25 +95,7 @@ bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection)
     const model::Sysctls& sysctls = parts_.settings.sysctls;
     const bool is_quiesced = parts_.services.destination(record.destination).config.weight == 0;
     if (sysctls.expire_nodest_conn != 0 && is_quiesced) return true;
-    if (sysctls.conn_reuse_mode == 0 || record.controller != XVS_NONE) return false;
-    return is_reusable(record);
-}
-
-// Kernel: is_new_conn_expected().
-template <class Ip>
-bool Pipeline<Ip>::is_reusable(const xvs_connection& record) const noexcept {
-    if (is_sctp(record))
-        return record.protocol_state == static_cast<std::uint8_t>(SctpState::Closed);
-    switch (static_cast<TcpState>(record.protocol_state)) {
-        case TcpState::TimeWait:
-        case TcpState::Close:
-            return true;
-        case TcpState::FinWait:
-            return (parts_.settings.sysctls.conn_reuse_mode & kReuseHalfSeen) != 0 &&
-                   (record.flags & kConnectionNoOutput) != 0;
-        default:
-            return false;
-    }
+    return connections_.is_reusable(record);
 }
 
 // Whether a packet without a connection may begin one.

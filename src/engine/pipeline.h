@@ -172,7 +172,6 @@ private:
     Verdict leave_removed(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
 
     [[nodiscard]] bool is_reused(const Packet<Ip>& packet, std::uint32_t connection) noexcept;
-    [[nodiscard]] bool is_reusable(const xvs_connection& record) const noexcept;
     [[nodiscard]] std::uint32_t translation_for(DestinationState& destination,
                                                 const flow::FlowKey<Ip>& inbound) noexcept;
     [[nodiscard]] bool has_fresh_translation(const DestinationState& destination,

@@ -38,6 +38,11 @@ namespace xvs::flow {
     return slot_state(state_word) == XVS_SLOT_LIVE || slot_state(state_word) == XVS_SLOT_DRAWN;
 }
 
+// Of an entry that a connection has.
+[[nodiscard]] constexpr bool is_owned_state(std::uint32_t state_word) noexcept {
+    return slot_state(state_word) == XVS_SLOT_LIVE || slot_state(state_word) == XVS_SLOT_REPLACED;
+}
+
 enum class InsertOutcome : std::uint8_t {
     Inserted,
     Exists,  // the key is live already
@@ -238,11 +243,14 @@ public:
 
     [[nodiscard]] const Entry& entry(SlotIndex slot) const noexcept { return entries_[slot]; }
 
-    // Returns the owner, or XVS_NONE if the entry is not live (whoever retired it has done so), or
-    // DRAWN.
+    // Returns the owner, or XVS_NONE if the entry is retired or DRAWN. One that was REPLACED is its
+    // owner's still.
     [[nodiscard]] std::uint32_t connection(SlotIndex slot) const noexcept {
-        return slot_state(state_word(slot)) == XVS_SLOT_LIVE ? owners_[slot] : XVS_NONE;
+        return is_owned_state(state_word(slot)) ? owners_[slot] : XVS_NONE;
     }
+
+    // Whether the entry that was LIVE with this state word is REPLACED. Any may be asked for.
+    [[nodiscard]] bool is_replaced(SlotIndex slot, std::uint32_t state) const noexcept;
 
     // REQUIRES: `slot` is live, as for what follows.
     [[nodiscard]] Key key(SlotIndex slot) const noexcept { return Key::load(entries_[slot]); }
@@ -286,18 +294,12 @@ public:
 
     // Ends the entry if it is live, and still the same flow where `state_word` says which. Its slot
     // is reused after a grace period, at once where no program in the kernel reads the table.
-    void retire(SlotIndex slot) noexcept { (void)retire_if(slot, state_word(slot)); }
-
-    bool retire_if(SlotIndex slot, std::uint32_t state_word) noexcept {
-        if (!is_live_state(state_word)) return false;
-        if (!swap_if(entries_[slot].state, state_word, with_state(state_word, XVS_SLOT_DEAD))) {
-            return false;
-        }
-        // A DRAWN one was not counted yet.
-        if (slot_state(state_word) == XVS_SLOT_LIVE) store_relaxed(live_, live_ - 1);
-        dispose(slot);
-        return true;
+    void retire(SlotIndex slot) noexcept {
+        // Twice: a program may have replaced it just now.
+        if (!retire_if(slot, state_word(slot))) (void)retire_if(slot, state_word(slot));
     }
+
+    bool retire_if(SlotIndex slot, std::uint32_t state_word) noexcept;
 
     // Frees at most `limit` retired slots whose grace period has ended; to be called once a burst.
     void reclaim(std::size_t limit) noexcept {

@@ -75,6 +75,11 @@ SlotIndex FlowTable<Ip>::find_reported(SlotIndex slot, std::uint32_t state) cons
     return XVS_NONE;
 }
 
+template <class Ip>
+bool FlowTable<Ip>::is_replaced(SlotIndex slot, std::uint32_t state) const noexcept {
+    return slot < capacity_ && state_word(slot) == with_state(state, XVS_SLOT_REPLACED);
+}
+
 // What is no extent of this table is taken for one that is full: then every entry is looked for
 // where it may be.
 template <class Ip>

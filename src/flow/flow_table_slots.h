@@ -22,6 +22,18 @@ bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
 }
 
 template <class Ip>
+bool FlowTable<Ip>::retire_if(SlotIndex slot, std::uint32_t state_word) noexcept {
+    if (!is_live_state(state_word) && !is_owned_state(state_word)) return false;
+    if (!swap_if(entries_[slot].state, state_word, with_state(state_word, XVS_SLOT_DEAD))) {
+        return false;
+    }
+    // A DRAWN one was not counted yet.
+    if (is_owned_state(state_word)) store_relaxed(live_, live_ - 1);
+    dispose(slot);
+    return true;
+}
+
+template <class Ip>
 void FlowTable<Ip>::adopt() noexcept {
     if (extent_ != nullptr) extent_->cleanings = 0;
     for (SlotIndex slot = 0; slot < capacity(); ++slot) {

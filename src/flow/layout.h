@@ -6,7 +6,7 @@
  * host order.
  *
  * One writer a field, except the state word, which all change by compare-and-swap:
- *   state            whoever claims, ends or reuses the slot
+ *   state            whoever claims, ends, replaces or reuses the slot
  *   key, translation whoever claimed the slot, before the state becomes LIVE
  *   punt, report     the engine
  *   last_seen,
@@ -19,7 +19,7 @@
 
 /* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
 #define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
-#define XVS_LAYOUT_VERSION 6u
+#define XVS_LAYOUT_VERSION 7u
 
 #define XVS_NONE 0xffffffffu /* no such index */
 
@@ -39,6 +39,8 @@ enum xvs_slot_state {
     XVS_SLOT_TOMBSTONE = 4, /* free for reuse, but a look-up goes on */
     XVS_SLOT_DRAWN = 5, /* installed by the kernel from a stock of decisions: replay it; it has no
                          * connection record yet */
+    XVS_SLOT_REPLACED = 6, /* its connection was closed, and another one has begun with its key, in
+                            * another slot: a look-up goes on, and the engine retires it */
 };
 
 /* Events of a packet, at the places of the TCP flags; XVS_EVENT_NONE stands where PSH does and
@@ -49,6 +51,8 @@ enum xvs_slot_state {
 #define XVS_EVENT_NONE 0x08u
 #define XVS_EVENT_ACK 0x10u
 #define XVS_EVENT_ANY 0x1fu
+/* In a punt mask: its connection is closed, so that a new one may take its place. */
+#define XVS_PUNT_CLOSED 0x20u
 /* An SCTP packet that is no data: with the number of its chunk's event in the lower bits, whatever
  * these say of TCP. Only the engine meets it. */
 #define XVS_EVENT_CHUNK 0x80u
@@ -295,9 +299,10 @@ struct xvs_report {
     __u16 reserved;
 };
 
-/* Two that are of no packet. */
+/* Three that are of no packet. */
 #define XVS_REPORT_DRAWN 0x40u /* the entry is new, and DRAWN: its connection is to be recorded */
-#define XVS_REPORT_LOST 0x60u  /* a decision was drawn in vain, and can't be put back */
+#define XVS_REPORT_REPLACED 0x50u /* it was LIVE, and is REPLACED: what it was of has ended */
+#define XVS_REPORT_LOST 0x60u     /* a decision was drawn in vain, and can't be put back */
 
 /* Reports of one CPU about entries of one worker: written at `head`, which counts on without end,
  * as long as it is less than XVS_REPORTS ahead of `tail`; read by the worker. Either lies in a
@@ -390,6 +395,8 @@ struct xvs_table_header {
     __u32 workers;             /* how many there may be */
     __u32 stocks;              /* XVS_STOCKS, or 0: there are none */
     __u32 stocks_are_open;     /* programs may draw */
+    __u32 reuses_closed;       /* and have new connections take the place of closed ones */
+    __u32 reserved;
 };
 
 /* Why the steering program sends a packet up; it stands in the frame's metadata. */

@@ -28,7 +28,7 @@ XVS_SAME_IN_BPF(xvs_decision, 16);
 XVS_SAME_IN_BPF(xvs_stripe, 8);
 XVS_SAME_IN_BPF(xvs_client_way, 32);
 XVS_SAME_IN_BPF(xvs_table_extent, 16);
-XVS_SAME_IN_BPF(xvs_table_header, 104);
+XVS_SAME_IN_BPF(xvs_table_header, 112);
 XVS_SAME_IN_BPF(xvs_access_key, 24);
 XVS_SAME_IN_BPF(xvs_access_list, 168);
 

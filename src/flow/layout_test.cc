@@ -26,7 +26,7 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_decision), 16u);
     EXPECT_EQ(sizeof(xvs_stripe), 8u);
     EXPECT_EQ(sizeof(xvs_client_way), 32u);
-    EXPECT_EQ(sizeof(xvs_table_header), 104u);
+    EXPECT_EQ(sizeof(xvs_table_header), 112u);
 }
 
 TEST(Layout, HasItsFieldsWhereDocumented) {

@@ -114,7 +114,9 @@ Result<std::unique_ptr<Tables>> Tables::create(Storage& storage,
               .timeouts_changed_at = 0,
               .workers = sizes.workers,
               .stocks = sizes.stocks,
-              .stocks_are_open = 0};
+              .stocks_are_open = 0,
+              .reuses_closed = 0,
+              .reserved = 0};
     store_release(header.magic, XVS_LAYOUT_MAGIC);
     return std::make_unique<Tables>(arrays, GracePeriod::make(storage.has_kernel_readers()));
 }

@@ -134,6 +134,7 @@ Result<std::unique_ptr<Tables>> Tables::adopt(Storage& storage) {
 void Tables::close_stocks(const Arrays& arrays, bool has_kernel_readers) noexcept {
     if (arrays.stocks.empty()) return;
     store_release(arrays.header[0].stocks_are_open, 0u);
+    store_release(arrays.header[0].reuses_closed, 0u);
     if (has_kernel_readers) wait_for_kernel_readers();
     for (xvs_stripe& stripe : arrays.stripes)
         store_release(stripe.holder, 0u);

@@ -95,39 +95,39 @@ struct addresses6 {
 };
 
 /* The slot and, above it, the state that it had before its key was compared. */
-#define NO_SLOT6 (~0ull)
+#define NO_SLOT (~0ull)
 
 INLINE __u64
 probe6(__u32 hash, __u32 slots, const struct addresses6* a, __u32 ports, __u32 protocol) {
     for (__u32 step = 0; step < XVS_PROBES; ++step) {
         const __u32 slot = (hash + step) & (slots - 1);
         struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
-        if (!flow) return NO_SLOT6;
+        if (!flow) return NO_SLOT;
         const __u32 state = *(const volatile __u32*)&flow->state;
-        if (is_empty_state(state)) return NO_SLOT6;
+        if (is_empty_state(state)) return NO_SLOT;
         const __u32 difference =
             difference6(flow->source, a->source) | difference6(flow->destination, a->destination) |
             (word_at(&flow->source_port) ^ ports) | (flow->protocol ^ (__u8)protocol);
         if (!difference && is_live_state(state)) return slot | (__u64)state << 32;
     }
-    return NO_SLOT6;
+    return NO_SLOT;
 }
 
 GLOBAL __u64 find_slot6(const struct addresses6* a, __u32 ports, __u32 protocol) {
     const struct xvs_table_header* h = table_header();
-    if (!a) return NO_SLOT6; /* never */
+    if (!a) return NO_SLOT; /* never */
     const __u32 hash = xvs_hash6(hash_keys(), a->source, a->destination, ports, protocol);
     const __u32 active = *(const volatile __u32*)&h->extent6.active;
     const __u64 found = probe6(hash, active, a, ports, protocol);
     const __u32 former = *(const volatile __u32*)&h->extent6.former;
-    return found != NO_SLOT6 || former == active ? found : probe6(hash, former, a, ports, protocol);
+    return found != NO_SLOT || former == active ? found : probe6(hash, former, a, ports, protocol);
 }
 
 /* What is read here is the flow's whose key was compared if its state has not changed in the end.
  */
 INLINE bool find_flow6(const struct addresses6* a, __u32 ports, __u32 protocol, struct found* f) {
     const __u64 found = find_slot6(a, ports, protocol);
-    if (found == NO_SLOT6) return false;
+    if (found == NO_SLOT) return false;
     const __u32 slot = (__u32)found;
     struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
     if (!flow) return false;

@@ -187,13 +187,15 @@ INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
     const int replayed = replay_any(skb, family, link_header, ARRIVING);
     if (replayed > REPLAY_UNSIGHTED) return replayed;
     if (replayed == REPLAY_STRANGE) return TC_ACT_UNSPEC;
+    if (constants.draws && (replayed == REPLAY_MISSED || replayed <= REPLAY_PUNTED)) {
+        const bool is_live = replayed <= REPLAY_PUNTED;
+        const int drawn =
+            family == 6 ? draw6(skb, link_header, is_live) : draw4(skb, link_header, is_live);
+        if (drawn != DRAWN_NOTHING) return drawn;
+    }
     if (replayed <= REPLAY_PUNTED)
         return send_up(
             skb, JUDGED(XVS_REASON_FLOW, (__u32)(REPLAY_PUNTED - replayed)), link_header);
-    if (replayed == REPLAY_MISSED && constants.draws) {
-        const int drawn = family == 6 ? draw6(skb, link_header) : draw4(skb, link_header);
-        if (drawn != DRAWN_NOTHING) return drawn;
-    }
     const int judged =
         judge_ingress(skb, family, link_header ? ETH_HLEN : 0, replayed == REPLAY_UNSIGHTED);
     if (judged == JUDGED_REFUSED) return TC_ACT_SHOT;

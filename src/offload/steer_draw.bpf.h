@@ -7,21 +7,14 @@
 #ifndef XVS_OFFLOAD_STEER_DRAW_BPF_H
 #define XVS_OFFLOAD_STEER_DRAW_BPF_H
 
+#include "offload/steer_claim.bpf.h"
 #include "offload/steer_lookup.bpf.h"
 
 #define DRAW_TRIES 8
-#define SLOT_NONE (-1)
 
 /* Where a packet is met. */
 #define DRAWN_AT_TC 0u
 #define DRAWN_AT_XDP 1u
-
-struct flow_key {
-    __u32 source[4]; /* of IPv4 the first word, the rest 0 */
-    __u32 destination[4];
-    __u32 ports;
-    __u32 protocol;
-};
 
 /* A connection that begins. */
 struct beginning {
@@ -38,6 +31,10 @@ struct beginning {
     __u32 worker;
     int request_slot;
     int reply_slot;
+    /* Closed connections' entries with the same keys, whose places the new ones take; those that
+     * have a slot and a state, or NO_SLOT. */
+    __u64 request_former;
+    __u64 reply_former;
 };
 
 struct {
@@ -97,136 +94,6 @@ INLINE struct beginning* note_request(const struct sighting* s, __u8 family) {
     return b;
 }
 
-/* In which state a slot is left by a claim, and by one that was given back. */
-INLINE __u32 claimed_state(__u32 state) {
-    return ((state + (1u << XVS_GENERATION_SHIFT)) & ~XVS_STATE_MASK) | XVS_SLOT_CLAIMED;
-}
-
-INLINE bool is_free_state(__u32 state) {
-    const __u32 slot_state = state & XVS_STATE_MASK;
-    return slot_state == XVS_SLOT_EMPTY || slot_state == XVS_SLOT_TOMBSTONE;
-}
-
-/* Gives a slot that this CPU has claimed another state. With a full barrier. */
-INLINE void leave_claim(__u32* state, __u32 slot_state) {
-    (void)__sync_lock_test_and_set(state, (*state & ~XVS_STATE_MASK) | slot_state);
-}
-
-/* Nothing is inserted while the table grows, or while an entry may be passed by. */
-INLINE bool is_steady(const struct xvs_table_extent* e, __u64 both, __u32 cleanings) {
-    return (__u32)both == (__u32)(both >> 32) && !(cleanings & 1) &&
-           *(const volatile __u64*)&e->active == both &&
-           *(const volatile __u32*)&e->cleanings == cleanings;
-}
-
-/* What claiming is for either family: docs/flow-table.md. `same`: whether the entry `flow` has the
- * key. Returns the slot, or SLOT_NONE where the key is there already, or no slot can be had now. */
-#define CLAIM(map, type, extent, hash, same)                                             \
-    ({                                                                                   \
-        const struct xvs_table_extent* e = (extent);                                     \
-        const __u64 both = *(const volatile __u64*)&e->active;                           \
-        const __u32 cleanings = *(const volatile __u32*)&e->cleanings;                   \
-        const __u32 mask = (__u32)both - 1;                                              \
-        const __u32 home = (hash);                                                       \
-        __u32 free_step = XVS_PROBES;                                                    \
-        __u32 free_word = 0;                                                             \
-        int claimed = SLOT_NONE;                                                         \
-        bool is_there = !is_steady(e, both, cleanings);                                  \
-        for (__u32 step = 0; step < XVS_PROBES && !is_there; ++step) {                   \
-            const __u32 at = (home + step) & mask;                                       \
-            type* flow = bpf_map_lookup_elem(&(map), &at);                               \
-            if (!flow) break;                                                            \
-            const __u32 state = *(const volatile __u32*)&flow->state;                    \
-            if (is_free_state(state)) {                                                  \
-                if (free_step == XVS_PROBES) {                                           \
-                    free_step = step;                                                    \
-                    free_word = state;                                                   \
-                }                                                                        \
-                if (is_empty_state(state)) break;                                        \
-            } else if (is_live_state(state) && (same)) {                                 \
-                is_there = true;                                                         \
-            }                                                                            \
-        }                                                                                \
-        const __u32 slot = (home + free_step) & mask;                                    \
-        type* wanted = bpf_map_lookup_elem(&(map), &slot);                               \
-        const __u32 word = claimed_state(free_word);                                     \
-        if (wanted && !is_there && free_step < XVS_PROBES &&                             \
-            __sync_val_compare_and_swap(&wanted->state, free_word, word) == free_word) { \
-            bool is_found = is_steady(e, both, cleanings);                               \
-            for (__u32 step = 0; step < XVS_PROBES && step < free_step; ++step) {        \
-                const __u32 at = (home + step) & mask;                                   \
-                const type* flow = bpf_map_lookup_elem(&(map), &at);                     \
-                if (!flow || is_empty_state(*(const volatile __u32*)&flow->state)) {     \
-                    is_found = false;                                                    \
-                    break;                                                               \
-                }                                                                        \
-            }                                                                            \
-            if (is_found) {                                                              \
-                claimed = (int)slot;                                                     \
-            } else {                                                                     \
-                leave_claim(&wanted->state, XVS_SLOT_TOMBSTONE);                         \
-            }                                                                            \
-        }                                                                                \
-        claimed;                                                                         \
-    })
-
-/* Claims a slot for a key, and writes it there. */
-GLOBAL int claim4(const struct flow_key* key) {
-    if (!key) return SLOT_NONE;
-    const __u32 from = key->source[0];
-    const __u32 to = key->destination[0];
-    const __u32 ports = key->ports;
-    const __u8 protocol = (__u8)key->protocol;
-    const int slot = CLAIM(flows4,
-                           struct xvs_flow4,
-                           &table_header()->extent4,
-                           xvs_hash4(hash_keys(), from, to, ports, protocol),
-                           !((flow->source ^ from) | (flow->destination ^ to) |
-                             (word_at(&flow->source_port) ^ ports) | (flow->protocol ^ protocol)));
-    const __u32 at = (__u32)slot;
-    struct xvs_flow4* mine = slot >= 0 ? bpf_map_lookup_elem(&flows4, &at) : 0;
-    if (!mine) return SLOT_NONE;
-    mine->source = from;
-    mine->destination = to;
-    *(__u32*)&mine->source_port = ports;
-    mine->protocol = protocol;
-    return slot;
-}
-
-GLOBAL int claim6(const struct flow_key* key) {
-    if (!key) return SLOT_NONE;
-    const __u32 ports = key->ports;
-    const __u8 protocol = (__u8)key->protocol;
-    const int slot = CLAIM(flows6,
-                           struct xvs_flow6,
-                           &table_header()->extent6,
-                           xvs_hash6(hash_keys(), key->source, key->destination, ports, protocol),
-                           !(difference6(flow->source, key->source) |
-                             difference6(flow->destination, key->destination) |
-                             (word_at(&flow->source_port) ^ ports) | (flow->protocol ^ protocol)));
-    const __u32 at = (__u32)slot;
-    struct xvs_flow6* mine = slot >= 0 ? bpf_map_lookup_elem(&flows6, &at) : 0;
-    if (!mine) return SLOT_NONE;
-    copy_words(mine->source, key->source, 4);
-    copy_words(mine->destination, key->destination, 4);
-    *(__u32*)&mine->source_port = ports;
-    mine->protocol = protocol;
-    return slot;
-}
-
-INLINE int claim(const struct flow_key* key, __u32 family) {
-    return family == 4 ? claim4(key) : claim6(key);
-}
-
-INLINE void give_back(int slot, __u32 family) {
-    const __u32 at = (__u32)slot;
-    if (slot < 0) return;
-    __u32* state = family == 4 ? bpf_map_lookup_elem(&flows4, &at) : 0;
-    struct xvs_flow6* flow6 = family == 4 ? 0 : bpf_map_lookup_elem(&flows6, &at);
-    if (flow6) state = &flow6->state;
-    if (state) leave_claim(state, XVS_SLOT_TOMBSTONE);
-}
-
 INLINE bool take_stripe(struct beginning* b, __u32 family) {
     const __u32* address = (const __u32*)b->client.address;
     const __u32 hash = family == 4 ? xvs_client_hash4(hash_keys(), address[0], b->client.port)
@@ -249,7 +116,7 @@ GLOBAL int is_awaited(__u32 family) {
     const struct flow_key* key = &b->request;
     const __u32 ports = key->ports & bpf_htonl(0xffff);
     if (family == 6)
-        return find_slot6((const struct addresses6*)key->source, ports, IPPROTO_TCP) != NO_SLOT6;
+        return find_slot6((const struct addresses6*)key->source, ports, IPPROTO_TCP) != NO_SLOT;
     return find_flow4(key->source[0], key->destination[0], ports, IPPROTO_TCP, &b->awaited);
 }
 
@@ -316,12 +183,18 @@ INLINE void put_back(const struct beginning* b, __u32 family) {
     (void)report_packet(&lost, (__u8)family, XVS_REPORT_LOST, 0);
 }
 
-/* Draws for the packet noted; true: the decision is there, and a slot for its requests. */
-INLINE bool draw_decision(struct beginning* b, __u32 family, __u32 place) {
+/* Draws for the packet noted; true: the decision is there, and a slot for its requests. `is_live`:
+ * its key is that of a connection, which must be closed. */
+INLINE bool draw_decision(struct beginning* b, __u32 family, __u32 place, bool is_live) {
     b->place = place;
+    if (is_live && !table_header()->reuses_closed) return false;
     if (is_awaited(family) || !find_stock() || !take_stripe(b, family)) return false;
     b->reply_slot = SLOT_NONE;
-    b->request_slot = claim(&b->request, family);
+    b->reply_former = NO_SLOT;
+    b->request_former = is_live ? find_closed(&b->request, 0, family) : NO_SLOT;
+    b->request_slot = is_live && b->request_former == NO_SLOT
+                          ? SLOT_NONE
+                          : claim(&b->request, b->request_former, family);
     if (b->request_slot >= 0 && take_decision()) return true;
     give_back(b->request_slot, family);
     leave_stripe(b);
@@ -399,6 +272,29 @@ INLINE __u32 publish(int slot, __u32 family) {
     return word;
 }
 
+/* Its key is found in another slot by now. What the engine has ended meanwhile is no more. */
+INLINE void replace(const struct beginning* b, __u64 former, __u32 family) {
+    const __u32 at = (__u32)former;
+    const __u32 word = (__u32)(former >> 32);
+    if (former == NO_SLOT) return;
+    __u32* state = family == 4 ? bpf_map_lookup_elem(&flows4, &at) : 0;
+    struct xvs_flow6* flow6 = family == 4 ? 0 : bpf_map_lookup_elem(&flows6, &at);
+    if (flow6) state = &flow6->state;
+    const __u32 replaced = (word & ~XVS_STATE_MASK) | XVS_SLOT_REPLACED;
+    if (!state || __sync_val_compare_and_swap(state, word, replaced) != word) return;
+    const struct found f = {.state = word, .slot = at, .owner = (__u8)b->worker};
+    (void)report_packet(&f, (__u8)family, XVS_REPORT_REPLACED, 0);
+}
+
+/* After the report of the new one. */
+GLOBAL int replace_former(__u32 family) {
+    struct beginning* b = beginning_of_cpu();
+    if (!b) return 0;
+    replace(b, b->request_former, family);
+    replace(b, b->reply_former, family);
+    return 0;
+}
+
 /* False when the decision's epoch has ended: nothing of it may be seen. */
 GLOBAL int publish_drawn(__u32 family) {
     struct beginning* b = beginning_of_cpu();
@@ -442,17 +338,25 @@ GLOBAL int abandon_drawn(__u32 family) {
     return 0;
 }
 
+/* Most often it is the same real server's that the former connection had. */
+INLINE void claim_reply(struct beginning* b, __u32 family) {
+    if (b->request_former != NO_SLOT)
+        b->reply_former = find_closed(&b->reply, XVS_FLOW_OUTBOUND, family);
+    b->reply_slot = claim(&b->reply, b->reply_former, family);
+}
+
 /* Makes its entries live; false: it had to be given up. */
 INLINE bool install_drawn(struct beginning* b, __u32 family) {
     bool is_ready = true;
     if (b->decision.has_outbound) {
-        if (note_reply()) b->reply_slot = claim(&b->reply, family);
+        if (note_reply()) claim_reply(b, family);
         is_ready = b->reply_slot >= 0;
     }
     if (!is_ready || !publish_drawn(family)) {
         (void)abandon_drawn(family);
         return false;
     }
+    if (b->request_former != NO_SLOT) (void)replace_former(family);
     leave_stripe(b);
     return true;
 }

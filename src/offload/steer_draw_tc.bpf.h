@@ -9,14 +9,14 @@
 
 #define DRAWN_NOTHING (-20) /* judge it as if there were no stock; else an action of tc */
 
-/* Of a packet of no live flow. */
-INLINE int draw(struct __sk_buff* skb, __u8 family, bool link_header) {
+/* Of a packet of no live flow, or of one whose connection may be closed and give way to another. */
+INLINE int draw(struct __sk_buff* skb, __u8 family, bool link_header, bool is_live) {
     const __u32 offset = link_header ? ETH_HLEN : 0;
     struct sighting s;
     struct plan plan;
     if (skb->vlan_present || !sight(skb, family, offset, &s)) return DRAWN_NOTHING;
     struct beginning* b = note_request(&s, family);
-    if (!b || !draw_decision(b, family, DRAWN_AT_TC)) return DRAWN_NOTHING;
+    if (!b || !draw_decision(b, family, DRAWN_AT_TC, is_live)) return DRAWN_NOTHING;
     const struct found f = {.translation = b->decision.inbound};
     if (!make_plan(&f, &s, segment_length(skb, &s), ARRIVING, &plan)) {
         (void)abandon_drawn(family);
@@ -27,12 +27,12 @@ INLINE int draw(struct __sk_buff* skb, __u8 family, bool link_header) {
     return carry_out(skb, &s, &plan, family, link_header);
 }
 
-GLOBAL int draw4(struct __sk_buff* skb, __u32 link_header) {
-    return draw(skb, 4, link_header);
+GLOBAL int draw4(struct __sk_buff* skb, __u32 link_header, __u32 is_live) {
+    return draw(skb, 4, link_header, is_live);
 }
 
-GLOBAL int draw6(struct __sk_buff* skb, __u32 link_header) {
-    return draw(skb, 6, link_header);
+GLOBAL int draw6(struct __sk_buff* skb, __u32 link_header, __u32 is_live) {
+    return draw(skb, 6, link_header, is_live);
 }
 
 #endif

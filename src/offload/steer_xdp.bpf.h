@@ -108,12 +108,14 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     const bool unfilled = (host->flags & XVS_HOST_UNFILLED) && is_unfilled(&s, family);
     int judged = 0;
     if (is_live && refuses_flow(&f, &s, family)) return XDP_DROP;
-    if (!is_live) {
+    if (constants.draws && !unfilled && (!is_live || (f.punt & XVS_PUNT_CLOSED))) {
         struct plan plan;
-        if (constants.draws && !unfilled && draw_frame(&s, family, &plan)) {
+        if (draw_frame(&s, family, is_live, &plan)) {
             rewrite_frame(&s, plan.translation, family);
             return leave_at_xdp(xdp, l, &s, &plan);
         }
+    }
+    if (!is_live) {
         if (!host->sockets) return XDP_PASS;
         judged = judge_sighted(&s, family);
         if (judged == JUDGED_REFUSED) return XDP_DROP;

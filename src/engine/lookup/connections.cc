@@ -240,6 +240,7 @@ void Connections<Ip>::follow(std::uint32_t connection,
 template <class Ip>
 void Connections<Ip>::follow(const xvs_report& report) noexcept {
     if (report.events == XVS_REPORT_LOST) return take_back(report);
+    if (report.events == XVS_REPORT_REPLACED) return end_replaced(report);
     const flow::SlotIndex slot = flows_.find_reported(report.slot, report.state);
     if (slot == XVS_NONE) return;
     // Another CPU may have met the next packet, and be read first.

@@ -228,6 +228,9 @@ public:
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
 
+    // Whether a SYN of its client's, or an INIT, is a new connection's. REQUIRES: it was followed.
+    [[nodiscard]] bool is_reusable(const xvs_connection& record) const noexcept;
+
     // Whether a listing shows it: what was let go is not shown.
     [[nodiscard]] bool is_listed(std::uint32_t connection) const noexcept {
         return records_[connection].inbound != XVS_NONE;
@@ -260,6 +263,7 @@ private:
     bool record_drawn(flow::SlotIndex inbound, flow::SlotIndex outbound) noexcept;
     void retire_drawn(flow::SlotIndex slot) noexcept;
     void take_back(const xvs_report& report) noexcept;
+    void end_replaced(const xvs_report& report) noexcept;
     static void forget_stocked(DestinationState& destination) noexcept;
     void note_low(DestinationState& destination) noexcept;
     [[nodiscard]] bool is_sound(const xvs_connection& record) const noexcept;

@@ -118,6 +118,17 @@ void Connections<Ip>::take_back(const xvs_report& report) noexcept {
     }
 }
 
+// A program has begun another connection in its place; of the other direction's entry alone, one
+// by another virtual address. What has ended since has retired its entries.
+template <class Ip>
+void Connections<Ip>::end_replaced(const xvs_report& report) noexcept {
+    if (!flows_.is_replaced(report.slot, report.state)) return;
+    const std::uint32_t connection = flows_.connection(report.slot);
+    if (records_[connection].inbound == report.slot) return end(connection);
+    flow::store_release(records_[connection].outbound, XVS_NONE);
+    retire(connection, report.slot);
+}
+
 // What an earlier daemon stocked was never counted.
 template <class Ip>
 void Connections<Ip>::forget_stocked(DestinationState& destination) noexcept {

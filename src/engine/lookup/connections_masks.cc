@@ -4,6 +4,9 @@
 namespace xvs::engine {
 namespace {
 
+// conn_reuse_mode: connections in FIN_WAIT of which only requests are seen, too.
+constexpr std::int32_t kReuseHalfSeen = 2;
+
 bool rewrites_port(const xvs_translation& translation) noexcept {
     const bool is_nat = (translation.rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION)) != 0;
     return is_nat && (translation.rewrite & XVS_KEEP_PORT) == 0;
@@ -53,6 +56,10 @@ typename Connections<Ip>::Masks Connections<Ip>::masks_of(
         if (!is_outbound) masks.punt |= XVS_EVENT_SYN;
         masks.report =
             tcp_events_to_report(direction, static_cast<TcpState>(record.protocol_state));
+        // Its real server's SYN would open it again.
+        const bool may_be_replaced = tables_.has_open_stocks() && masks.punt != XVS_EVENT_ANY &&
+                                     record.role == XVS_ROLE_NONE && is_reusable(record);
+        if (may_be_replaced) masks.punt |= XVS_PUNT_CLOSED | XVS_EVENT_SYN;
     } else if (is_sctp(record)) {
         masks.punt |= XVS_EVENT_CHUNK;
         if (follows_sctp_data(static_cast<SctpState>(record.protocol_state)))
@@ -61,6 +68,24 @@ typename Connections<Ip>::Masks Connections<Ip>::masks_of(
         masks.report = XVS_EVENT_NONE;
     }
     return masks;
+}
+
+// Kernel: is_new_conn_expected(), and what ip_vs_in_hook() asks first.
+template <class Ip>
+bool Connections<Ip>::is_reusable(const xvs_connection& record) const noexcept {
+    const std::int32_t mode = settings_.sysctls.conn_reuse_mode;
+    if (mode == 0 || record.controller != XVS_NONE) return false;
+    if (is_sctp(record))
+        return record.protocol_state == static_cast<std::uint8_t>(SctpState::Closed);
+    switch (static_cast<TcpState>(record.protocol_state)) {
+        case TcpState::TimeWait:
+        case TcpState::Close:
+            return true;
+        case TcpState::FinWait:
+            return (mode & kReuseHalfSeen) != 0 && (record.flags & kConnectionNoOutput) != 0;
+        default:
+            return false;
+    }
 }
 
 template <class Ip>
