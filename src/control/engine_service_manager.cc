@@ -77,6 +77,7 @@ Result<ServiceStatus> EngineServiceManager::get_service(const model::ServiceKey&
     engine::ServiceListing listing;
     while (true) {
         const std::scoped_lock lock(gate_);
+        engine_.catch_up();
         const engine::Services& services = engine_.services();
         const engine::ServiceState* service = services.find(wanted);
         if (service == nullptr) return no_service(key);
@@ -100,6 +101,7 @@ std::vector<ServiceStatus> EngineServiceManager::services() const {
     bool has_more = true;
     while (has_more) {
         const std::scoped_lock lock(gate_);
+        engine_.catch_up();
         has_more = engine_.services().for_each_service(
             listing,
             [&all](const engine::ServiceState& service, const model::Statistics& statistics) {
@@ -177,6 +179,7 @@ model::Statistics EngineServiceManager::total() const {
     engine::TotalListing listing;
     while (true) {
         const std::scoped_lock lock(gate_);
+        engine_.catch_up();
         if (engine_.services().sum_up(listing)) return engine_.services().total(listing);
     }
 }
@@ -186,6 +189,7 @@ Status EngineServiceManager::zero(const model::ServiceKey& key) {
     engine::ServiceListing listing;
     while (true) {
         const std::scoped_lock lock(gate_);
+        engine_.catch_up();
         engine::ServiceState* service = engine_.services().find(wanted);
         if (service == nullptr) return no_service(key);
         if (engine_.services().zero(*service, listing)) return {};
@@ -199,6 +203,7 @@ void EngineServiceManager::zero_all() {
     engine::TotalListing listing;
     while (true) {
         const std::scoped_lock lock(gate_);
+        engine_.catch_up();
         if (!engine_.services().sum_up(listing)) continue;
         engine_.services().zero_total(listing);
         return;

@@ -13,6 +13,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/gate.h"
+#include "control/engine_service_manager.h"
 #include "testing/literals.h"
 #include "testing/program_entrance.h"
 
@@ -128,6 +130,15 @@ protected:
         says(from, kVip, ".");
     }
 
+    // What a listing says of all services.
+    std::uint64_t scheduled() {
+        Gate gate;
+        std::uint64_t sum = 0;
+        for (const auto& each : control::EngineServiceManager(director_->engine, gate).services())
+            sum += each.statistics.counters.connections;
+        return sum;
+    }
+
     // Until those that were retired are free again.
     void wait_for_slots() {
         while (director_->tables->flows<flow::Ipv4>().retired() > 0)
@@ -183,6 +194,18 @@ TEST_F(StockReuse, NothingIsLeftOfPortsThatAreUsedOverAndOver) {
     (void)director_->advance(16min);
     EXPECT_EQ(director_->engine.connection_count(), 0U);
     EXPECT_EQ(director_->inconsistencies(), "");
+}
+
+// What began before a count from zero is not in it, reported or not; nor is any missing in one that
+// is asked for.
+TEST_F(StockReuse, CountsWhatHasBegunByThen) {
+    ASSERT_TRUE(director_->ipvsadm("-Z"));
+    (void)meet(Packet::tcp(client(1), kVip).flags("S"), Side::Client);
+    EXPECT_EQ(scheduled(), 1U);
+    ASSERT_EQ(meet(Packet::tcp(client(2), kVip).flags("S"), Side::Client).way,
+              Passage::Way::Replayed);
+    ASSERT_TRUE(director_->ipvsadm("-Z"));
+    EXPECT_EQ(scheduled(), 0U);
 }
 
 TEST_F(StockReuse, WhatIsNotClosedStaysWhereItIs) {
