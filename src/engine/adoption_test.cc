@@ -77,6 +77,34 @@ TEST(Adoption, AnEstablishedConnectionGoesOnAsIfNothingHadHappened) {
     EXPECT_EQ(director->statistics(kService, kOnlyServer).counters.packets_in, 3U);
 }
 
+// A program in the kernel has begun another connection in the place of a closed one, and nobody has
+// read its report.
+TEST(Adoption, WhatWasReplacedHasEnded) {
+    for (const bool has_replaced_reply : {true, false}) {
+        KeptStorage storage;
+        const auto dead = first(storage);
+        establish(*dead, kOther);
+        establish(*dead, kClient);
+        auto& flows = dead->tables->flows<flow::Ipv4>();
+        for (flow::SlotIndex slot = 0; slot < flows.active(); ++slot) {
+            const std::uint32_t word = flows.state_word(slot);
+            if (flow::slot_state(word) != XVS_SLOT_LIVE) continue;
+            const auto key = flows.key(slot);
+            const bool is_request = key.source_port_number() == kClient.port;
+            const bool is_reply = key.destination_port_number() == kClient.port;
+            if (!is_request && !(is_reply && has_replaced_reply)) continue;
+            flow::store_release(flows.entry(slot).state, flow::with_state(word, XVS_SLOT_REPLACED));
+        }
+        const auto director = next(storage, *dead);
+        EXPECT_EQ(director->inconsistencies(), "");
+        EXPECT_THAT(director->connections(),
+                    ElementsAre("TCP 198.51.100.7:40002 192.0.2.1:80 10.0.0.11:8080 ESTABLISHED"));
+        EXPECT_THAT(director->receives(Packet::tcp(kClient, kVip).flags("S")), SizeIs(1));
+        EXPECT_THAT(director->connections(), SizeIs(2));
+        EXPECT_EQ(director->inconsistencies(), "");
+    }
+}
+
 TEST(Adoption, ARealServerThatIsNotWantedAnyMoreIsARemovedOne) {
     KeptStorage storage;
     const auto dead = first(storage);
