@@ -108,6 +108,8 @@ public:
                     return Judgement{XVS_REASON_SERVICE, worker_of(parsed.tuple.source)};
                 if (!is_to_host && is_nat_source(parsed.tuple))
                     return Judgement{XVS_REASON_REPLY, worker_of(parsed.tuple.destination)};
+                if (is_marked(parsed.tuple))
+                    return Judgement{XVS_REASON_SERVICE, worker_of(parsed.tuple.source)};
                 return std::nullopt;
             case Shape::Fragment:
                 if (is_known(is_to_host ? parsed.tuple.destination : parsed.tuple.source))
@@ -167,7 +169,6 @@ private:
     }
 
     [[nodiscard]] bool is_service(const Tuple& tuple) const {
-        if (is_marked(tuple)) return true;
         constexpr net::Port kFtpPort{21};
         constexpr net::Port kFtpDataPort{20};
         constexpr std::uint16_t kFirstUnprivilegedPort = 1024;

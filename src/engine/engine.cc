@@ -296,7 +296,9 @@ Status Engine::set_sysctl(std::string_view name, std::string_view value) {
     catch_up();  // what came before has the settings of its time
     const model::Sysctls former = settings_.sysctls;
     services_.end_stocks();
-    const Status status = model::set_sysctl(settings_.sysctls, name, value);
+    Status status = model::set_sysctl(settings_.sysctls, name, value);
+    if (status) status = services_.prepare_bypass();
+    if (!status) settings_.sysctls = former;
     defence_.update(memory_left());
     const bool is_reuse_changed = former.conn_reuse_mode != settings_.sysctls.conn_reuse_mode;
     // Until what entries say of it is right again.

@@ -235,6 +235,10 @@ Verdict Pipeline<Ip>::schedule(Packet<Ip>& packet, ServiceState& service) noexce
     } else if (config.key.fwmark != 0 || packet.key.destination_port_number() == config.key.port) {
         destination = choose(packet, service);
     }
+    if (destination == nullptr && is_to_bypass(packet, service)) {
+        destination = service.bypass;
+        controller = XVS_NONE;
+    }
     if (destination == nullptr) return refuse(packet, service);
     const bool is_datagram = packet.key.protocol == static_cast<std::uint8_t>(net::IpProtocol::Udp);
     const bool is_one_packet = (config.flags & model::kServiceOnePacket) != 0 && is_datagram;
@@ -287,7 +291,7 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
         const Assistant* const assistant = parts_.assistances.find_for(
             static_cast<model::Protocol>(key.protocol), key.destination_port_number());
         if (assistant != nullptr && !is_identity) wanted.role = assistant->role();
-    } else {
+    } else if (!destination.is_bypass()) {
         wanted.flags |= kConnectionNoOutput;
     }
     const std::uint32_t connection = connections_.begin(wanted, destination);
@@ -343,6 +347,8 @@ Verdict Pipeline<Ip>::send_one(Packet<Ip>& packet, DestinationState& destination
     Verdict verdict = Verdict::Dropped;
     if (is_damaged_error(packet, translation)) {
         verdict = drop(DropReason::BadIcmpChecksum);
+    } else if (!is_usable(packet, index)) {
+        verdict = drop(DropReason::NoRoute);
     } else {
         count(translation, false, packet.network_length());
         verdict = send(packet, translation, false, is_error ? Subject::Quoted : Subject::Packet);
@@ -362,8 +368,13 @@ Verdict Pipeline<Ip>::follow_one(Packet<Ip>& packet,
     const std::uint32_t index = translation_for(destination, packet.key);
     if (index == XVS_NONE) return drop(why_no_translation(destination));
     const xvs_translation& translation = parts_.tables.translations()[index];
-    count(translation, false, packet.network_length());
-    const Verdict verdict = send(packet, translation, false, Subject::Packet);
+    Verdict verdict = Verdict::Dropped;
+    if (is_usable(packet, index)) {
+        count(translation, false, packet.network_length());
+        verdict = send(packet, translation, false, Subject::Packet);
+    } else {
+        verdict = drop(DropReason::NoRoute);
+    }
     parts_.tables.translations().release(index);
     return verdict;
 }
@@ -380,18 +391,9 @@ std::uint8_t Pipeline<Ip>::worker_of_request(const Packet<Ip>& packet) noexcept 
                       : parts_.worker;
 }
 
-// Kernel: ip_vs_leave().
-template <class Ip>
-Verdict Pipeline<Ip>::refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept {
-    const bool is_ftp_data =
-        service.config.key.port == kFtpPort && packet.key.destination_port_number() != kFtpPort;
-    if (is_ftp_data) return give_to_host(packet);
-    count_refusal(icmp_.send(IcmpError::PortUnreachable, packet, 0));
-    return drop(DropReason::NoDestination);
-}
-
 template <class Ip>
 DropReason Pipeline<Ip>::why_no_translation(const DestinationState& destination) noexcept {
+    if (destination.is_bypass()) return DropReason::TranslationTableFull;
     const Route route = parts_.router.find_route(destination.config.real.address, {});
     return route.kind == RouteKind::Unreachable ? DropReason::NoRoute
                                                 : DropReason::TranslationTableFull;
@@ -421,8 +423,9 @@ std::uint32_t Pipeline<Ip>::translation_for(DestinationState& destination,
         return destination.translation;
     }
     destination.way_asked_at_tick = now_;
-    const Route route = parts_.router.find_route(destination.config.real.address, {});
-    if (route.kind == RouteKind::Unreachable) return XVS_NONE;
+    const Route route =
+        parts_.router.find_route(way_end(destination, destination.config.method, inbound), {});
+    if (route.kind == RouteKind::Unreachable && !destination.is_bypass()) return XVS_NONE;
     flow::TranslationTable& table = parts_.tables.translations();
     // One at hand for the service's own port and VIP serves whoever came there.
     const bool is_to_service = destination.service_key.fwmark == 0 &&

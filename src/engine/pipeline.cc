@@ -226,30 +226,32 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
     const flow::FlowKey<Ip> inbound = flows_.key(record.inbound);
     const DestinationState& destination = parts_.services.destination(record.destination);
     Route route;
+    const auto method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask);
+    const bool is_bypass = method == model::ForwardingMethod::Bypass;
     if (!is_outbound) {
-        route = parts_.router.find_route(destination.config.real.address, {});
+        route = parts_.router.find_route(way_end(destination, method, inbound), {});
     } else if (packet.frame.reason == XVS_REASON_EGRESS) {
         route.kind = RouteKind::Local;  // the host's stack has chosen the way
     } else {
         route = parts_.router.find_route(inbound.source_address(), inbound.destination_address());
     }
-    if (route.kind == RouteKind::Unreachable) return DropReason::NoRoute;
-    const ForwardingContext<Ip> context{
-        .tables = parts_.tables,
-        .destination = destination,
-        .method = static_cast<model::ForwardingMethod>(record.flags & kConnectionMethodMask),
-        .inbound = inbound,
-        .route = route,
-        .role = record.role};
+    const bool leads_out = route.kind == RouteKind::Unicast;
+    if (is_bypass ? !leads_out : route.kind == RouteKind::Unreachable) return DropReason::NoRoute;
+    const ForwardingContext<Ip> context{.tables = parts_.tables,
+                                        .destination = destination,
+                                        .method = method,
+                                        .inbound = inbound,
+                                        .route = route,
+                                        .role = record.role};
     xvs_translation wanted =
         is_outbound ? masquerade_outbound(context) : inbound_translation(context);
     const bool is_local = is_outbound && route.kind == RouteKind::Local;
     if (is_local && packet.frame.reason != XVS_REASON_EGRESS) wanted.rewrite |= XVS_TO_HOST;
     flow::TranslationTable& table = parts_.tables.translations();
     // The way of requests is the real server's: what one flow finds out holds for all that share
-    // its translation. Replies go to a client, each its own way.
+    // its translation. Replies go to a client, each its own way, as does what has no real server.
     const std::uint32_t former = flows_.entry(slot).translation;
-    if (!is_outbound && former != XVS_NONE && table.redirect(former, wanted)) {
+    if (!is_outbound && !is_bypass && former != XVS_NONE && table.redirect(former, wanted)) {
         return DropReason::NoRoute;
     }
     const std::uint32_t translation = table.acquire(wanted);

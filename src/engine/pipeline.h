@@ -163,6 +163,7 @@ private:
     void learn_reply_way(const flow::FlowKey<Ip>& inbound,
                          DestinationState& destination,
                          std::uint32_t translation) noexcept;
+    [[nodiscard]] bool is_to_bypass(const Packet<Ip>& packet, const ServiceState& service) noexcept;
     Verdict refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept;
     Verdict replay(Packet<Ip>& packet, flow::SlotIndex slot, bool is_followed) noexcept;
     // What an assistant makes of a control connection's packet; why it is dropped, if it is.

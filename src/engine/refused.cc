@@ -1,4 +1,4 @@
-// What becomes of a connection's packet that cannot go on.
+// What becomes of a packet that no real server takes, and of a connection's that cannot go on.
 #include <algorithm>
 #include <cstring>
 
@@ -8,8 +8,42 @@ namespace xvs::engine {
 namespace {
 
 constexpr std::size_t kPortsSize = 4;
+constexpr net::Port kFtpPort{21};
+
+// By its number alone. Kernel: inet_addr_type().
+bool is_unicast(net::Ipv4Address address) noexcept {
+    constexpr std::uint8_t kFirstMulticast = 224;  // the broadcast address lies above
+    const auto network = static_cast<std::uint8_t>(address.value() >> 24);
+    return network != 0 && network < kFirstMulticast;
+}
+
+bool is_unicast(const net::Ipv6Address& address) noexcept {
+    return !address.is_unspecified() && !address.is_multicast();
+}
 
 }  // namespace
+
+// Whether what no real server takes goes where its client wanted. Kernel: ip_vs_leave(), for which
+// the director's own addresses are unicast over IPv6; what is sent there is dropped.
+template <class Ip>
+bool Pipeline<Ip>::is_to_bypass(const Packet<Ip>& packet, const ServiceState& service) noexcept {
+    if (parts_.settings.sysctls.cache_bypass == 0 || service.bypass == nullptr) return false;
+    if (packet.protocol == Headers<Ip>::kIcmp) return false;
+    const auto wanted = packet.key.destination_address();
+    if (!is_unicast(wanted)) return false;
+    return Ip::kFamily == net::Family::Ipv6 ||
+           (!parts_.router.is_local(wanted) && !parts_.router.is_broadcast(wanted));
+}
+
+// Kernel: ip_vs_leave().
+template <class Ip>
+Verdict Pipeline<Ip>::refuse(const Packet<Ip>& packet, const ServiceState& service) noexcept {
+    const bool is_ftp_data =
+        service.config.key.port == kFtpPort && packet.key.destination_port_number() != kFtpPort;
+    if (is_ftp_data) return give_to_host(packet);
+    count_refusal(icmp_.send(IcmpError::PortUnreachable, packet, 0));
+    return drop(DropReason::NoDestination);
+}
 
 // The director's own error goes to the client, and counts as a reply of the connection whose packet
 // it quotes as it came; by NAT the kernel looks for one from the real server, and finds none.
@@ -97,6 +131,14 @@ void Pipeline<Ip>::tell_undelivered(const Origin& origin) noexcept {
     counters.bytes_out += sent + origin.tunnelled;
 }
 
+template bool Pipeline<flow::Ipv4>::is_to_bypass(const Packet<flow::Ipv4>&,
+                                                 const ServiceState&) noexcept;
+template bool Pipeline<flow::Ipv6>::is_to_bypass(const Packet<flow::Ipv6>&,
+                                                 const ServiceState&) noexcept;
+template Verdict Pipeline<flow::Ipv4>::refuse(const Packet<flow::Ipv4>&,
+                                              const ServiceState&) noexcept;
+template Verdict Pipeline<flow::Ipv6>::refuse(const Packet<flow::Ipv6>&,
+                                              const ServiceState&) noexcept;
 template void Pipeline<flow::Ipv4>::count_refusal(std::uint32_t) noexcept;
 template void Pipeline<flow::Ipv6>::count_refusal(std::uint32_t) noexcept;
 template Verdict Pipeline<flow::Ipv4>::refuse_to_forward(const Packet<flow::Ipv4>&,

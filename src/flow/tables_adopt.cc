@@ -231,7 +231,7 @@ bool Tables::is_sound(std::uint32_t translation) const noexcept {
     return each.generation != 0 && (each.rewrite & ~kRewrites) == 0 &&
            each.family == static_cast<std::uint8_t>(Ip::kFamily) &&
            each.destination < arrays_.destinations.size() &&
-           each.service < arrays_.services.size() &&
+           (each.service == XVS_NONE || each.service < arrays_.services.size()) &&
            (each.next_hop == XVS_NONE || each.next_hop < arrays_.next_hops.size()) &&
            (!is_encapsulated || each.outer_family == 4 || each.outer_family == 6) &&
            each.tunnel <= kLastTunnel && each.overhead <= kMaxOverhead;

@@ -331,8 +331,16 @@ Status KernelTarget::set_sysctl(const std::string& name, const std::string& valu
 }
 
 // In nftables the last rule that fits counts, and here the first: a scenario's rules fit no packet
-// twice.
+// twice. IPVS looks at what the host would take for itself alone, which is all that has a mark, as
+// with a transparent cache.
 Status KernelTarget::add_mark(const model::MarkRule& rule) {
+    for (const char* family : {"-4", "-6"}) {
+        const std::string mark = std::to_string(rule.mark);
+        run_or_give_up({"ip", family, "rule", "add", "fwmark", mark, "lookup", "100"}, {});
+        run_or_give_up(
+            {"ip", family, "route", "replace", "local", "default", "dev", "lo", "table", "100"},
+            {});
+    }
     run_or_give_up({"nft", "-f", "-"}, "add rule inet silence marks " + nft_rule(rule) + "\n");
     return {};
 }

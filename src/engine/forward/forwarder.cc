@@ -22,6 +22,7 @@ xvs_translation blank_translation(const ForwardingContext<Ip>& context) noexcept
 
 template <class Ip>
 xvs_translation inbound_translation(const ForwardingContext<Ip>& context) noexcept {
+    if (context.method == model::ForwardingMethod::Bypass) return bypass(context);
     if (context.route.kind == RouteKind::Local) return local_node(context);
     switch (context.method) {
         case model::ForwardingMethod::Masquerade:

@@ -43,15 +43,29 @@ template <class Ip>
 template <class Ip>
 [[nodiscard]] xvs_translation tunnel(const ForwardingContext<Ip>& context) noexcept;
 
+// No real server: as direct routing, to where the packet is sent anyway. Without a way there it
+// leads nowhere. Kernel: ip_vs_bypass_xmit().
+template <class Ip>
+[[nodiscard]] xvs_translation bypass(const ForwardingContext<Ip>& context) noexcept;
+
 // The real server is this host: what NAT rewrites if it rewrites anything, then the host's own
 // stack. Kernel: ip_vs_nat_send_or_cont() with a local route.
 template <class Ip>
 [[nodiscard]] xvs_translation local_node(const ForwardingContext<Ip>& context) noexcept;
 
 // What `context.method` writes into requests, or the host's own stack where the route leads there.
-// REQUIRES: the route is not unreachable.
+// REQUIRES: the route is not unreachable, unless by Bypass.
 template <class Ip>
 [[nodiscard]] xvs_translation inbound_translation(const ForwardingContext<Ip>& context) noexcept;
+
+// Returns the address that the way of a connection's requests is looked up for.
+template <class Ip>
+[[nodiscard]] net::IpAddress way_end(const DestinationState& destination,
+                                     model::ForwardingMethod method,
+                                     const flow::FlowKey<Ip>& inbound) noexcept {
+    return method == model::ForwardingMethod::Bypass ? net::IpAddress(inbound.destination_address())
+                                                     : destination.config.real.address;
+}
 
 // Returns the port of the real server that the connection goes to.
 template <class Ip>

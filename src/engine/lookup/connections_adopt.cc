@@ -38,7 +38,7 @@ std::uint32_t Connections<Ip>::adopt(std::span<Connections* const> workers) noex
 
 template <class Ip>
 bool Connections<Ip>::is_sound(const xvs_connection& record) const noexcept {
-    constexpr auto kLastMethod = static_cast<std::uint32_t>(model::ForwardingMethod::DirectRoute);
+    constexpr auto kLastMethod = static_cast<std::uint32_t>(model::ForwardingMethod::Bypass);
     if (is_template(record)) {
         return is_template_protocol(record.protocol) && record.outbound == XVS_NONE &&
                record.controller == XVS_NONE && record.protocol_state <= model::kTemplateAssured;

@@ -59,6 +59,7 @@ model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noex
     info.expires_in_s = static_cast<std::uint32_t>(
         std::chrono::floor<std::chrono::seconds>(from_ticks(static_cast<Tick>(std::max(left, 0))))
             .count());
+    if (destination.is_bypass()) info.real.port = net::Port{0};
     if (is_template && is_void(destination, key.destination_port_number()))
         info.client.port = net::Port{0};
     info.flags = record.flags & ~kConnectionUnfollowed;

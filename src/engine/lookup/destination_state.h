@@ -53,6 +53,13 @@ struct DestinationState {
         return total_connections - active_connections;
     }
 
+    // Whether it stands for no real server: its connections go where their clients wanted. They are
+    // the service's in no count, and stay when it goes.
+    [[nodiscard]] bool is_bypass() const noexcept {
+        return config.method == model::ForwardingMethod::Bypass &&
+               config.real.address.is_unspecified();
+    }
+
     // Returns whether a scheduler may choose it. Kernel: every scheduler asks the same two.
     [[nodiscard]] bool is_eligible() const noexcept { return config.weight > 0 && !is_overloaded; }
 };

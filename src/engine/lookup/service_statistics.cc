@@ -109,7 +109,7 @@ bool Services::sum_up(TotalListing& listing) const noexcept {
     for (std::size_t left = destinations_at_once(); left > 0; --left) {
         if (listing.next >= destinations_.size()) return true;
         const DestinationState& each = destinations_[listing.next++];
-        if (each.index != XVS_NONE) listing.sum += raw(each);
+        if (each.index != XVS_NONE && !each.is_bypass()) listing.sum += raw(each);
     }
     return listing.next >= destinations_.size();
 }
@@ -134,7 +134,7 @@ bool Services::estimate_rates(Nanoseconds elapsed) noexcept {
     while (estimated_destinations_ < due) {
         if (left-- == 0) return false;
         DestinationState& destination = destinations_[estimated_destinations_++];
-        if (destination.service == nullptr) continue;
+        if (destination.service == nullptr || destination.is_bypass()) continue;
         model::Counters from = destination.estimated_from;
         sample(destination);
         estimate(destination.estimated_from, from, destination.scaled_rates);

@@ -63,6 +63,10 @@ Status Services::add_service(const model::VirtualService& asked) {
     service->index = allocate_service(wanted.key);
     if (service->index == XVS_NONE)
         return fail(ErrorCode::OutOfMemory, "no room for another virtual service");
+    if (const Status prepared = prepare_bypass(*service); !prepared) {
+        tables_.services().free(service->index);
+        return prepared;
+    }
     count_service(wanted.key, +1);
     if (wanted.key.fwmark == 0) {
         steering_.add_service(wanted.key);
@@ -128,6 +132,7 @@ Status Services::remove_service(const model::ServiceKey& asked) {
     service.scheduler.reset();  // no use in telling it of each one
     while (!service.destinations.is_empty())
         unlink(service, *service.destinations.first());
+    leave_bypass(service);
     clear_access(service);
     count_service(key, -1);
     if (key.fwmark == 0) {
@@ -165,18 +170,9 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
     }
     DestinationState* destination = revive(key, wanted.real);
     if (destination == nullptr) {
-        const std::uint32_t index = tables_.destinations().allocate();
-        if (index == XVS_NONE)
+        destination = make_destination(key);
+        if (destination == nullptr)
             return fail(ErrorCode::OutOfMemory, "no room for another real server");
-        while (destinations_.size() <= index)
-            destinations_.emplace_back();
-        destination = &destinations_[index];
-        *destination = DestinationState{};
-        destination->index = index;
-        destination->service_key = key;
-        destination->created = ++last_number_;
-        destination->lock = &locks_.of(key);
-        tables_.destination_totals(index) = {};
         learn_address(wanted.real.address);
         if (key.fwmark == 0) learn_address(key.address);
     }
@@ -201,6 +197,22 @@ Status Services::add_destination(const model::ServiceKey& asked, const model::De
     if (service->scheduler) service->scheduler->destination_added(service->destinations);
     ++tables_.services()[service->index].epoch;
     return {};
+}
+
+// Returns nullptr where there is no room.
+DestinationState* Services::make_destination(const model::ServiceKey& key) {
+    const std::uint32_t index = tables_.destinations().allocate();
+    if (index == XVS_NONE) return nullptr;
+    while (destinations_.size() <= index)
+        destinations_.emplace_back();
+    DestinationState& destination = destinations_[index];
+    destination = DestinationState{};
+    destination.index = index;
+    destination.service_key = key;
+    destination.created = ++last_number_;
+    destination.lock = &locks_.of(key);
+    tables_.destination_totals(index) = {};
+    return &destination;
 }
 
 Status Services::edit_destination(const model::ServiceKey& asked,
@@ -334,52 +346,10 @@ void Services::unbind_template(DestinationState& destination) noexcept {
     destination.idle_since_tick = to_tick(clock_.now());
 }
 
-bool Services::empty_trash() {
-    std::size_t freed = 0;
-    std::size_t looked_at = 0;
-    while (!trash_.empty() && trash_position_ < destinations_.size()) {
-        if (freed == kFreedAtOnce || looked_at++ == kCountersAtOnce) return true;
-        DestinationState& destination = destinations_[trash_position_++];
-        if (!is_due_for_freeing(destination)) continue;
-        remove_from_trash(destination);
-        free_destination(destination);
-        ++freed;
-    }
-    trash_position_ = 0;
-    return false;
-}
-
-bool Services::is_due_for_freeing(const DestinationState& destination) const noexcept {
-    const bool is_in_trash = destination.index != XVS_NONE && destination.service == nullptr;
-    const bool is_idle =
-        destination.total_connections == 0 && destination.persistent_connections == 0;
-    return is_in_trash && is_idle &&
-           to_tick(clock_.now()) - destination.idle_since_tick >= to_ticks(kTrashPeriod);
-}
-
-void Services::remove_from_trash(const DestinationState& destination) {
-    const auto [first, last] = trash_.equal_range(destination.config.real);
-    const auto found = std::find_if(
-        first, last, [&](const auto& entry) { return entry.second == destination.index; });
-    if (found != last) trash_.erase(found);
-}
-
 DestinationState* Services::find_destination(const ServiceState& service,
                                              const net::Endpoint& real) noexcept {
     const auto found = service.by_endpoint.find(real);
     return found == service.by_endpoint.end() ? nullptr : found->second;
-}
-
-DestinationState* Services::revive(const model::ServiceKey& key, const net::Endpoint& real) {
-    const auto [first, last] = trash_.equal_range(real);
-    for (auto each = first; each != last; ++each) {
-        DestinationState& destination = destinations_[each->second];
-        if (destination.service_key == key) {
-            trash_.erase(each);
-            return &destination;
-        }
-    }
-    return nullptr;
 }
 
 void Services::apply(DestinationState& destination, const model::Destination& wanted) {
@@ -471,20 +441,6 @@ void Services::steer_replies(DestinationState& destination, bool is_wanted) {
         steering_.remove_nat_source(protocol, destination.config.real);
     }
     destination.is_nat_source = is_wanted;
-}
-
-void Services::free_destination(DestinationState& destination) {
-    release_translation(destination);
-    steer_replies(destination, false);
-    absorb(tables_.totals().absorbed, destination);
-    ++freed_;
-    for (std::uint32_t row = 0; row < tables_.header().counter_rows; ++row)
-        tables_.counters(row, destination.index) = xvs_counters{};
-    tables_.destination_totals(destination.index) = {};
-    forget_address(destination.config.real.address);
-    if (destination.service_key.fwmark == 0) forget_address(destination.service_key.address);
-    tables_.destinations().free(destination.index);
-    destination = DestinationState{};
 }
 
 void Services::count_service(const model::ServiceKey& key, int by) noexcept {

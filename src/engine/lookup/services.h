@@ -45,6 +45,7 @@ struct ServiceState {
     std::uint32_t index = XVS_NONE;  // of its record in the shared tables
     SharingMutex* lock = nullptr;    // held by who schedules, and by whose connections come and go
     DestinationList destinations;
+    DestinationState* bypass = nullptr;    // not among them; only of firewall marks: cache_bypass
     std::unique_ptr<Scheduler> scheduler;  // nullptr: "none", which schedules nothing
     std::unique_ptr<AccessList> access;    // nullptr: it has no list of its own
     ServiceStock stock;                    // the scheduler's next decisions
@@ -181,6 +182,10 @@ public:
     // Several workers are to use the services. REQUIRES: none has begun.
     void share() noexcept { locks_.share(); }
 
+    // To be called when cache_bypass is set: firewall-mark services can send on what no real server
+    // takes from here on. OutOfMemory where there is no room for another destination.
+    Status prepare_bypass();
+
     // Which packets get which firewall mark; tells the steering as well.
     void set_mark_rules(std::span<const xvs_mark_rule> rules);
 
@@ -278,6 +283,9 @@ private:
     void set_overloaded(DestinationState& destination, bool is_overloaded) noexcept;
     [[nodiscard]] static DestinationState* find_destination(const ServiceState& service,
                                                             const net::Endpoint& real) noexcept;
+    [[nodiscard]] DestinationState* make_destination(const model::ServiceKey& key);
+    Status prepare_bypass(ServiceState& service);
+    void leave_bypass(ServiceState& service);
     [[nodiscard]] DestinationState* revive(const model::ServiceKey& key, const net::Endpoint& real);
     [[nodiscard]] static Status check(const model::ServiceKey& key,
                                       const model::Destination& wanted);

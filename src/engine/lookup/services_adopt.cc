@@ -57,11 +57,12 @@ void Services::adopt_destination(std::uint32_t index) {
                           .fwmark = record.virtual_fwmark});
     destination.lock = &locks_.of(destination.service_key);
     destination.is_adopted = (record.flags & XVS_DESTINATION_AVAILABLE) != 0;
+    destination.is_available = destination.is_bypass();
     tables_.translations().suspend(index, !destination.is_adopted);
     destination.is_overloaded = (record.flags & XVS_DESTINATION_OVERLOADED) != 0;
     destination.idle_since_tick = to_tick(clock_.now());
     destination.estimated_from = raw(destination);
-    learn_address(destination.config.real.address);
+    if (!destination.is_bypass()) learn_address(destination.config.real.address);
     if (destination.service_key.fwmark == 0) {
         learn_address(destination.service_key.address);
     } else {
@@ -84,6 +85,7 @@ void Services::finish_adoption() {
     for (DestinationState& destination : destinations_) {
         if (!destination.is_adopted) continue;
         destination.is_adopted = false;
+        if (destination.is_bypass()) continue;
         make_unavailable(destination);
         const ServiceState* service = find(destination.service_key);
         const bool is_of_it = service != nullptr &&
