@@ -52,25 +52,36 @@ constexpr std::array<std::string_view, 6> kTunnels{"",
                                                    " --tun-type gre --tun-csum",
                                                    " --tun-type gue --tun-port 6080",
                                                    " --tun-type gue --tun-port 6081 --tun-csum"};
-constexpr std::array<std::string_view, 13> kSysctls{"conn_reuse_mode=0",
+constexpr std::array<std::string_view, 19> kSysctls{"conn_reuse_mode=0",
+                                                    "conn_reuse_mode=1",
                                                     "conn_reuse_mode=2",
                                                     "conn_reuse_mode=3",
                                                     "expire_nodest_conn=1",
                                                     "expire_nodest_conn=0",
                                                     "expire_quiescent_template=1",
+                                                    "expire_quiescent_template=0",
                                                     "sloppy_tcp=1",
                                                     "sloppy_tcp=0",
+                                                    "sloppy_sctp=1",
+                                                    "sloppy_sctp=0",
                                                     "nat_icmp_send=1",
+                                                    "nat_icmp_send=0",
                                                     "schedule_icmp=1",
                                                     "schedule_icmp=0",
                                                     "pmtu_disc=0",
-                                                    "secure_tcp=3"};
+                                                    "secure_tcp=3",
+                                                    "secure_tcp=0"};
+constexpr std::array<std::string_view, 6> kMasks4{
+    "255.255.255.0", "255.255.255.0", "255.255.255.254", "255.0.0.0", "0.0.0.0", "0.0.0.255"};
+constexpr std::array<std::string_view, 6> kMasks6{"64", "64", "1", "48", "127", "128"};
 constexpr std::array<std::string_view, 3> kErrors4{
     "port unreachable", "host unreachable", "time exceeded"};
 constexpr std::array<std::string_view, 2> kErrors6{"port unreachable", "time exceeded"};
 
 constexpr unsigned kMostServices = 3;
 constexpr unsigned kPortsOfMark = 4;
+// With headers no more than the links' 1,500 bytes, but more than some tunnels take.
+constexpr unsigned kLongPacket = 1380;
 
 unsigned place_of(std::uint64_t seed) {
     return static_cast<unsigned>(seed % kStoriesApart);
@@ -194,7 +205,7 @@ private:
 
     std::string persistence(bool is_v6) {
         std::string text = one_in(2) ? " -p 300" : " -p 2";
-        if (one_in(3)) text += is_v6 ? " -M 64" : " -M 255.255.255.0";
+        if (one_in(3)) text += fmt::format(" -M {}", is_v6 ? one_of(kMasks6) : one_of(kMasks4));
         return text;
     }
 
@@ -252,11 +263,16 @@ private:
         return kMethods[(place_ + service.number) % kMethods.size()];
     }
 
+    unsigned weight() {
+        if (one_in(6)) return 0;
+        return 1 + random_.below(one_in(6) ? 65535 : 4);
+    }
+
     std::string server(std::string_view command, const Service& service) {
         std::string text = fmt::format(
             "service {} {} -r {} {}", command, service.name, real_server(service), method(service));
         if (method(service) == "-i") text += one_of(kTunnels);
-        text += fmt::format(" -w {}", one_in(6) ? 0 : 1 + random_.below(4));
+        text += fmt::format(" -w {}", weight());
         if (one_in(6)) {
             const unsigned upper = 1 + random_.below(4);
             text += fmt::format(" -x {}", upper);
@@ -361,8 +377,11 @@ private:
         }
         if (one_in(10)) text += fmt::format(", ttl {}", 1 + random_.below(2));
         if (one_in(6)) text += fmt::format(", tos {}", random_.below(256));
-        if (!flow.is_v6 && one_in(3)) text += ", DF";
-        text += fmt::format(", length {}", random_.below(64));
+        // What is too long for a tunnel is not to be cut: the pieces are numbered at random.
+        const bool is_long = one_in(8);
+        if (!flow.is_v6 && (is_long || one_in(3))) text += ", DF";
+        text += fmt::format(", length {}",
+                            is_long ? kLongPacket + random_.below(60) : random_.below(64));
         line(std::move(text), number);
     }
 
