@@ -112,7 +112,8 @@ public:
                     return Judgement{XVS_REASON_SERVICE, worker_of(parsed.tuple.source)};
                 return std::nullopt;
             case Shape::Fragment:
-                if (is_known(is_to_host ? parsed.tuple.destination : parsed.tuple.source))
+                if (is_known(is_to_host ? parsed.tuple.destination : parsed.tuple.source) ||
+                    is_marked_fragment(parsed.tuple))
                     return Judgement{XVS_REASON_FRAGMENT,
                                      worker_of({parsed.tuple.source.address, net::Port{0}})};
                 return std::nullopt;
@@ -180,9 +181,21 @@ private:
                (may_be_ftp_data && is_service_at(tuple, kFtpPort));
     }
 
-    // Rules for an interface are not modelled: which one a packet came by is not known here.
-    [[nodiscard]] bool is_marked(const Tuple& tuple) const {
+    // By its addresses alone, and by its protocol where that is known.
+    [[nodiscard]] bool is_marked_fragment(const Tuple& tuple) const {
+        if (tuple.protocol == IpProtocol::Icmp || tuple.protocol == IpProtocol::Icmpv6)
+            return false;
         xvs_mark_subject subject{};
+        subject.is_portless = 1;
+        Tuple known = tuple;
+        if (!has_ports(tuple.protocol)) known.protocol = IpProtocol{0};
+        return is_marked(known, subject);
+    }
+
+    [[nodiscard]] bool is_marked(const Tuple& tuple) const { return is_marked(tuple, {}); }
+
+    // Rules for an interface are not modelled: which one a packet came by is not known here.
+    [[nodiscard]] bool is_marked(const Tuple& tuple, xvs_mark_subject subject) const {
         subject.family = static_cast<std::uint8_t>(tuple.source.address.family());
         subject.protocol = net::number(tuple.protocol);
         subject.source_port = net::number(tuple.source.port);

@@ -381,9 +381,12 @@ Verdict Pipeline<Ip>::follow_one(Packet<Ip>& packet,
 
 template <class Ip>
 std::uint8_t Pipeline<Ip>::worker_of_request(const Packet<Ip>& packet) noexcept {
+    const std::uint32_t mark = packet.frame.fwmark != 0
+                                   ? packet.frame.fwmark
+                                   : parts_.services.mark_rules().mark_of(packet);
     const bool is_request =
         packet.frame.reason != XVS_REASON_EGRESS &&
-        parts_.services.find_for_packet(packet.frame.fwmark,
+        parts_.services.find_for_packet(mark,
                                         static_cast<model::Protocol>(packet.key.protocol),
                                         packet.key.destination_address(),
                                         packet.key.destination_port_number()) != nullptr;

@@ -374,10 +374,9 @@ Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
         outgoing.type = ether_type(translation.outer_family);
         if (is_super) outgoing.outer_size = translation.overhead;
     }
-    const bool is_too_long =
-        !is_super && packet.network_length() > mtu && outgoing.type == net::EtherType::Ipv4;
-    if (is_too_long) {
-        if (!send_fragments(outgoing, mtu, parts_.port, parts_.transmitter)) {
+    if (!is_super && packet.network_length() > mtu) {
+        const std::uint32_t identification = parts_.identifications.next_wide();
+        if (!send_fragments(outgoing, mtu, identification, parts_.port, parts_.transmitter)) {
             --parts_.totals.forwarded;
             return drop(DropReason::NoBuffer);
         }

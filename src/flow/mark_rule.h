@@ -32,10 +32,10 @@ struct xvs_mark_rule {
 struct xvs_mark_subject {
     __u32 ifindex;
     __u8 family;
-    __u8 protocol;
+    __u8 protocol; /* 0: not known, of some fragments */
     __u16 source_port;
     __u16 destination_port;
-    __u16 reserved;
+    __u16 is_portless; /* a fragment, whose ports any rule may mean */
     __u32 source[4];
     __u32 destination[4];
 };
@@ -46,11 +46,12 @@ static inline int xvs_mark_rule_fits(const struct xvs_mark_rule* rule,
     int i;
     if (rule->ifindex != 0 && rule->ifindex != packet->ifindex) return 0;
     if (rule->family != 0 && rule->family != packet->family) return 0;
-    if (rule->protocol != 0 && rule->protocol != packet->protocol) return 0;
-    if (packet->source_port < rule->source_first || packet->source_port > rule->source_last)
+    if (rule->protocol != 0 && packet->protocol != 0 && rule->protocol != packet->protocol)
         return 0;
-    if (packet->destination_port < rule->destination_first ||
-        packet->destination_port > rule->destination_last)
+    if (!packet->is_portless &&
+        (packet->source_port < rule->source_first || packet->source_port > rule->source_last ||
+         packet->destination_port < rule->destination_first ||
+         packet->destination_port > rule->destination_last))
         return 0;
     for (i = 0; i < 4; ++i) {
         difference |= (packet->source[i] ^ rule->source[i]) & rule->source_mask[i];

@@ -32,7 +32,7 @@ INLINE int judge_whole(const struct tuple* t, bool may_be_live, __u32 ifindex) {
     const int owner = may_be_live ? owner_of_flow(t) : 0;
     if (owner) return JUDGED(XVS_REASON_FLOW, owner - 1);
     const int judged = judge_unknown(t);
-    if (judged || !kinds.mark_rules || !is_marked(t, ifindex)) return judged;
+    if (judged || !kinds.mark_rules || !is_marked(t, ifindex, 0)) return judged;
     return JUDGED(XVS_REASON_SERVICE, worker_of(&t->source));
 }
 
@@ -59,13 +59,23 @@ INLINE int judge_by_address(struct tuple* t, int to, int from) {
     return JUDGED(local ? to : from, worker_of(&t->source));
 }
 
+/* Rules are for what has ports. */
+INLINE int judge_fragment(struct tuple* t, __u32 ifindex) {
+    const int judged = judge_by_address(t, XVS_REASON_FRAGMENT, XVS_REASON_FRAGMENT);
+    const __u8 protocol = t->source.protocol;
+    if (judged || !kinds.mark_rules || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+        return judged;
+    if (!is_marked(t, ifindex, 1)) return 0;
+    return JUDGED(XVS_REASON_FRAGMENT, worker_of(&t->source));
+}
+
 GLOBAL int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u32 may_be_live) {
     struct parsed p = {};
     switch (parse(skb, family, offset, &p)) {
         case SHAPE_WHOLE:
             return judge_whole(&p.tuple, may_be_live, skb->ifindex);
         case SHAPE_FRAGMENT:
-            return judge_by_address(&p.tuple, XVS_REASON_FRAGMENT, XVS_REASON_FRAGMENT);
+            return judge_fragment(&p.tuple, skb->ifindex);
         case SHAPE_ICMP:
             return judge_error(skb, &p);
         case SHAPE_MALFORMED:

@@ -160,14 +160,16 @@ GLOBAL int judge_unknown(const struct tuple* t) {
     return 0;
 }
 
-/* Whether a rule gives a packet of no live flow a mark. */
-GLOBAL int is_marked(const struct tuple* t, __u32 ifindex) {
+/* Whether a rule gives a packet of no live flow a mark; a fragment, if its addresses do not rule
+ * that out: the engine knows the first one's ports. */
+GLOBAL int is_marked(const struct tuple* t, __u32 ifindex, __u32 is_fragment) {
     if (!t) return 0; /* never */
     struct xvs_mark_subject packet = {.ifindex = ifindex,
                                       .family = t->source.family,
                                       .protocol = t->source.protocol,
                                       .source_port = bpf_ntohs(t->source.port),
-                                      .destination_port = bpf_ntohs(t->destination.port)};
+                                      .destination_port = bpf_ntohs(t->destination.port),
+                                      .is_portless = (__u16)is_fragment};
     __builtin_memcpy(packet.source, t->source.address, sizeof(packet.source));
     __builtin_memcpy(packet.destination, t->destination.address, sizeof(packet.destination));
     for (__u32 i = 0; i < XVS_MAX_MARK_RULES; ++i) {

@@ -15,9 +15,9 @@
 #define IPV6_EXTENSIONS 8 /* headers walked before a packet is left to the host */
 
 enum shape {
-    SHAPE_OTHER, /* no protocol of ours */
-    SHAPE_WHOLE, /* ports known */
-    SHAPE_FRAGMENT,
+    SHAPE_OTHER,     /* no protocol of ours */
+    SHAPE_WHOLE,     /* ports known */
+    SHAPE_FRAGMENT,  /* no ports; `source` has the protocol, or 0 behind an extension header */
     SHAPE_ICMP,      /* ICMP or ICMPv6 at `transport` */
     SHAPE_MALFORMED, /* of a protocol of ours, but no ports can be read */
 };
@@ -53,8 +53,10 @@ INLINE enum shape parse4(struct __sk_buff* skb, __u32 offset, struct parsed* p) 
     __builtin_memcpy(p->tuple.destination.address, ip.destination, sizeof(ip.destination));
     p->transport = offset + size;
     if (size < sizeof(ip)) return has_ports(ip.protocol) ? SHAPE_MALFORMED : SHAPE_OTHER;
-    if (ip.fragment & bpf_htons(0x3fff))
+    if (ip.fragment & bpf_htons(0x3fff)) {
+        p->tuple.source.protocol = ip.protocol;
         return has_ports(ip.protocol) || ip.protocol == IPPROTO_ICMP ? SHAPE_FRAGMENT : SHAPE_OTHER;
+    }
     if (ip.protocol == IPPROTO_ICMP) return SHAPE_ICMP;
     return read_ports(skb, ip.protocol, p);
 }
@@ -88,7 +90,11 @@ NOINLINE int parse6(struct __sk_buff* skb, __u32 offset, struct parsed* p) {
             return SHAPE_OTHER;
         if (bpf_skb_load_bytes(skb, at, &extension, sizeof(extension))) return SHAPE_OTHER;
         if (next == IPPROTO_FRAGMENT) {
-            if (is_fragment6(extension.fragment)) return SHAPE_FRAGMENT;
+            if (is_fragment6(extension.fragment)) {
+                const __u8 named = extension.next;
+                p->tuple.source.protocol = has_ports(named) || named == IPPROTO_ICMPV6 ? named : 0;
+                return SHAPE_FRAGMENT;
+            }
             at += 8;
         } else if (next == IPPROTO_AH) {
             at += (extension.length + 2u) * 4;

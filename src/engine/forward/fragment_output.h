@@ -1,4 +1,4 @@
-// Packets too long for their next hop that may be cut: IPv4 without DF.
+// Packets too long for their next hop that may be cut: IPv4 without DF, also in a tunnel over IPv6.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,13 @@
 
 namespace xvs::engine {
 
-// Cuts an IPv4 packet of at most 64 KiB into fragments of at most `mtu` bytes and sends them; a
-// partial checksum is completed first. Returns false when buffers ran out. Kernel:
-// ip_do_fragment().
+// Cuts a packet of at most 64 KiB into fragments of at most `mtu` bytes and sends them; a partial
+// checksum is completed first. Over IPv6, where they have `identification`, it is one of the
+// director's own, whose header has no extensions. Returns false when buffers ran out. Kernel:
+// ip_do_fragment(), ip6_fragment().
 [[nodiscard]] bool send_fragments(const Outgoing& outgoing,
                                   std::uint32_t mtu,
+                                  std::uint32_t identification,
                                   PacketPort& port,
                                   Transmitter& transmitter) noexcept;
 

@@ -16,16 +16,19 @@ namespace xvs::engine {
 class Identifications {
 public:
     Identifications(std::size_t worker, std::size_t workers) noexcept
-        : last_(static_cast<std::uint16_t>(worker)), step_(static_cast<std::uint16_t>(workers)) {}
+        : last_(static_cast<std::uint32_t>(worker)), step_(static_cast<std::uint32_t>(workers)) {}
 
-    [[nodiscard]] std::uint16_t next() noexcept {
-        last_ = static_cast<std::uint16_t>(last_ + step_);
+    [[nodiscard]] std::uint16_t next() noexcept { return static_cast<std::uint16_t>(next_wide()); }
+
+    // Of IPv6.
+    [[nodiscard]] std::uint32_t next_wide() noexcept {
+        last_ += step_;
         return last_;
     }
 
 private:
-    std::uint16_t last_;
-    std::uint16_t step_;
+    std::uint32_t last_;
+    std::uint32_t step_;
 };
 
 // What is wrong; each family has its own type and code for it.

@@ -15,10 +15,11 @@ class MarkRules {
 public:
     void set(std::span<const xvs_mark_rule> rules) { rules_.assign(rules.begin(), rules.end()); }
 
-    // Returns the mark of the first rule that fits, or 0.
+    // Returns the mark of the first rule that fits, or 0. Of a datagram's fragments the first is to
+    // be asked about, which shows the ports.
     template <class Ip>
     [[nodiscard]] std::uint32_t mark_of(const Packet<Ip>& packet) const noexcept {
-        if (rules_.empty() || packet.fragment.is_fragment) return 0;
+        if (rules_.empty() || !packet.has_transport_header()) return 0;
         const xvs_mark_subject subject = subject_of(packet);
         for (const xvs_mark_rule& rule : rules_) {
             if (xvs_mark_rule_fits(&rule, &subject) != 0) return rule.mark;
