@@ -31,8 +31,11 @@ bool Pipeline<Ip>::is_to_bypass(const Packet<Ip>& packet, const ServiceState& se
     if (packet.protocol == Headers<Ip>::kIcmp) return false;
     const auto wanted = packet.key.destination_address();
     if (!is_unicast(wanted)) return false;
-    return Ip::kFamily == net::Family::Ipv6 ||
-           (!parts_.router.is_local(wanted) && !parts_.router.is_broadcast(wanted));
+    if (Ip::kFamily == net::Family::Ipv6) return true;
+    // A broadcast address has no way.
+    const RouteKind kind = parts_.router.find_route(wanted, {}).kind;
+    return kind == RouteKind::Unicast ||
+           (kind == RouteKind::Unreachable && !parts_.router.is_broadcast(wanted));
 }
 
 // Kernel: ip_vs_leave().

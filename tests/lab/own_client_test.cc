@@ -53,6 +53,22 @@ TEST_F(OwnClient, ReachesALocalRealServer) {
     EXPECT_EQ(ask("http://127.0.0.1:8080/"), "real\n");
 }
 
+// A local route brings what the director sends to others' addresses by loopback: ADR-0025.
+TEST_F(OwnClient, ReachesAMarksServiceOfOtherAddressesByALocalRoute) {
+    serve(*peer_);
+    const std::string xvsadm = programs().xvsadm.string();
+    in(*host_, xvsadm + " --add-mark 7 --proto tcp --dst 203.0.113.0/24 --dport 80-80");
+    in(*host_, xvsadm + " -A -f 7 -s rr");
+    in(*host_, xvsadm + " -a -f 7 -r 192.0.2.20:8080 -m");
+    in(*host_, "ip route add local 203.0.113.0/24 dev lo src 192.0.2.10");
+    EXPECT_EQ(ask("http://203.0.113.9/"), "real\n");
+    EXPECT_EQ(ask("http://203.0.113.10/"), "real\n");
+    EXPECT_THAT(listing(), HasSubstr("203.0.113.9:80     192.0.2.20:8080"));
+    expect_upload(*host_, "http://203.0.113.9/");
+    // What has no mark is not touched.
+    EXPECT_EQ(ask("http://192.0.2.20:8080/"), "real\n");
+}
+
 TEST_F(OwnClient, IsToldThatThereIsNoRealServer) {
     in(*host_, programs().xvsadm.string() + " -A -t 192.0.2.1:80 -s rr");
     // Port-unreachable from loopback, as curl's system calls see it.
