@@ -167,7 +167,8 @@ public:
             const Place place = find_place(key, hash, mask);
             if (place.is_taken) return {place.slot, InsertOutcome::Exists};
             if (place.slot == XVS_NONE) {
-                if (!grow_from(mask)) return {XVS_NONE, InsertOutcome::Full};
+                if (!free_early(hash & mask) && !grow_from(mask))
+                    return {XVS_NONE, InsertOutcome::Full};
                 continue;
             }
             Entry& entry = entries_[place.slot];
@@ -293,7 +294,8 @@ public:
     [[nodiscard]] bool read(SlotIndex slot, Entry& copy) const noexcept;
 
     // Ends the entry if it is live, and still the same flow where `state_word` says which. Its slot
-    // is reused after a grace period, at once where no program in the kernel reads the table.
+    // is reused after a grace period, at once where no program in the kernel reads the table; or
+    // where an entry would find no slot otherwise.
     void retire(SlotIndex slot) noexcept {
         // Twice: a program may have replaced it just now.
         if (!retire_if(slot, state_word(slot))) (void)retire_if(slot, state_word(slot));
@@ -330,6 +332,8 @@ public:
 
 private:
     static constexpr std::uint32_t kNoReview = 1u << 31;
+    // More retired slots than that are not searched for a few: it would take milliseconds.
+    static constexpr std::size_t kMostToSearch = 1u << 16;
 
     struct Place {
         SlotIndex slot = XVS_NONE;
@@ -404,6 +408,11 @@ private:
                       std::uint8_t worker) noexcept;
     void free_slot(SlotIndex slot) noexcept;
 
+    // Frees what this worker has retired near `home`, whatever their grace period: where a key
+    // comes and goes faster than grace periods end, all its slots would be DEAD. Returns whether
+    // there was any.
+    [[nodiscard]] bool free_early(SlotIndex home) noexcept;
+
     // Of a slot that is DEAD.
     void dispose(SlotIndex slot) noexcept {
         if (grace_.is_needed()) {
@@ -456,27 +465,6 @@ private:
     bool has_inserters_ = false;   // programs in the kernel install entries; the first one's
     GracePeriod::Number growth_period_ = 0;  // they have seen by then that the table grows
 };
-
-// The key's own entry if it is live; else the first slot that may be claimed for it.
-template <class Ip>
-typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(const Key& key,
-                                                        std::uint32_t hash,
-                                                        std::uint32_t mask) const noexcept {
-    Place free;
-    SlotIndex slot = hash & mask;
-    for (unsigned probe = 0; probe < XVS_PROBES; ++probe, slot = (slot + 1) & mask) {
-        const Entry& entry = entries_[slot];
-        const std::uint32_t state = load_acquire(entry.state);
-        if (is_live_state(state)) {
-            if (key.is_key_of(entry)) return {slot, state, true};
-        } else if (slot_state(state) == XVS_SLOT_EMPTY) {
-            return free.slot == XVS_NONE ? Place{slot, state, false} : free;
-        } else if (slot_state(state) == XVS_SLOT_TOMBSTONE && free.slot == XVS_NONE) {
-            free = {slot, state, false};
-        }
-    }
-    return free;
-}
 
 // Each store is a release: whoever reads what it wrote sees the slot CLAIMED when it looks again.
 template <class Ip>

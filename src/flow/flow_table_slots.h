@@ -1,9 +1,31 @@
-// How slots of a FlowTable become free again; the rest of it is in flow_table.h.
+// Which slots of a FlowTable are to be had, and how they become free again; the rest of it is in
+// flow_table.h.
 #pragma once
 
 #include "flow/flow_table.h"
 
 namespace xvs::flow {
+
+// The key's own entry if it is live; else the first slot that may be claimed for it.
+template <class Ip>
+typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(const Key& key,
+                                                        std::uint32_t hash,
+                                                        std::uint32_t mask) const noexcept {
+    Place free;
+    SlotIndex slot = hash & mask;
+    for (unsigned probe = 0; probe < XVS_PROBES; ++probe, slot = (slot + 1) & mask) {
+        const Entry& entry = entries_[slot];
+        const std::uint32_t state = load_acquire(entry.state);
+        if (is_live_state(state)) {
+            if (key.is_key_of(entry)) return {slot, state, true};
+        } else if (slot_state(state) == XVS_SLOT_EMPTY) {
+            return free.slot == XVS_NONE ? Place{slot, state, false} : free;
+        } else if (slot_state(state) == XVS_SLOT_TOMBSTONE && free.slot == XVS_NONE) {
+            free = {slot, state, false};
+        }
+    }
+    return free;
+}
 
 template <class Ip>
 bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
@@ -72,6 +94,27 @@ void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
     }
     take_back_if_claimed(first, slot);
     if (is_shared_) note_cleaning();
+}
+
+// A program that is in such an entry still finds, before it acts by what it has read, that the
+// generation is another; past that, it writes the time and the count of packets alone. Reports about
+// an entry that has moved are followed as long as its former slot is DEAD: that stays.
+template <class Ip>
+bool FlowTable<Ip>::free_early(SlotIndex home) noexcept {
+    const std::uint32_t mask = this->mask();
+    const auto may_be_freed = [this, home, mask](SlotIndex slot) {
+        const std::uint8_t flags = load_acquire(entries_[slot].flags);
+        return ((slot - home) & mask) < XVS_PROBES && (flags & XVS_FLOW_MOVED) == 0 &&
+               owner_of_flags(flags) == number_ &&
+               slot_state(state_word(slot)) == XVS_SLOT_DEAD;
+    };
+    bool has_any = false;
+    for (SlotIndex step = 0; step < XVS_PROBES; ++step)
+        has_any = has_any || may_be_freed((home + step) & mask);
+    if (!has_any) return false;
+    const SharingLock lock(first_->cleaning_);
+    return retired_.extract(
+               kMostToSearch, may_be_freed, [this](SlotIndex slot) { free_slot(slot); }) > 0;
 }
 
 // Whoever claimed a slot from `first` to the one after `last` meanwhile may have passed by those

@@ -248,6 +248,50 @@ TYPED_TEST(FlowTableTest, ReusesASlotOnlyAfterTheGracePeriodWhereProgramsReadThe
     EXPECT_EQ(shared.retired(), 0u);
 }
 
+// A client that opens and closes from one port faster than grace periods end.
+TYPED_TEST(FlowTableTest, HasASlotForAKeyThatComesAndGoesWithoutEnd) {
+    ManualGrace grace;
+    FlowTable<TypeParam> shared(this->entries, this->owners, kSeed, grace.period());
+    const auto keys = this->keys_at(10, 2);
+    const SlotIndex stays = this->insert(shared, keys[1]).slot;
+    const auto far = this->keys_at(100, 1);
+    const SlotIndex waits = this->insert(shared, far[0]).slot;
+    shared.retire(waits);
+    for (unsigned turn = 0; turn < 20 * XVS_PROBES; ++turn) {
+        const InsertResult result = this->insert(shared, keys[0], turn);
+        ASSERT_TRUE(result.is_inserted()) << turn;
+        ASSERT_EQ(shared.connection(result.slot), turn);
+        shared.retire(result.slot);
+        if (turn % 7 == 0) shared.reclaim(3);
+    }
+    EXPECT_EQ(shared.find(keys[1], shared.hash(keys[1])), stays);
+    EXPECT_EQ(this->state_at(waits), static_cast<std::uint32_t>(XVS_SLOT_DEAD));
+    grace.end_all();
+    while (shared.retired() > 0) {
+        shared.reclaim(5);
+        grace.end_all();
+    }
+    shared.retire(stays);
+    grace.end_all();
+    shared.reclaim(5);
+    for (const auto& entry : this->entries)
+        ASSERT_EQ(slot_state(entry.state), static_cast<std::uint32_t>(XVS_SLOT_EMPTY));
+}
+
+TYPED_TEST(FlowTableTest, GrowsForWhatIsLiveAndNotForWhatIsRetired) {
+    ManualGrace grace;
+    xvs_table_extent extent{};
+    extent.active = extent.former = 2 * XVS_PROBES;
+    FlowTable<TypeParam> growing(this->entries, this->owners, kSeed, grace.period(), extent);
+    const auto key = key_of<TypeParam>(1);
+    for (unsigned turn = 0; turn < 20 * XVS_PROBES; ++turn) {
+        const InsertResult result = this->insert(growing, key);
+        ASSERT_TRUE(result.is_inserted()) << turn;
+        growing.retire(result.slot);
+    }
+    EXPECT_EQ(growing.active(), 2 * XVS_PROBES);
+}
+
 TYPED_TEST(FlowTableTest, ReclaimsEverySlotOfManyBatchesWithinItsLimit) {
     ManualGrace grace;
     FlowTable<TypeParam> shared(this->entries, this->owners, kSeed, grace.period());

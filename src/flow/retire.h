@@ -19,65 +19,93 @@ using SlotIndex = std::uint32_t;  // XVS_NONE: none
 class RetireQueue {
 public:
     RetireQueue(std::span<std::uint32_t> links, GracePeriod& grace) noexcept
-        : links_(links), grace_(grace) {
-        gathering_.fill(XVS_NONE);
-        waiting_.fill(XVS_NONE);
-    }
+        : links_(links), grace_(grace) {}
 
     // REQUIRES: `slot` is DEAD.
-    void push(SlotIndex slot) noexcept {
-        std::uint32_t& head = gathering_[gathered_++ % kLanes];
-        links_[slot] = head;
-        head = slot;
-    }
+    void push(SlotIndex slot) noexcept { gathering_.push(slot, links_); }
 
     // Calls `reclaim(slot)` for at most `limit` slots whose grace period has ended, having called
     // `prefetch(slot)` a few slots ahead, and returns for how many. Never waits.
     template <class Prefetch, class Reclaim>
     std::size_t drain(std::size_t limit, Prefetch&& prefetch, Reclaim&& reclaim) noexcept {
-        if (waiting_count_ == 0) start_batch();
-        if (waiting_count_ == 0 || !grace_.has_ended(period_)) return 0;
-        const std::size_t count = limit < waiting_count_ ? limit : waiting_count_;
+        if (waiting_.count == 0) start_batch();
+        if (waiting_.count == 0 || !grace_.has_ended(period_)) return 0;
+        const std::size_t count = limit < waiting_.count ? limit : waiting_.count;
         for (std::size_t i = 0; i < count; ++i) {
-            std::uint32_t& head = waiting_[next_lane_];
-            const SlotIndex slot = head;
-            head = links_[slot];
-            if (head != XVS_NONE) {
+            const SlotIndex slot = waiting_.pop(links_, [&](SlotIndex head) {
                 __builtin_prefetch(&links_[head]);
                 prefetch(head);
-            }
+            });
             reclaim(slot);
-            next_lane_ = (next_lane_ + kLanes - 1) % kLanes;
         }
-        waiting_count_ -= count;
-        if (waiting_count_ == 0) start_batch();
+        if (waiting_.count == 0) start_batch();
+        return count;
+    }
+
+    // Calls `reclaim(slot)` for those that `is_wanted(slot)` says, grace period or not, and returns
+    // for how many. Cost: a step for each slot that is not yet free; nothing is done where there
+    // are more than `most`.
+    template <class IsWanted, class Reclaim>
+    std::size_t extract(std::size_t most, IsWanted&& is_wanted, Reclaim&& reclaim) noexcept {
+        if (size() > most) return 0;
+        std::size_t count = 0;
+        for (Batch* batch : {&waiting_, &gathering_}) {
+            Batch kept;
+            while (batch->count > 0) {
+                const SlotIndex slot = batch->pop(links_, [](SlotIndex) {});
+                if (is_wanted(slot)) {
+                    reclaim(slot);
+                    ++count;
+                } else {
+                    kept.push(slot, links_);
+                }
+            }
+            *batch = kept;
+        }
         return count;
     }
 
     // Returns how many slots are not yet free for reuse.
-    [[nodiscard]] std::size_t size() const noexcept { return gathered_ + waiting_count_; }
+    [[nodiscard]] std::size_t size() const noexcept { return gathering_.count + waiting_.count; }
 
 private:
     // Lists of one batch are walked in turn, so that eight cache misses overlap.
     static constexpr std::size_t kLanes = 8;
 
+    struct Batch {
+        Batch() noexcept { heads.fill(XVS_NONE); }
+
+        void push(SlotIndex slot, std::span<std::uint32_t> links) noexcept {
+            std::uint32_t& head = heads[count++ % kLanes];
+            links[slot] = head;
+            head = slot;
+        }
+
+        // Of the lane that was pushed to last; calls `next(slot)` for the one behind it there.
+        template <class Next>
+        SlotIndex pop(std::span<const std::uint32_t> links, Next&& next) noexcept {
+            std::uint32_t& head = heads[--count % kLanes];
+            const SlotIndex slot = head;
+            head = links[slot];
+            if (head != XVS_NONE) next(head);
+            return slot;
+        }
+
+        std::array<std::uint32_t, kLanes> heads{};
+        std::size_t count = 0;
+    };
+
     void start_batch() noexcept {
-        if (gathered_ == 0) return;
+        if (gathering_.count == 0) return;
         waiting_ = gathering_;
-        waiting_count_ = gathered_;
-        next_lane_ = (gathered_ - 1) % kLanes;  // the last one filled: none runs out before others
-        gathering_.fill(XVS_NONE);
-        gathered_ = 0;
+        gathering_ = Batch();
         period_ = grace_.request();
     }
 
     std::span<std::uint32_t> links_;
     GracePeriod& grace_;
-    std::array<std::uint32_t, kLanes> gathering_;
-    std::array<std::uint32_t, kLanes> waiting_;
-    std::size_t gathered_ = 0;
-    std::size_t waiting_count_ = 0;
-    std::size_t next_lane_ = 0;
+    Batch gathering_;
+    Batch waiting_;
     GracePeriod::Number period_ = 0;
 };
 

@@ -208,6 +208,27 @@ TEST_F(StockReuse, CountsWhatHasBegunByThen) {
     EXPECT_EQ(scheduled(), 0U);
 }
 
+// Faster than grace periods end: the slots of the port's entries are all retired time and again.
+TEST_F(StockReuse, NoBeginningIsLostOfAPortThatIsUsedWithoutEnd) {
+    constexpr unsigned kTimes = 40 * XVS_PROBES;
+    const std::uint32_t slots = director_->tables->flows<flow::Ipv4>().active();
+    for (unsigned turn = 0; turn < kTimes; ++turn) {
+        const Passage passage = meet(Packet::tcp(client(1), kVip).flags("S"), Side::Client);
+        const bool has_left = passage.way == Passage::Way::Replayed ||
+                              director_->take_output().size() == 1;
+        ASSERT_TRUE(has_left) << turn;
+        director_->engine.catch_up();
+        says(client(1), kVip, "R");
+    }
+    EXPECT_EQ(director_->engine.connection_count(), 4U);
+    EXPECT_EQ(director_->tables->flows<flow::Ipv4>().active(), slots);
+    EXPECT_EQ(director_->inconsistencies(), "");
+    wait_for_slots();
+    (void)director_->advance(16min);
+    EXPECT_EQ(director_->engine.connection_count(), 0U);
+    EXPECT_EQ(director_->inconsistencies(), "");
+}
+
 TEST_F(StockReuse, WhatIsNotClosedStaysWhereItIs) {
     ASSERT_TRUE(begins(client(1)));
     answers(client(1), "S.");
