@@ -16,8 +16,7 @@ Result<std::unique_ptr<offload::SteeringProgram>> Director::load_program(
         options.draws = false;
         program = offload::SteeringProgram::load(options);
         if (program) {
-            spdlog::error("no stock of decisions: {}; new connections go through user space",
-                          cause);
+            spdlog::warn("no stock of decisions: {}; new connections go through user space", cause);
             return program;
         }
         cause = program.error().context;

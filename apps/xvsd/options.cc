@@ -16,7 +16,6 @@ namespace xvs::xvsd {
 namespace {
 
 constexpr double kDefaultWait = 10;
-constexpr std::uint32_t kDefaultStock = 512;
 constexpr std::uint32_t kMaxOrphanTimeout = 86400 * 365;  // ticks wrap after two years
 
 std::uint32_t usable_cpus() {
@@ -141,7 +140,7 @@ void describe_stock(CLI::App& app, Options& options) {
                if (!problem.empty()) throw CLI::ValidationError("--stock", problem);
            },
            "begin connections in the kernel, by decisions that schedulers make ahead of time: so "
-           "many for each service, 512 (on), or none (off, the default)")
+           "many for each service, 512 (on, the default), or none (off)")
         ->type_name("on|off|N");
     app.add_option("--stock-by-counts",
                    options.stock.counts,

@@ -15,6 +15,8 @@
 
 namespace xvs::xvsd {
 
+inline constexpr std::uint32_t kDefaultStock = 512;  // decisions for each service
+
 struct Options {
     std::vector<std::string> interfaces;  // empty: every layer-3 interface
     std::string state_directory;          // empty: by the network namespace
@@ -23,7 +25,7 @@ struct Options {
     bool has_fast_path = true;      // established connections are replayed in the kernel
     std::uint32_t connections = 0;  // 0: by the memory of this machine
     std::uint32_t workers = 1;      // threads of the engine
-    engine::ServiceStock::Depths stock{.turns = 0, .counts = 32};  // turns 0: no stocks
+    engine::ServiceStock::Depths stock{.turns = kDefaultStock, .counts = 32};  // turns 0: none
     std::chrono::seconds orphan_timeout{600};                      // 0: never
     std::vector<net::Port> ftp_ports{net::Port{21}};               // of VIPs where FTP is spoken
     bool is_takeover = false;      // go on in the place of the daemon that runs here

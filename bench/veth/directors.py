@@ -105,10 +105,10 @@ class XvsEngineOnly(Xvs):
     options = ("--no-fast-path",)
 
 
-class XvsStock(Xvs):
-    name = "stock"
-    title = "XVS, stock"
-    options = ("--stock", "on")
+class XvsWithoutStock(Xvs):
+    name = "nostock"
+    title = "XVS, --stock off"
+    options = ("--stock", "off")
 
 
 class Haproxy(Director):
@@ -205,8 +205,8 @@ def every(connections=CONNECTIONS):
 
 
 def for_new_connections(connections):
-    """The same, and XVS with its stock of decisions."""
-    return (XvsStock(connections), *every(connections))
+    """The same, and XVS without its stock of decisions."""
+    return (XvsWithoutStock(connections), *every(connections))
 
 
 NOT_RUN = (

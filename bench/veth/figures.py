@@ -2,7 +2,7 @@
 
 import statistics
 
-OURS = ("xvs", "stock", "engine")
+OURS = ("xvs", "nostock", "engine")
 
 
 def row(group, name, unit, better, samples, **more):
