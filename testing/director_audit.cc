@@ -266,14 +266,17 @@ private:
         std::map<std::uint8_t, std::uint32_t> left;
         for (const engine::ServiceState* service : director_.engine.services().in_order()) {
             if (!service->stock.is_open()) continue;
-            const std::uint32_t stock = service->stock.index();
-            const std::uint32_t count = stocks.left(stock);
-            for (std::uint32_t i = 0; i < count; ++i) {
-                const xvs_decision& decision = stocks.at(stock, stocks.drawn(stock) + i);
-                for (const std::uint32_t each : {decision.inbound, decision.outbound}) {
-                    if (each != XVS_NONE) ++references_[each];
+            std::uint32_t count = 0;
+            service->stock.for_each_ring([&](std::uint32_t ring) {
+                const std::uint32_t left_here = stocks.left(ring);
+                count += left_here;
+                for (std::uint32_t i = 0; i < left_here; ++i) {
+                    const xvs_decision& decision = stocks.at(ring, stocks.drawn(ring) + i);
+                    for (const std::uint32_t each : {decision.inbound, decision.outbound}) {
+                        if (each != XVS_NONE) ++references_[each];
+                    }
                 }
-            }
+            });
             left[static_cast<std::uint8_t>(service->config.key.family())] += count;
             std::uint32_t stocked = 0;
             for (const auto* each = service->destinations.first(); each != nullptr;

@@ -145,7 +145,8 @@ void describe_stock(CLI::App& app, Options& options) {
     app.add_option("--stock-by-counts",
                    options.stock.counts,
                    "how many of them, where the scheduler compares counts of connections (lc, wlc, "
-                   "sed, nq, ovf), which may change meanwhile; 1: none, so that each decision is "
+                   "sed, nq, ovf, lblc, twos), which may change meanwhile; 1: none, so that each "
+                   "decision is "
                    "made when it is needed; default: 32")
         ->type_name("N")
         ->check(CLI::Range(1U, XVS_STOCK_SIZE));

@@ -26,8 +26,8 @@ struct Options {
     std::uint32_t connections = 0;  // 0: by the memory of this machine
     std::uint32_t workers = 1;      // threads of the engine
     engine::ServiceStock::Depths stock{.turns = kDefaultStock, .counts = 32};  // turns 0: none
-    std::chrono::seconds orphan_timeout{600};                      // 0: never
-    std::vector<net::Port> ftp_ports{net::Port{21}};               // of VIPs where FTP is spoken
+    std::chrono::seconds orphan_timeout{600};                                  // 0: never
+    std::vector<net::Port> ftp_ports{net::Port{21}};  // of VIPs where FTP is spoken
     bool is_takeover = false;      // go on in the place of the daemon that runs here
     bool is_detach = false;        // client: hand everything back to the host, then end
     std::optional<double> wait_s;  // client: wait until the daemon is ready, then end

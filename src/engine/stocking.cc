@@ -13,6 +13,10 @@ DestinationState* Pipeline<Ip>::draw(ServiceState& service) noexcept {
     if (!service.stock.is_attached()) return nullptr;
     // Before it draws: what is drawn here counts for nothing until it is a connection.
     if (!service.stock.is_open() || service.stock.is_low()) restock(service);
+    if (service.stock.is_by_client()) {
+        if (service.stock.is_spent()) parts_.services.end_stock(service);
+        return nullptr;
+    }
     DestinationState* const destination = service.stock.draw(parts_.tables.translations());
     if (destination == nullptr && service.stock.is_open()) parts_.services.end_stock(service);
     return destination;
@@ -24,7 +28,9 @@ void Pipeline<Ip>::restock(ServiceState& service) noexcept {
     // An assistant reads connections from their first packet on.
     const model::ServiceKey& key = service.config.key;
     if (parts_.assistances.find_for(key.protocol, key.port) != nullptr) return;
-    if (!service.stock.prepare(*service.scheduler, service.destinations)) return;
+    if (!service.stock.prepare(
+            *service.scheduler, service.destinations, service.config.flags, now_))
+        return;
     std::uint32_t left = std::min(service.stock.room(service.destinations), affordable());
     if (left == 0) return;
     ServiceStock::Deciding deciding(service.stock, *service.scheduler, service.destinations);

@@ -97,16 +97,15 @@ void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
 }
 
 // A program that is in such an entry still finds, before it acts by what it has read, that the
-// generation is another; past that, it writes the time and the count of packets alone. Reports about
-// an entry that has moved are followed as long as its former slot is DEAD: that stays.
+// generation is another; past that, it writes the time and the count of packets alone. Reports
+// about an entry that has moved are followed as long as its former slot is DEAD: that stays.
 template <class Ip>
 bool FlowTable<Ip>::free_early(SlotIndex home) noexcept {
     const std::uint32_t mask = this->mask();
     const auto may_be_freed = [this, home, mask](SlotIndex slot) {
         const std::uint8_t flags = load_acquire(entries_[slot].flags);
         return ((slot - home) & mask) < XVS_PROBES && (flags & XVS_FLOW_MOVED) == 0 &&
-               owner_of_flags(flags) == number_ &&
-               slot_state(state_word(slot)) == XVS_SLOT_DEAD;
+               owner_of_flags(flags) == number_ && slot_state(state_word(slot)) == XVS_SLOT_DEAD;
     };
     bool has_any = false;
     for (SlotIndex step = 0; step < XVS_PROBES; ++step)

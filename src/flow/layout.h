@@ -19,7 +19,7 @@
 
 /* Raised with every change of a struct below; a daemon refuses pinned tables of another version. */
 #define XVS_LAYOUT_MAGIC 0x58565331u /* "XVS1" */
-#define XVS_LAYOUT_VERSION 7u
+#define XVS_LAYOUT_VERSION 8u
 
 #define XVS_NONE 0xffffffffu /* no such index */
 
@@ -328,16 +328,40 @@ struct xvs_table_extent {
 
 /* The next decisions for one service, 0 to `stocked` - 1 of an epoch, of which `drawn` are taken.
  * Both words hold the epoch in their upper half; they belong together if that is the same. Decision
- * number n is in place n modulo XVS_STOCK_SIZE of the service's ring: place 0 of stock s is element
- * s * XVS_STOCK_SIZE of the array of decisions. */
+ * number n is in place n modulo `size` of the ring that begins with element `first` of the array of
+ * decisions.
+ *
+ * Where the client decides (`kind` is not XVS_STOCK_IN_TURN), the ring is parted into shares, a
+ * power of two of them, each with the decisions for one real server, drawn from in the same way;
+ * `stocked` counts 1 then where they are open. Share k of stock s is element XVS_STOCKS + s *
+ * XVS_SHARES + k of the same array. Which one is a client's stands in element s of the array of
+ * places. */
 #define XVS_STOCKS 256u
 #define XVS_STOCK_SIZE 1024u
+#define XVS_SHARES 64u
+
+/* xvs_stock.kind */
+#define XVS_STOCK_IN_TURN 0u
+#define XVS_STOCK_BY_SH 1u        /* the client's place is as sh has it */
+#define XVS_STOCK_BY_MH 2u        /* as mh has it */
+#define XVS_STOCK_WITH_PORT 0x10u /* and the client's port counts */
 
 struct xvs_stock {
     __u64 drawn;   /* whoever draws, by compare-and-swap; the engine, when it begins an epoch */
-    __u64 stocked; /* the engine */
+    __u64 stocked; /* the engine, as all that follows */
     __u32 low;     /* whoever finds so many left sends the packet to the engine, to wake it */
-    __u32 reserved[11];
+    __u32 first;
+    __u32 size; /* a power of two */
+    __u32 kind; /* XVS_STOCK_* */
+    __u32 reserved[8];
+};
+
+/* The share that a client has, by its place: 256 of sh, 4093 of mh. */
+#define XVS_PLACES 4096u
+#define XVS_NO_SHARE 0xffu /* the engine decides */
+
+struct xvs_places {
+    __u8 share[XVS_PLACES];
 };
 
 /* What a new connection gets. It has a reference of each translation, which passes to the entries

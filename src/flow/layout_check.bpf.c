@@ -24,6 +24,7 @@ XVS_SAME_IN_BPF(xvs_assistance, 256);
 XVS_SAME_IN_BPF(xvs_report, 16);
 XVS_SAME_IN_BPF(xvs_report_ring, 128);
 XVS_SAME_IN_BPF(xvs_stock, 64);
+XVS_SAME_IN_BPF(xvs_places, 4096);
 XVS_SAME_IN_BPF(xvs_decision, 16);
 XVS_SAME_IN_BPF(xvs_stripe, 8);
 XVS_SAME_IN_BPF(xvs_client_way, 32);

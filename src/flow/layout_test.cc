@@ -23,6 +23,7 @@ TEST(Layout, HasTheSizesThatAreDocumented) {
     EXPECT_EQ(sizeof(xvs_report), 16u);
     EXPECT_EQ(sizeof(xvs_report_ring), 128u);
     EXPECT_EQ(sizeof(xvs_stock), 64u);
+    EXPECT_EQ(sizeof(xvs_places), 4096u);
     EXPECT_EQ(sizeof(xvs_decision), 16u);
     EXPECT_EQ(sizeof(xvs_stripe), 8u);
     EXPECT_EQ(sizeof(xvs_client_way), 32u);

@@ -1,5 +1,7 @@
 #include "flow/stock_table.h"
 
+#include <bit>
+
 namespace xvs::flow {
 namespace {
 
@@ -25,12 +27,17 @@ bool swap_word_if(__u64& word, std::uint64_t expected, std::uint64_t wanted) noe
 
 StockTable::StockTable(std::span<xvs_stock> stocks,
                        std::span<xvs_decision> decisions,
+                       std::span<xvs_places> places,
                        GracePeriod& grace) noexcept
-    : stocks_(stocks), decisions_(decisions), grace_(grace) {}
+    : stocks_(stocks),
+      decisions_(decisions),
+      places_(places),
+      count_(static_cast<std::uint32_t>(stocks.size() / (1 + XVS_SHARES))),
+      grace_(grace) {}
 
 std::uint32_t StockTable::allocate() {
     std::uint32_t stock = fresh_;
-    if (fresh_ < stocks_.size()) {
+    if (fresh_ < count_) {
         ++fresh_;
     } else if (!free_.empty() && grace_.has_ended(free_.front().period)) {
         stock = free_.front().stock;
@@ -40,7 +47,34 @@ std::uint32_t StockTable::allocate() {
     }
     // What an earlier daemon left in it is void.
     (void)begin_epoch(stock);
+    for (std::uint32_t number = 0; number < XVS_SHARES; ++number)
+        (void)begin_epoch(share(stock, number));
+    make_whole(stock);
     return stock;
+}
+
+void StockTable::set_ring(std::uint32_t stock, std::uint32_t first, std::uint32_t size) noexcept {
+    store_release(stocks_[stock].first, first);
+    store_release(stocks_[stock].size, size);
+}
+
+// A program that reads this beside an epoch that has ended draws nothing.
+void StockTable::make_whole(std::uint32_t stock) noexcept {
+    set_ring(stock, stock * XVS_STOCK_SIZE, XVS_STOCK_SIZE);
+    store_release(stocks_[stock].kind, XVS_STOCK_IN_TURN);
+}
+
+std::uint32_t StockTable::part(std::uint32_t stock, std::uint32_t count) noexcept {
+    const std::uint32_t size = XVS_STOCK_SIZE / std::bit_ceil(count);
+    for (std::uint32_t number = 0; number < count; ++number)
+        set_ring(share(stock, number), stock * XVS_STOCK_SIZE + number * size, size);
+    return size;
+}
+
+void StockTable::open_shares(std::uint32_t stock, std::uint32_t kind) noexcept {
+    xvs_stock& record = stocks_[stock];
+    store_release(record.kind, kind);
+    store_release(record.stocked, __u64{make_word(epoch_of(record.stocked), 1)});
 }
 
 void StockTable::free(std::uint32_t stock) {
@@ -59,7 +93,7 @@ std::uint32_t StockTable::drawn(std::uint32_t stock) const noexcept {
 void StockTable::put(std::uint32_t stock, const xvs_decision& decision) noexcept {
     xvs_stock& record = stocks_[stock];
     const std::uint64_t stocked = record.stocked;
-    decisions_[stock * XVS_STOCK_SIZE + number_of(stocked) % XVS_STOCK_SIZE] = decision;
+    decisions_[record.first + number_of(stocked) % record.size] = decision;
     store_release(record.stocked, __u64{make_word(epoch_of(stocked), number_of(stocked) + 1)});
 }
 

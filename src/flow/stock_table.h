@@ -30,9 +30,10 @@ public:
         xvs_decision decision{};
     };
 
-    // There may be none.
+    // There may be none; each comes with its shares.
     StockTable(std::span<xvs_stock> stocks,
                std::span<xvs_decision> decisions,
+               std::span<xvs_places> places,
                GracePeriod& grace) noexcept;
 
     // Several workers are to use it. REQUIRES: none has begun.
@@ -44,6 +45,25 @@ public:
     [[nodiscard]] std::uint32_t allocate();
     // REQUIRES: its epoch was ended, and nothing was put in since.
     void free(std::uint32_t stock);
+
+    // Has decisions be drawn in turn.
+    void make_whole(std::uint32_t stock) noexcept;
+
+    // Parts its ring into at least `count` shares, each a stock of its own in all that follows,
+    // which hold nothing; programs find none of them until open_shares(). Returns how many
+    // decisions a share has room for. REQUIRES: its epoch has ended, and those of its shares.
+    // `count` is 1 to XVS_SHARES.
+    std::uint32_t part(std::uint32_t stock, std::uint32_t count) noexcept;
+
+    [[nodiscard]] std::uint32_t share(std::uint32_t stock, std::uint32_t number) const noexcept {
+        return count_ + stock * XVS_SHARES + number;
+    }
+
+    // Which share is whose, of a stock that is not open.
+    [[nodiscard]] xvs_places& places(std::uint32_t stock) noexcept { return places_[stock]; }
+
+    // Clients have shares from here on, by places of `kind` (XVS_STOCK_*).
+    void open_shares(std::uint32_t stock, std::uint32_t kind) noexcept;
 
     // How many decisions of the present epoch are there and not drawn.
     [[nodiscard]] std::uint32_t left(std::uint32_t stock) const noexcept;
@@ -61,7 +81,8 @@ public:
 
     // The one with that number in the epoch that begin_epoch() has ended just now.
     [[nodiscard]] const xvs_decision& at(std::uint32_t stock, std::uint32_t number) const noexcept {
-        return decisions_[stock * XVS_STOCK_SIZE + number % XVS_STOCK_SIZE];
+        const xvs_stock& record = stocks_[stock];
+        return decisions_[record.first + number % record.size];
     }
 
     // Whoever finds so many left is to go to the engine.
@@ -109,8 +130,12 @@ private:
         GracePeriod::Number period = 0;
     };
 
-    std::span<xvs_stock> stocks_;
+    void set_ring(std::uint32_t stock, std::uint32_t first, std::uint32_t size) noexcept;
+
+    std::span<xvs_stock> stocks_;  // then the shares of each
     std::span<xvs_decision> decisions_;
+    std::span<xvs_places> places_;
+    std::uint32_t count_;  // of stocks
     GracePeriod& grace_;
     std::uint32_t fresh_ = 0;  // those from here on were never given away
     std::deque<Freed> free_;   // the oldest first

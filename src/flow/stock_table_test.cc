@@ -22,10 +22,12 @@ protected:
     static constexpr std::uint32_t kStocks = 2;
 
     GracePeriod grace_;
-    std::vector<xvs_stock> records_ = std::vector<xvs_stock>(kStocks);
+    std::vector<xvs_stock> records_ =
+        std::vector<xvs_stock>(std::size_t{kStocks} * (1 + XVS_SHARES));
+    std::vector<xvs_places> places_ = std::vector<xvs_places>(kStocks);
     std::vector<xvs_decision> decisions_ =
         std::vector<xvs_decision>(std::size_t{kStocks} * XVS_STOCK_SIZE);
-    StockTable table_{records_, decisions_, grace_};
+    StockTable table_{records_, decisions_, places_, grace_};
 };
 
 TEST_F(StockTableTest, GivesDecisionsInTheOrderInWhichTheyWerePutIn) {
@@ -55,7 +57,7 @@ TEST_F(StockTableTest, VoidsWhatIsLeftWhenAnEpochEnds) {
 
 TEST_F(StockTableTest, GivesAStockAgainWhenNoProgramCanTakeItForTheFormerServices) {
     ManualGrace grace;
-    StockTable table(records_, decisions_, grace.period());
+    StockTable table(records_, decisions_, places_, grace.period());
     const std::uint32_t first = table.allocate();
     EXPECT_NE(table.allocate(), first);
     EXPECT_EQ(table.allocate(), XVS_NONE);

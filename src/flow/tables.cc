@@ -136,7 +136,7 @@ Tables::Tables(const Arrays& arrays, std::unique_ptr<GracePeriod> grace)
       next_hops_(arrays.next_hops),
       destinations_(arrays.destinations),
       services_(arrays.services),
-      stocks_(arrays.stocks, arrays.decisions, *grace_),
+      stocks_(arrays.stocks, arrays.decisions, arrays.places, *grace_),
       stripes_(arrays.stripes, keys_),
       client_ways_(arrays.client_ways, keys_) {
     const std::size_t cpus = arrays.header[0].report_rings;

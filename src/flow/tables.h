@@ -198,6 +198,7 @@ private:
         std::span<xvs_service_totals> service_totals;
         std::span<xvs_assistance> assistances;
         std::span<xvs_stock> stocks;
+        std::span<xvs_places> places;
         std::span<xvs_decision> decisions;
         std::span<xvs_stripe> stripes;
         std::span<xvs_client_way> client_ways;
@@ -282,7 +283,8 @@ void Tables::for_each_array(const Sizes& sizes, Arrays& arrays, Get&& get) {
     get("service_totals", std::size_t{sizes.services} + 1, arrays.service_totals);
     get("assistances", std::size_t{sizes.assistances()}, arrays.assistances);
     if (sizes.stocks != 0) {
-        get("stocks", std::size_t{sizes.stocks}, arrays.stocks);
+        get("stocks", std::size_t{sizes.stocks} * (1 + XVS_SHARES), arrays.stocks);
+        get("places", std::size_t{sizes.stocks}, arrays.places);
         get("decisions", std::size_t{sizes.stocks} * XVS_STOCK_SIZE, arrays.decisions);
         get("stripes", std::size_t{XVS_STRIPES}, arrays.stripes);
         get("client_ways", std::size_t{XVS_CLIENT_WAYS}, arrays.client_ways);

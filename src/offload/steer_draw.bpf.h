@@ -9,6 +9,7 @@
 
 #include "offload/steer_claim.bpf.h"
 #include "offload/steer_lookup.bpf.h"
+#include "offload/steer_share.bpf.h"
 
 #define DRAW_TRIES 8
 
@@ -25,7 +26,9 @@ struct beginning {
     struct xvs_endpoint_key service;
     struct xvs_endpoint_key client;
     __u64 drawn; /* the stock's word before the draw */
-    __u32 stock;
+    __u32 service_stock;
+    __u32 service_epoch;
+    __u32 stock; /* the same, or a share of it */
     __u32 place; /* where it is met: DRAWN_AT_* */
     __u32 stripe;
     __u32 worker;
@@ -130,7 +133,7 @@ GLOBAL int find_stock(void) {
     if (!number || !*number || !is_local(&b->service) || is_local(&b->client)) return 0;
     const __s32 silence = (__s32)(now_tick() - c->heartbeat);
     if (silence > (__s32)XVS_STOCK_TICKS) return 0;
-    b->stock = *number - 1;
+    b->service_stock = *number - 1;
     b->worker = worker_of(&b->client);
     /* A worker that has much to read is woken by a packet. */
     const __u32 at = ring_of(b->worker);
@@ -146,6 +149,35 @@ INLINE bool is_for_here(const struct beginning* b) {
     return hop && (hop->flags & XVS_HOP_XDP);
 }
 
+/* Finds what the packet may draw from: false where that is nothing. */
+GLOBAL int find_ring(void) {
+    struct beginning* b = beginning_of_cpu();
+    if (!b) return 0;
+    const __u32 at = b->service_stock;
+    const struct xvs_stock* stock = bpf_map_lookup_elem(&stocks, &at);
+    if (!stock) return 0;
+    const __u64 drawn = *(const volatile __u64*)&stock->drawn;
+    const __u64 stocked = *(const volatile __u64*)&stock->stocked;
+    if (stocked >> 32 != drawn >> 32 || !(__u32)stocked) return 0;
+    asm volatile("" ::: "memory");
+    const __u32 kind = *(const volatile __u32*)&stock->kind;
+    b->service_epoch = (__u32)(drawn >> 32);
+    b->stock = at;
+    if (kind == XVS_STOCK_IN_TURN) return 1;
+    const int share = share_of_client(&b->client, at, kind);
+    if (share < 0) return 0;
+    b->stock = XVS_STOCKS + at * XVS_SHARES + (__u32)share;
+    return 1;
+}
+
+/* Whether the epoch is that in which the ring was found. After the ring's own words were read: they
+ * change only when it has ended. */
+INLINE bool is_same_epoch(const struct beginning* b) {
+    const __u32 at = b->service_stock;
+    const struct xvs_stock* stock = bpf_map_lookup_elem(&stocks, &at);
+    return stock && (__u32)(*(const volatile __u64*)&stock->drawn >> 32) == b->service_epoch;
+}
+
 /* Takes the next decision; false where there is none, or the packet is to wake the engine. */
 GLOBAL int take_decision(void) {
     struct beginning* b = beginning_of_cpu();
@@ -158,11 +190,12 @@ GLOBAL int take_decision(void) {
         const __u64 stocked = *(const volatile __u64*)&stock->stocked;
         const __u32 left = (__u32)stocked - (__u32)drawn;
         if (stocked >> 32 != drawn >> 32 || left == 0 || left == stock->low) return 0;
-        const __u32 place = at * XVS_STOCK_SIZE + (__u32)drawn % XVS_STOCK_SIZE;
+        const __u32 place = *(const volatile __u32*)&stock->first +
+                            ((__u32)drawn & (*(const volatile __u32*)&stock->size - 1));
         const struct xvs_decision* decision = bpf_map_lookup_elem(&decisions, &place);
         if (!decision || decision->inbound == XVS_NONE) return 0;
         b->decision = *decision;
-        if (!is_for_here(b)) return 0;
+        if (!is_for_here(b) || !is_same_epoch(b)) return 0;
         if (__sync_val_compare_and_swap(&stock->drawn, drawn, drawn + 1) == drawn) {
             b->drawn = drawn;
             return 1;
@@ -195,7 +228,7 @@ INLINE bool draw_decision(struct beginning* b, __u32 family, __u32 place, bool i
     b->request_slot = is_live && b->request_former == NO_SLOT
                           ? SLOT_NONE
                           : claim(&b->request, b->request_former, family);
-    if (b->request_slot >= 0 && take_decision()) return true;
+    if (b->request_slot >= 0 && find_ring() && take_decision()) return true;
     give_back(b->request_slot, family);
     leave_stripe(b);
     return false;

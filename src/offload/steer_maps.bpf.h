@@ -82,6 +82,10 @@ struct {
 } stocks SEC(".maps");
 
 struct {
+    ARRAY_OF(struct xvs_places, 1);
+} places SEC(".maps");
+
+struct {
     ARRAY_OF(struct xvs_decision, 1);
 } decisions SEC(".maps");
 

@@ -83,6 +83,7 @@ Status share_tables(const steer_bpf& skeleton, const BpfStorage& storage) {
                                                        {maps.destinations, "destinations"},
                                                        {maps.counters, "counters"},
                                                        {maps.stocks, "stocks"},
+                                                       {maps.places, "places"},
                                                        {maps.decisions, "decisions"},
                                                        {maps.stripes, "stripes"},
                                                        {maps.client_ways, "client_ways"},

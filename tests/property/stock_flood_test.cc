@@ -22,16 +22,24 @@ constexpr auto kReal = "10.0.0.11:8080"_ep;
 
 class StockFlood : public ::testing::Test {
 protected:
+    // To load it takes longer than a test.
+    static void SetUpTestSuite() {
+        program_ = std::make_unique<TestedProgram>(
+            TestedProgram::Options{.replays = true, .at_xdp = false, .draws = true});
+    }
+
+    static void TearDownTestSuite() { program_.reset(); }
+
     void SetUp() override {
         if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
         director_ = std::make_unique<Director>(
             "-A -t 192.0.2.1:80 -s rr\n"
             "-a -t 192.0.2.1:80 -r 10.0.0.11:8080 -m",
             DirectorParts{.connections = kRoom,
-                          .storage = &program_.storage(),
+                          .storage = &program_->storage(),
                           .cpus = TestedProgram::cpus(),
                           .stock = XVS_STOCK_SIZE});
-        auto entrance = program_.stand_before(*director_);
+        auto entrance = program_->stand_before(*director_);
         ASSERT_TRUE(entrance) << entrance.error().context;
         entrance_ = std::move(*entrance);
     }
@@ -74,7 +82,7 @@ protected:
                passes(Packet::tcp(kReal, client(number)).flags("."), Side::Real);
     }
 
-    TestedProgram program_{{.replays = true, .at_xdp = false, .draws = true}};
+    static inline std::unique_ptr<TestedProgram> program_;
     std::unique_ptr<Director> director_;
     std::unique_ptr<ProgramEntrance> entrance_;
 };

@@ -47,14 +47,22 @@ Bytes frame_of(const Packet& packet, Side side) {
 
 class StockReuse : public ::testing::Test {
 protected:
+    // To load it takes longer than a test.
+    static void SetUpTestSuite() {
+        program_ = std::make_unique<TestedProgram>(
+            TestedProgram::Options{.replays = true, .at_xdp = false, .draws = true});
+    }
+
+    static void TearDownTestSuite() { program_.reset(); }
+
     void SetUp() override {
         if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
         director_ = std::make_unique<Director>(kServices,
                                                DirectorParts{.connections = kRoom,
-                                                             .storage = &program_.storage(),
+                                                             .storage = &program_->storage(),
                                                              .cpus = TestedProgram::cpus(),
                                                              .stock = XVS_STOCK_SIZE});
-        auto entrance = program_.stand_before(*director_);
+        auto entrance = program_->stand_before(*director_);
         ASSERT_TRUE(entrance) << entrance.error().context;
         entrance_ = std::move(*entrance);
         // The way to the client is known from here on, and there are decisions.
@@ -145,7 +153,7 @@ protected:
             (void)director_->engine.process_burst();
     }
 
-    TestedProgram program_{{.replays = true, .at_xdp = false, .draws = true}};
+    static inline std::unique_ptr<TestedProgram> program_;
     std::unique_ptr<Director> director_;
     std::unique_ptr<ProgramEntrance> entrance_;
 };
@@ -214,8 +222,8 @@ TEST_F(StockReuse, NoBeginningIsLostOfAPortThatIsUsedWithoutEnd) {
     const std::uint32_t slots = director_->tables->flows<flow::Ipv4>().active();
     for (unsigned turn = 0; turn < kTimes; ++turn) {
         const Passage passage = meet(Packet::tcp(client(1), kVip).flags("S"), Side::Client);
-        const bool has_left = passage.way == Passage::Way::Replayed ||
-                              director_->take_output().size() == 1;
+        const bool has_left =
+            passage.way == Passage::Way::Replayed || director_->take_output().size() == 1;
         ASSERT_TRUE(has_left) << turn;
         director_->engine.catch_up();
         says(client(1), kVip, "R");

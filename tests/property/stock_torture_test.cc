@@ -23,13 +23,14 @@ namespace {
 
 constexpr unsigned kCpus = 2;
 constexpr unsigned kServers = 4;
+constexpr unsigned kSchedulers = 6;
 // Both CPUs are at work on the same few flows of those to come.
 constexpr unsigned kWindow = 16;
 constexpr unsigned kPacketsPerFlow = 4;
 constexpr unsigned kPacketsPerEdit = 600;
 constexpr unsigned kFlows = 24000;
 // XVS_TORTURE_SECONDS in the environment says another.
-constexpr int kSeconds = 10;
+constexpr int kSeconds = 30;
 constexpr unsigned kActions = 4;  // a weight of 0, 1 or 2, or a removal
 
 struct Flow {
@@ -47,27 +48,71 @@ Flow flow_of(unsigned number) {
     return {.service = number % 2, .port = static_cast<std::uint16_t>(1024 + number / 2)};
 }
 
+// Addresses of a family, all but their last digit, and where they stand in a frame.
+struct Addresses {
+    const char* client;
+    const char* vip;
+    const char* server;
+    bool has_brackets;  // in a command
+    std::size_t protocol_at;
+    std::size_t source_ends_at;
+    std::size_t header_ends_at;
+};
+
+constexpr Addresses kIpv4{.client = "198.51.100.",
+                          .vip = "192.0.2.",
+                          .server = "10.0.0.1",
+                          .has_brackets = false,
+                          .protocol_at = 14 + 9,
+                          .source_ends_at = 14 + 16,
+                          .header_ends_at = 14 + 20};
+constexpr Addresses kIpv6{.client = "2001:db8:1::",
+                          .vip = "2001:db8::",
+                          .server = "2001:db8:2::1",
+                          .has_brackets = true,
+                          .protocol_at = 14 + 6,
+                          .source_ends_at = 14 + 24,
+                          .header_ends_at = 14 + 40};
+
+net::Endpoint endpoint(const char* prefix, unsigned number, std::uint16_t port) {
+    return {*net::IpAddress::parse(prefix + std::to_string(number)), net::Port{port}};
+}
+
+// As ipvsadm takes it.
+std::string written(const Addresses& addresses, const char* prefix, unsigned number) {
+    const std::string address = prefix + std::to_string(number);
+    return (addresses.has_brackets ? "[" + address + "]" : address) + ":80";
+}
+
 // A SYN, and a client of its own for each service, so that what leaves tells whose it is.
-Bytes frame_of(const Flow& flow) {
-    const char* const clients[] = {"198.51.100.7", "198.51.100.8"};
-    const char* const vips[] = {"192.0.2.1", "192.0.2.2"};
-    const net::Endpoint client{*net::IpAddress::parse(clients[flow.service]), net::Port{flow.port}};
-    const net::Endpoint vip{*net::IpAddress::parse(vips[flow.service]), net::Port{80}};
-    return Packet::tcp(client, vip)
+Bytes frame_of(const Addresses& addresses, const Flow& flow) {
+    return Packet::tcp(endpoint(addresses.client, 7 + flow.service, flow.port),
+                       endpoint(addresses.vip, 1 + flow.service, 80))
         .flags("S")
         .frame(net::MacAddress(), director_link(Side::Client).mac);
 }
 
-Flow flow_of(const Bytes& frame) {
-    constexpr std::size_t kSourceEnd = 14 + 16;
-    return {.service = frame[kSourceEnd - 1] == std::byte{7} ? 0U : 1U,
-            .port = load_be16(frame.data() + 14 + 20)};
+Flow flow_of(const Addresses& addresses, const Bytes& frame) {
+    return {.service = frame[addresses.source_ends_at - 1] == std::byte{7} ? 0U : 1U,
+            .port = load_be16(frame.data() + addresses.header_ends_at)};
 }
 
 // Else it is an error for the client: there is no server.
-bool is_tcp(const Bytes& frame) {
-    constexpr std::size_t kProtocolAt = 14 + 9;
-    return frame[kProtocolAt] == std::byte{6};
+bool is_tcp(const Addresses& addresses, const Bytes& frame) {
+    return frame[addresses.protocol_at] == std::byte{6};
+}
+
+// Two services, each with three of the four servers.
+std::string services(const Addresses& addresses) {
+    std::string all;
+    for (const unsigned number : {0U, 1U}) {
+        const std::string name = " -t " + written(addresses, addresses.vip, 1 + number);
+        all += "-A" + name + (number == 0 ? " -s rr\n" : " -s wrr\n");
+        for (const unsigned server : {1U, 2U, 3U})
+            all += "-a" + name + " -r " + written(addresses, addresses.server, server) +
+                   (number == 0 ? " -m\n" : " -g -w " + std::to_string(server) + "\n");
+    }
+    return all;
 }
 
 std::string server_of(const Bytes& frame) {
@@ -78,6 +123,8 @@ std::string server_of(const Bytes& frame) {
 // What all threads know: where flows go, and what is configured.
 class Ledger {
 public:
+    explicit Ledger(const Addresses& addresses) : addresses_(addresses) {}
+
     // Edits come in pairs of calls: `mask` has a bit for each server that may get new connections.
     void begin_edit() { ++edits_; }
 
@@ -97,7 +144,7 @@ public:
 
     // A packet left; `before`: when it was met, if that is known.
     void note(const Bytes& frame, const std::optional<Moment>& before) {
-        const Flow flow = flow_of(frame);
+        const Flow flow = flow_of(addresses_, frame);
         const std::string server = server_of(frame);
         const std::lock_guard lock(mutex_);
         const auto [known, is_new] = servers_of_.emplace(flow, server);
@@ -119,6 +166,7 @@ private:
         if (problems_.size() < 2000) problems_ += text + "\n";
     }
 
+    const Addresses& addresses_;
     std::atomic<unsigned> edits_ = 0;
     std::array<std::atomic<unsigned>, 2> servers_{0b0111U, 0b0111U};
     std::mutex mutex_;
@@ -146,22 +194,15 @@ private:
 
 class Torture {
 public:
-    Torture(TestedProgram& program, std::uint32_t seed)
-        : seed_(seed),
-          director_(
-              "-A -t 192.0.2.1:80 -s rr\n"
-              "-a -t 192.0.2.1:80 -r 10.0.0.11:80 -m\n"
-              "-a -t 192.0.2.1:80 -r 10.0.0.12:80 -m\n"
-              "-a -t 192.0.2.1:80 -r 10.0.0.13:80 -m\n"
-              "-A -t 192.0.2.2:80 -s wrr\n"
-              "-a -t 192.0.2.2:80 -r 10.0.0.11:80 -g -w 1\n"
-              "-a -t 192.0.2.2:80 -r 10.0.0.12:80 -g -w 2\n"
-              "-a -t 192.0.2.2:80 -r 10.0.0.13:80 -g -w 3\n",
-              {.connections = 1U << 16,
-               .storage = &program.storage(),
-               .cpus = TestedProgram::cpus(),
-               .stock = XVS_STOCK_SIZE,
-               .stock_by_counts = 64}) {
+    Torture(TestedProgram& program, const Addresses& addresses, std::uint32_t seed)
+        : addresses_(addresses),
+          seed_(seed),
+          director_(services(addresses),
+                    {.connections = 1U << 16,
+                     .storage = &program.storage(),
+                     .cpus = TestedProgram::cpus(),
+                     .stock = XVS_STOCK_SIZE,
+                     .stock_by_counts = 64}) {
         auto entrance = program.stand_before(director_);
         if (!entrance) throw std::runtime_error(entrance.error().context);
         entrance_ = std::move(*entrance);
@@ -176,7 +217,10 @@ public:
         for (unsigned edits = 0; done_ < kCpus;) {
             serve();
             if (met_ < edits * kPacketsPerEdit) continue;
-            edit(draw(random, 2), draw(random, kServers), draw(random, kActions));
+            edit(draw(random, 2),
+                 draw(random, kServers),
+                 draw(random, kActions),
+                 draw(random, kSchedulers));
             ++edits;
         }
         for (std::thread& cpu : cpus)
@@ -200,7 +244,8 @@ private:
         while (true) {
             const unsigned turn = met_++;
             if (turn >= kFlows * kPacketsPerFlow) break;
-            const Bytes frame = frame_of(flow_of(turn / kPacketsPerFlow + draw(random, kWindow)));
+            const Bytes frame =
+                frame_of(addresses_, flow_of(turn / kPacketsPerFlow + draw(random, kWindow)));
             const Ledger::Moment before = ledger_.now();
             Passage passage = entrance_->admit_by(cpu, frame, Side::Client);
             if (passage.way == Passage::Way::Replayed) {
@@ -224,15 +269,16 @@ private:
         while (director_.engine.process_burst() > 0) {
         }
         for (const io::MemoryPort::Output& output : director_.take_output()) {
-            if (is_tcp(output.bytes)) ledger_.note(output.bytes, std::nullopt);
+            if (is_tcp(addresses_, output.bytes)) ledger_.note(output.bytes, std::nullopt);
         }
     }
 
     // Takes a server away, brings one (back), or gives it another weight; at times the service gets
     // another scheduler as well.
-    void edit(unsigned service, unsigned server, unsigned action) {
-        const std::string names = " -t 192.0.2." + std::to_string(service + 1) + ":80 -r 10.0.0.1" +
-                                  std::to_string(server + 1) + ":80";
+    void edit(unsigned service, unsigned server, unsigned action, unsigned scheduler) {
+        const std::string of_service = " -t " + written(addresses_, addresses_.vip, 1 + service);
+        const std::string names =
+            of_service + " -r " + written(addresses_, addresses_.server, 1 + server);
         unsigned& mask = masks_[service];
         unsigned& weights = weighted_[service];
         const unsigned bit = 1U << server;
@@ -240,7 +286,11 @@ private:
         const bool is_removal = action == kActions - 1 && is_there;
         const unsigned weight = action % (kActions - 1);
         ledger_.begin_edit();
-        if (action == 0) change_scheduler(service, server);
+        if (action == 0) {
+            const char* const schedulers[kSchedulers] = {"rr", "wrr", "wlc", "lc", "sh", "mh"};
+            const std::string command = "-E" + of_service + " -s " + schedulers[scheduler];
+            EXPECT_TRUE(director_.ipvsadm(command)) << command;
+        }
         std::string command = (is_removal ? "-d" : is_there ? "-e" : "-a") + names;
         if (!is_removal) command += (service == 0 ? " -m -w " : " -g -w ") + std::to_string(weight);
         EXPECT_TRUE(director_.ipvsadm(command)) << command;
@@ -249,16 +299,11 @@ private:
         ledger_.end_edit(service, weights);
     }
 
-    void change_scheduler(unsigned service, unsigned number) {
-        const char* const names[kServers] = {"rr", "wrr", "wlc", "lc"};
-        EXPECT_TRUE(director_.ipvsadm("-E -t 192.0.2." + std::to_string(service + 1) + ":80 -s " +
-                                      names[number]));
-    }
-
+    const Addresses& addresses_;
     std::uint32_t seed_;
     Director director_;
     std::unique_ptr<ProgramEntrance> entrance_;
-    Ledger ledger_;
+    Ledger ledger_{addresses_};
     Uplink uplink_;
     std::array<unsigned, 2> masks_{0b0111U, 0b0111U};
     std::array<unsigned, 2> weighted_{0b0111U, 0b0111U};
@@ -272,19 +317,23 @@ std::chrono::seconds torture_time() {
 }
 
 // New directors and flows, until the time is over.
-void torture(const TestedProgram::Options& options) {
+void torture(const Addresses& addresses) {
     if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
-    TestedProgram program(options);
+    TestedProgram program({.replays = true, .at_xdp = false, .draws = true});
     const auto end = std::chrono::steady_clock::now() + torture_time();
     for (std::uint32_t seed = 0; std::chrono::steady_clock::now() < end; ++seed) {
-        Torture torture(program, seed);
+        Torture torture(program, addresses, seed);
         ASSERT_EQ(torture.run(), "") << "seed " << seed;
         EXPECT_GT(torture.drawn(), 500U);
     }
 }
 
 TEST(StockTorture, TwoCpusAgreeOnEachFlowsServerWhileServicesAreEdited) {
-    torture({.replays = true, .at_xdp = false, .draws = true});
+    torture(kIpv4);
+}
+
+TEST(StockTorture, AndOfIpv6) {
+    torture(kIpv6);
 }
 
 }  // namespace

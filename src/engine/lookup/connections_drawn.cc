@@ -138,7 +138,8 @@ void Connections<Ip>::forget_stocked(DestinationState& destination) noexcept {
 template <class Ip>
 void Connections<Ip>::note_low(DestinationState& destination) noexcept {
     ServiceState* const service = destination.service;
-    if (service == nullptr || service->stock.is_waiting || !service->stock.is_low()) return;
+    if (service == nullptr || service->stock.is_waiting || !service->stock.is_low(destination))
+        return;
     if (low_count_ == low_services_.size()) return;
     service->stock.is_waiting = true;
     low_services_[low_count_++] = service;

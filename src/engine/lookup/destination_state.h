@@ -35,6 +35,7 @@ struct DestinationState {
     std::uint32_t persistent_connections = 0;
     // Decisions for it that were put into a stock, and that no connection is known of yet.
     std::uint32_t stocked_connections = 0;
+    std::uint32_t stock_share = XVS_NO_SHARE;  // which share of its service's stock they are in
 
     model::Counters estimated_from;   // counters at the last estimate
     model::Rates scaled_rates;        // fixed point, see estimator.h

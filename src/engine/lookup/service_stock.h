@@ -8,6 +8,7 @@
 
 #include "engine/lookup/destination_state.h"
 #include "engine/schedule/scheduler.h"
+#include "engine/ticks.h"
 #include "flow/stock_table.h"
 #include "flow/translation_table.h"
 #include "model/virtual_service.h"
@@ -47,8 +48,21 @@ public:
     [[nodiscard]] bool is_open() const noexcept { return is_open_; }
 
     // Opens it, or brings the scheduler near to what was drawn last. Returns false where the
-    // scheduler cannot decide ahead of time.
-    bool prepare(Scheduler& scheduler, const DestinationList& destinations) noexcept;
+    // scheduler cannot decide ahead of time. `service_flags`: the service's.
+    bool prepare(Scheduler& scheduler,
+                 const DestinationList& destinations,
+                 std::uint32_t service_flags,
+                 Tick now) noexcept;
+
+    // Whether the client decides, so that it has no order, and the scheduler itself is to be asked
+    // for whoever comes to the engine.
+    [[nodiscard]] bool is_by_client() const noexcept { return foresight_ == Foresight::Clients; }
+
+    // Whether counts of connections decide.
+    [[nodiscard]] bool is_by_counts() const noexcept { return foresight_ == Foresight::Counts; }
+
+    // Whether so much was stocked that its epoch has to end.
+    [[nodiscard]] bool is_spent() const noexcept { return stocked_ >= kLongEpoch; }
 
     // How many decisions are to be put in now: none where a real server is near its threshold.
     // REQUIRES: it is open. Cost: a look at each real server.
@@ -80,8 +94,21 @@ public:
     [[nodiscard]] DestinationState* draw(flow::TranslationTable& translations) noexcept;
 
     // Whether it is open and half empty.
-    [[nodiscard]] bool is_low() const noexcept {
-        return is_open_ && table_->left(index_) <= depth_ / 2;
+    [[nodiscard]] bool is_low() const noexcept;
+
+    // The same of what is there for that real server, where the client decides.
+    [[nodiscard]] bool is_low(const DestinationState& destination) const noexcept {
+        if (!is_by_client()) return is_low();
+        return is_open_ && destination.stock_share != XVS_NO_SHARE &&
+               is_low_share(destination.stock_share);
+    }
+
+    // Its places in the table, each a ring: one, or the shares that it is parted into.
+    template <class Visit>
+    void for_each_ring(Visit&& visit) const {
+        if (!is_by_client()) return visit(index_);
+        for (std::uint32_t number = 0; number < shares_; ++number)
+            visit(table_->share(index_, number));
     }
 
     // Voids what is left, and has `scheduler` decide what was drawn. To be called before each
@@ -91,7 +118,7 @@ public:
              flow::TranslationTable& translations) noexcept;
 
     // Whether it holds decisions by counts, which age.
-    [[nodiscard]] bool ages() const noexcept { return is_open_ && foresight_ == Foresight::Counts; }
+    [[nodiscard]] bool ages() const noexcept { return is_open_ && is_by_counts(); }
 
     // Noted once for all that happens in a burst.
     bool is_waiting = false;
@@ -105,6 +132,7 @@ private:
     [[nodiscard]] ScheduleRequest request() const noexcept {
         ScheduleRequest made;
         made.virtual_address = key_.address;
+        made.now = now_;
         return made;
     }
 
@@ -113,6 +141,20 @@ private:
     }
 
     void set_depth() noexcept;
+    [[nodiscard]] bool share_out(Scheduler& scheduler,
+                                 const DestinationList& destinations,
+                                 std::uint32_t service_flags) noexcept;
+    [[nodiscard]] std::uint32_t find_share_with_room() noexcept;
+    void end_share(std::uint32_t number, flow::TranslationTable& translations) noexcept;
+    // A decision that nobody has drawn.
+    void give_up(const xvs_decision& decision,
+                 DestinationState& destination,
+                 flow::TranslationTable& translations) noexcept;
+
+    [[nodiscard]] bool is_low_share(std::uint32_t number) const noexcept {
+        return table_->left(table_->share(index_, number)) <= depth_of_share_ / 2;
+    }
+
     void decide_until(Scheduler& scheduler,
                       const DestinationList& destinations,
                       std::uint32_t number) noexcept;
@@ -124,10 +166,15 @@ private:
     model::ServiceKey key_;
     Foresight foresight_ = Foresight::None;
     bool is_open_ = false;
+    Tick now_ = 0;               // of the last that was put in
     std::uint32_t decided_ = 0;  // by the scheduler itself, in this epoch
     std::uint32_t stocked_ = 0;  // by the twin
+    std::uint32_t shares_ = 0;   // where the client decides, as what follows
+    std::uint32_t depth_of_share_ = 0;
+    std::uint32_t next_share_ = 0;  // the first to be asked whether it has room
     std::unique_ptr<Scheduler> twin_;
-    std::unique_ptr<DestinationState*[]> destinations_;  // of each place in the ring
+    std::unique_ptr<DestinationState*[]>
+        destinations_;  // of each place in the ring, or of each share
 };
 
 }  // namespace xvs::engine

@@ -98,8 +98,10 @@ private:
         Entry entry{};
     };
 
+    // Another worker's clock may be a tick ahead.
     [[nodiscard]] static Tick idle(const Node& node, Tick now) noexcept {
-        return now - node.used_at;
+        const Tick since = now - node.used_at;
+        return static_cast<std::int32_t>(since) < 0 ? 0 : since;
     }
 
     [[nodiscard]] bool has_surplus(Tick now, Tick expiration) const noexcept {

@@ -25,15 +25,19 @@ namespace xvs::engine {
     return (value * kGoldenRatio) >> (32 - bits);
 }
 
-// Returns the client's port where the service is to hash it too (sh-port, mh-port), else 0.
+// Whether the service is to hash the client's port too: sh-port, mh-port.
+[[nodiscard]] constexpr bool hashes_port(std::uint32_t service_flags) noexcept {
+    return (service_flags & model::kServiceScheduler2) != 0;
+}
+
+// Returns the client's port if so, else 0.
 [[nodiscard]] inline std::uint32_t hashed_port(const ScheduleRequest& request) noexcept {
-    const bool is_wanted = (request.service_flags & model::kServiceScheduler2) != 0;
-    return is_wanted ? net::number(request.client_port) : 0;
+    return hashes_port(request.service_flags) ? net::number(request.client_port) : 0;
 }
 
 // Whether others serve a client whose own real server is not available (sh-fallback, mh-fallback).
-[[nodiscard]] inline bool has_fallback(const ScheduleRequest& request) noexcept {
-    return (request.service_flags & model::kServiceScheduler1) != 0;
+[[nodiscard]] constexpr bool has_fallback(std::uint32_t service_flags) noexcept {
+    return (service_flags & model::kServiceScheduler1) != 0;
 }
 
 }  // namespace xvs::engine

@@ -15,10 +15,29 @@ DestinationState* LocalityLeastConnection::schedule(const DestinationList& desti
     if (is_hit) return cached->state;
     DestinationState* const least = weighted_least(destinations, connection_overhead);
     if (least == nullptr) return nullptr;
-    cache_.insert(
-        request.virtual_address, request.now, expiration, [](const CachedDestination&) noexcept {
-        }) = CachedDestination(*least);
+    remember(request, CachedDestination(*least));
     return least;
+}
+
+void LocalityLeastConnection::remember(const ScheduleRequest& request,
+                                       const CachedDestination& cached) noexcept {
+    const auto forget = [](const CachedDestination&) noexcept {
+    };
+    cache_.insert(
+        request.virtual_address, request.now, to_expiration(sysctls_.lblc_expiration), forget) =
+        cached;
+}
+
+// A service with a stock has one virtual address.
+void LocalityLeastConnection::note(const ScheduleRequest& request) noexcept {
+    const CachedDestination* const cached =
+        cache_.find(request.virtual_address, request.now, to_expiration(sysctls_.lblc_expiration));
+    noted_ = cached != nullptr ? *cached : CachedDestination();
+}
+
+void LocalityLeastConnection::recall(const ScheduleRequest& request,
+                                     DestinationState* last) noexcept {
+    remember(request, last != nullptr ? CachedDestination(*last) : noted_);
 }
 
 }  // namespace xvs::engine

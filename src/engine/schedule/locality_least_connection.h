@@ -18,9 +18,17 @@ public:
     DestinationState* schedule(const DestinationList& destinations,
                                const ScheduleRequest& request) noexcept override;
 
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Counts; }
+
+    void note(const ScheduleRequest& request) noexcept override;
+    void recall(const ScheduleRequest& request, DestinationState* last) noexcept override;
+
 private:
+    void remember(const ScheduleRequest& request, const CachedDestination& cached) noexcept;
+
     const model::Sysctls& sysctls_;
     AddressCache<CachedDestination> cache_;
+    CachedDestination noted_;
 };
 
 }  // namespace xvs::engine

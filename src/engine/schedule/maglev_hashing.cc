@@ -56,7 +56,7 @@ DestinationState* MaglevHashing::schedule(const DestinationList& destinations,
     const std::uint32_t hashed = hashed_port(request) + folded(request.client);
     DestinationState* const own = owner(hashed);
     if (own == nullptr || own->is_eligible()) return own;
-    if (!has_fallback(request)) return nullptr;
+    if (!has_fallback(request.service_flags)) return nullptr;
     const std::uint32_t place = sip_hash_1_3(hashed, kPlaceKey) % kTableSize;
     for (std::uint32_t tried = 0; tried < kTableSize; ++tried) {
         DestinationState* const candidate = owner((tried + place) % kTableSize + hashed);
@@ -66,7 +66,26 @@ DestinationState* MaglevHashing::schedule(const DestinationList& destinations,
 }
 
 DestinationState* MaglevHashing::owner(std::uint32_t hashed) const noexcept {
-    const std::uint16_t walk = owners_[sip_hash_1_3(hashed, kPlaceKey) % kTableSize];
+    return owner_of_place(sip_hash_1_3(hashed, kPlaceKey) % kTableSize);
+}
+
+ClientTable MaglevHashing::client_table(std::uint32_t service_flags) const noexcept {
+    const std::uint32_t port = hashes_port(service_flags) ? XVS_STOCK_WITH_PORT : 0;
+    return {.kind = XVS_STOCK_BY_MH | port, .places = kTableSize};
+}
+
+// Whom the fallback finds depends on more of the client than its place.
+DestinationState* MaglevHashing::at_place(const DestinationList& destinations,
+                                          std::uint32_t place,
+                                          std::uint32_t /*service_flags*/) noexcept {
+    if (is_stale_) fill(destinations, nullptr);
+    if (owners_.empty()) return nullptr;
+    DestinationState* const own = owner_of_place(place);
+    return own != nullptr && own->is_eligible() ? own : nullptr;
+}
+
+DestinationState* MaglevHashing::owner_of_place(std::uint32_t place) const noexcept {
+    const std::uint16_t walk = owners_[place];
     return walk == kNobody ? nullptr : walks_[walk].destination;
 }
 

@@ -28,6 +28,13 @@ public:
                              std::int32_t former_weight) override;
     void take_charge(const DestinationList& destinations) override;
 
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Clients; }
+
+    [[nodiscard]] ClientTable client_table(std::uint32_t service_flags) const noexcept override;
+    DestinationState* at_place(const DestinationList& destinations,
+                               std::uint32_t place,
+                               std::uint32_t service_flags) noexcept override;
+
     // Those beyond are not served, and the table stays what it was until there are fewer again.
     [[nodiscard]] std::size_t max_destinations() const noexcept override { return kTableSize; }
 
@@ -48,6 +55,7 @@ private:
     void fill(const DestinationList& destinations, const DestinationState* gone) noexcept;
     void begin_walks(const DestinationList& destinations, const DestinationState* gone) noexcept;
     [[nodiscard]] DestinationState* owner(std::uint32_t hashed) const noexcept;
+    [[nodiscard]] DestinationState* owner_of_place(std::uint32_t place) const noexcept;
 
     std::vector<Walk> walks_;
     std::vector<std::uint16_t> owners_;  // of each place, as an index into walks_

@@ -15,6 +15,8 @@ public:
     DestinationState* schedule(const DestinationList& destinations,
                                const ScheduleRequest& request) noexcept override;
 
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Counts; }
+
 private:
     // Returns a number from 0 to `last`, both included.
     [[nodiscard]] std::uint64_t draw(std::uint64_t last) noexcept;

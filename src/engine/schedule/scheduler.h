@@ -8,6 +8,7 @@
 
 #include "engine/lookup/destination_state.h"
 #include "engine/ticks.h"
+#include "flow/layout.h"
 #include "model/sysctls.h"
 #include "net/address.h"
 
@@ -25,9 +26,16 @@ struct ScheduleRequest {
 // What decisions depend on besides the list (what it holds, weights, who is overloaded), which says
 // whether they can be made before anybody asks.
 enum class Foresight : std::uint8_t {
-    None,    // on who asks
-    Turns,   // on those before, at most
-    Counts,  // on how many connections real servers have
+    None,     // on who asks
+    Turns,    // on those before, at most
+    Counts,   // on how many connections real servers have
+    Clients,  // on who asks, by a table of clients
+};
+
+// Such a table.
+struct ClientTable {
+    std::uint32_t kind = XVS_STOCK_IN_TURN;  // how a client's place is found: XVS_STOCK_BY_*
+    std::uint32_t places = 0;                // at most XVS_PLACES
 };
 
 class Scheduler {
@@ -70,6 +78,35 @@ public:
     // Makes this one decide from here on as `other`, of the same kind and in charge of the same
     // list, would. Must not allocate. REQUIRES: foresight() is Turns.
     virtual void take_turn_of(const Scheduler& other) noexcept { (void)other; }
+
+    // Before it decides ahead for `request`, where foresight() is Counts: notes what it remembers
+    // of earlier decisions, if that changes with each.
+    virtual void note(const ScheduleRequest& request) noexcept { (void)request; }
+
+    // Has it remember what it would if, since note(), it had decided up to `last` and no further;
+    // nullptr: nothing. Must not allocate.
+    virtual void recall(const ScheduleRequest& request, DestinationState* last) noexcept {
+        (void)request;
+        (void)last;
+    }
+
+    // Of the service with those flags. REQUIRES: foresight() is Clients.
+    [[nodiscard]] virtual ClientTable client_table(std::uint32_t service_flags) const noexcept {
+        (void)service_flags;
+        return {};
+    }
+
+    // Returns what schedule() returns for each client with that place, or nullptr where that is
+    // nobody, or not the same for all of them. REQUIRES: foresight() is Clients, and `place` one of
+    // the table's.
+    virtual DestinationState* at_place(const DestinationList& destinations,
+                                       std::uint32_t place,
+                                       std::uint32_t service_flags) noexcept {
+        (void)destinations;
+        (void)place;
+        (void)service_flags;
+        return nullptr;
+    }
 
     // How many destinations it can be put in charge of.
     [[nodiscard]] virtual std::size_t max_destinations() const noexcept { return SIZE_MAX; }

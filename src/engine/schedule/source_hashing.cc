@@ -5,15 +5,26 @@
 
 namespace xvs::engine {
 
-// Kernel: ip_vs_sh_get(), ip_vs_sh_get_fallback(). The fallback goes around the table from as far
-// behind the own place as that is from the beginning.
-DestinationState* SourceHashing::schedule(const DestinationList& /*destinations*/,
+DestinationState* SourceHashing::schedule(const DestinationList& destinations,
                                           const ScheduleRequest& request) noexcept {
     const std::uint32_t own =
         golden_hash(hashed_port(request) + folded(request.client), kTableBits);
+    return at_place(destinations, own, request.service_flags);
+}
+
+ClientTable SourceHashing::client_table(std::uint32_t service_flags) const noexcept {
+    const std::uint32_t port = hashes_port(service_flags) ? XVS_STOCK_WITH_PORT : 0;
+    return {.kind = XVS_STOCK_BY_SH | port, .places = 1U << kTableBits};
+}
+
+// Kernel: ip_vs_sh_get(), ip_vs_sh_get_fallback(). The fallback goes around the table from as far
+// behind the own place as that is from the beginning.
+DestinationState* SourceHashing::at_place(const DestinationList& /*destinations*/,
+                                          std::uint32_t own,
+                                          std::uint32_t service_flags) noexcept {
     DestinationState* const first = places_[own];
     if (first == nullptr || first->is_eligible()) return first;
-    if (!has_fallback(request)) return nullptr;
+    if (!has_fallback(service_flags)) return nullptr;
     for (std::uint32_t tried = 0; tried < places_.size(); ++tried) {
         DestinationState* const candidate = places_[(tried + own + own) % places_.size()];
         if (candidate->is_eligible()) return candidate;

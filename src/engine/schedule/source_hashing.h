@@ -21,6 +21,13 @@ public:
                              std::int32_t former_weight) override;
     void take_charge(const DestinationList& destinations) override;
 
+    [[nodiscard]] Foresight foresight() const noexcept override { return Foresight::Clients; }
+
+    [[nodiscard]] ClientTable client_table(std::uint32_t service_flags) const noexcept override;
+    DestinationState* at_place(const DestinationList& destinations,
+                               std::uint32_t place,
+                               std::uint32_t service_flags) noexcept override;
+
 private:
     static constexpr unsigned kTableBits = 8;
 
