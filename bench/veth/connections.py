@@ -17,6 +17,7 @@ from .directors import NGINX, log_of, start_nginx
 from .topology import CLIENT, PORT, BenchError, wait_until_listening
 
 AT_ONCE = 64
+THREADS = 1  # of wrk
 SECONDS = 1  # of a slice: the shortest that wrk knows
 FLOOD_A_SECOND = 20000
 LIMITS = {
@@ -129,7 +130,7 @@ class Connections:
     @staticmethod
     def _slice(director, topology):
         said = topology.client.run(
-            "wrk", "-t1", f"-c{AT_ONCE}", f"-d{SECONDS}s", "--latency", "-H", "Connection: close",
+            "wrk", f"-t{THREADS}", f"-c{AT_ONCE}", f"-d{SECONDS}s", "--latency", "-H", "Connection: close",
             f"http://{director.target}:{PORT}/",
         )
         a_second = re.search(r"Requests/sec:\s*([0-9.]+)", said)

@@ -87,7 +87,7 @@ class Xvs(Director):
             *self.options, log=log,
         )
         try:
-            director.run(build / "bin/xvsd", "--wait", "10")
+            director.run(build / "bin/xvsd", "--wait", "60")
         except BenchError as error:
             raise BenchError(f"{error}; its log: {pathlib.Path(log).read_text()}") from None
         lines = []

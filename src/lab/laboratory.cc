@@ -27,7 +27,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::chrono::seconds kStartLimit{10};
+// The kernel looks through xvsd's programs first, on a busy machine for many seconds.
+constexpr std::chrono::seconds kStartLimit{60};
 constexpr char kTakenDown = '.';  // what the reaper is told when nothing is left to do
 
 Status check_privileges() {

@@ -192,7 +192,7 @@ protected:
     }
 
     [[nodiscard]] Process curl(const std::vector<std::string>& words) {
-        Command all{"curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "50"};
+        Command all{"curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "120"};
         all.insert(all.end(), words.begin(), words.end());
         auto started = client().start(all, files_ / "curl.log");
         EXPECT_TRUE(started);
