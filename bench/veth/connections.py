@@ -130,8 +130,8 @@ class Connections:
     @staticmethod
     def _slice(director, topology):
         said = topology.client.run(
-            "wrk", f"-t{THREADS}", f"-c{AT_ONCE}", f"-d{SECONDS}s", "--latency", "-H", "Connection: close",
-            f"http://{director.target}:{PORT}/",
+            "wrk", f"-t{THREADS}", f"-c{AT_ONCE}", f"-d{SECONDS}s", "--latency",
+            "-H", "Connection: close", f"http://{director.target}:{PORT}/",
         )
         a_second = re.search(r"Requests/sec:\s*([0-9.]+)", said)
         p99 = re.search(r"99%\s+([0-9.]+)(us|ms|s)", said)
