@@ -47,7 +47,7 @@ def flood(interface, from_mac, to_mac, vip, port, a_second, seconds):
                 time.sleep(0.001)
                 continue
             for _ in range(AT_ONCE):
-                with contextlib.suppress(OSError):  # the interface's queue is full: that one is lost
+                with contextlib.suppress(OSError):  # its queue is full: that one is lost
                     out.send(frames[sent % KINDS])
                 sent += 1
     print(sent, flush=True)
