@@ -1,6 +1,7 @@
 #include "tests/differential/duel.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <thread>
@@ -53,16 +54,34 @@ control::netlink::Client connect_to_kernel() {
     return *std::move(client);
 }
 
+bool is_from_a_link(const Packet& packet) {
+    return std::any_of(topology::kDirectorLinks.begin(),
+                       topology::kDirectorLinks.end(),
+                       [&](const DirectorLink& link) {
+                           return packet.source == link.v4 || packet.source == link.v6;
+                       });
+}
+
 // Whether it comes, or may come, from the director itself.
 bool is_own_error(const Packet& packet) {
     if (!std::holds_alternative<IcmpFields>(packet.transport)) return false;
     const auto& vips = topology::kVips;
     return std::find(vips.begin(), vips.end(), packet.source) != vips.end() ||
-           std::any_of(topology::kDirectorLinks.begin(),
-                       topology::kDirectorLinks.end(),
-                       [&](const DirectorLink& link) {
-                           return packet.source == link.v4 || packet.source == link.v6;
-                       });
+           is_from_a_link(packet);
+}
+
+// A piece of an outer packet, which was cut after it was made: its number is the sender's choice,
+// and of GUE the port, by which the checksum differs.
+void free_piece(Packet& packet) {
+    constexpr std::array<std::size_t, 4> kChosen{0, 1, 6, 7};
+    packet.identification.reset();
+    if (packet.family() == net::Family::Ipv6) packet.label.reset();
+    const auto* raw = std::get_if<RawFields>(&packet.transport);
+    const bool is_udp = raw != nullptr && raw->protocol == net::IpProtocol::Udp;
+    if (!is_udp || packet.part->offset != 0) return;
+    for (const std::size_t at : kChosen) {
+        if (at < packet.data.size()) packet.data[at] = std::byte{0};
+    }
 }
 
 // With the fields left free that the sender chooses: of outer headers and of the director's own
@@ -76,6 +95,7 @@ std::string text_of(const Sighting& sighting) {
         if (packet->family() == net::Family::Ipv4) packet->identification.reset();
         if (packet->family() == net::Family::Ipv6) packet->label.reset();
     }
+    if (packet->part && is_from_a_link(*packet)) free_piece(*packet);
     return fmt::format("{} < {}", sighting.host, to_text(*packet));
 }
 
