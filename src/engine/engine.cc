@@ -323,10 +323,12 @@ void Engine::revisit_connections() noexcept {
     const bool has_orphaned = services_.take_orphaned();
     const bool has_turned = services_.take_turned();
     if (has_orphaned || has_turned) begin_revisit();
+    ends_orphans_ |= has_orphaned;
     if (revisited4_ != XVS_NONE) {
         revisited4_ = revisit_from<flow::Ipv4>(revisited4_);
     } else if (revisited6_ != XVS_NONE) {
         revisited6_ = revisit_from<flow::Ipv6>(revisited6_);
+        if (revisited6_ == XVS_NONE) ends_orphans_ = false;
         allow_reuse();
     }
 }
@@ -336,7 +338,7 @@ std::uint32_t Engine::revisit_from(std::uint32_t cursor) noexcept {
     constexpr std::uint32_t kAtOnce = 1024;
     return tables_.connections<Ip>().for_each(
         cursor, kAtOnce, [this](std::uint32_t index, const xvs_connection& record) {
-            workers_[record.owner]->template connections<Ip>().revisit(index);
+            workers_[record.owner]->template connections<Ip>().revisit(index, ends_orphans_);
         });
 }
 

@@ -186,6 +186,9 @@ private:
     // After a change of settings or real servers: how far the connections have been gone through.
     std::uint32_t revisited4_ = XVS_NONE;
     std::uint32_t revisited6_ = XVS_NONE;
+    // Whether a real server was removed while expire_nodest_conn was set. Kernel:
+    // ip_vs_enqueue_expire_nodest_conns().
+    bool ends_orphans_ = false;
     bool is_adopting_ = false;
     ServiceStock::Depths stock_depths_;
 };

@@ -439,10 +439,9 @@ Tick Connections<Ip>::next_check(const xvs_connection& record,
 }
 
 template <class Ip>
-void Connections<Ip>::revisit(std::uint32_t connection) noexcept {
+void Connections<Ip>::revisit(std::uint32_t connection, bool ends_orphans) noexcept {
     const xvs_connection& record = records_[connection];
-    const bool is_left = settings_.sysctls.expire_nodest_conn != 0 &&
-                         !services_.destination(record.destination).is_available;
+    const bool is_left = ends_orphans && !services_.destination(record.destination).is_available;
     if (is_left && record.controlled == 0) return end_with_any_controller(connection);
     const bool is_template = (record.flags & kConnectionTemplate) != 0;
     const bool is_followed = !has_states(record) || record.protocol_state != 0;

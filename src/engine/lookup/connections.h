@@ -211,9 +211,9 @@ public:
     void set_translation(flow::SlotIndex slot, std::uint32_t translation) noexcept;
 
     // After a change of settings or real servers: has a connection of this worker's looked at in
-    // time for timeouts that are shorter now, its packets taken as is right now, and ends it if its
-    // real server was removed and expire_nodest_conn is set.
-    void revisit(std::uint32_t connection) noexcept;
+    // time for timeouts that are shorter now, its packets taken as is right now, and with
+    // `ends_orphans` ends it if its real server was removed.
+    void revisit(std::uint32_t connection, bool ends_orphans) noexcept;
 
     // Ends a live connection if drop_entry asks for its end. Kernel: ip_vs_random_dropentry().
     void drop_if_asked(std::uint32_t connection, Defence& defence) noexcept;

@@ -415,8 +415,8 @@ void Services::unlink(ServiceState& service, DestinationState& destination) {
     ++tables_.services()[service.index].epoch;
     steer_replies(destination, false);
     list_nat_server(destination, false);
-    has_orphaned_ |= destination.total_connections + destination.persistent_connections > 0 &&
-                     sysctls_.expire_nodest_conn != 0;
+    // All that were removed before, too.
+    has_orphaned_ |= sysctls_.expire_nodest_conn != 0;
     make_unavailable(destination);
     destination.is_available = false;
     destination.service = nullptr;
