@@ -1,6 +1,7 @@
 // FakeRouter: routes and neighbours that a test writes down.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -90,6 +91,30 @@ public:
         return found == routes_.end() ? engine::Route{} : found->second;
     }
 
+    // The next hop's address stays the same, for it and for whoever shares its way.
+    engine::PathMtu learn_path_mtu(const net::IpAddress& destination,
+                                   std::uint32_t mtu) noexcept override {
+        const engine::Route former = find_route(destination, {});
+        const bool was_learned = learned_.contains(destination);
+        engine::PathMtu path{.before = former.mtu, .now = former.mtu, .was_learned = was_learned};
+        if (former.kind != engine::RouteKind::Unicast || mtu > former.mtu) return path;
+        learned_.insert(destination);
+        const bool is_ipv4 = destination.family() == net::Family::Ipv4;
+        path.now = std::min(former.mtu, std::max(mtu, is_ipv4 ? 552U : 1280U));
+        if (path.now == path.before) return path;
+        const std::uint32_t index = tables_.next_hops().allocate();
+        const std::uint32_t generation = tables_.next_hops()[index].generation;
+        tables_.next_hops()[index] = tables_.next_hops()[former.next_hop];
+        tables_.next_hops()[index].generation = generation;
+        tables_.next_hops()[index].mtu = path.now;
+        tables_.next_hops().invalidate(former.next_hop);
+        engine::Route route = former;
+        route.next_hop = index;
+        route.mtu = path.now;
+        routes_[destination] = route;
+        return path;
+    }
+
     void resolve(std::uint32_t index) noexcept override { asked_.push_back(index); }
 
     // Next hops whose neighbours were asked for.
@@ -108,6 +133,7 @@ private:
     std::set<net::IpAddress> local_;
     std::map<net::IpAddress, engine::Route> routes_;
     std::map<net::Family, net::IpAddress> defaults_;
+    std::set<net::IpAddress> learned_;
     std::vector<std::uint32_t> asked_;
     std::uint64_t lookups_ = 0;
 };

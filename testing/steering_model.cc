@@ -26,7 +26,7 @@ struct Tuple {
     }
 };
 
-enum class Shape : std::uint8_t { Other, Whole, Fragment, Error };
+enum class Shape : std::uint8_t { Other, Whole, Fragment, Error, ErrorWithoutPorts };
 
 struct Parsed {
     Shape shape = Shape::Other;
@@ -60,9 +60,9 @@ void parse_transport(Parsed& parsed, std::span<const std::byte> payload, bool is
                                 : net::icmp::is_related_error(message->type());
     if (!is_error) return;
     const Parsed inside = parse(message->payload(), true);
-    if (inside.shape != Shape::Whole) return;
+    if (inside.shape == Shape::Fragment) return;
     parsed.quoted = inside.tuple;
-    parsed.shape = Shape::Error;
+    parsed.shape = inside.shape == Shape::Whole ? Shape::Error : Shape::ErrorWithoutPorts;
 }
 
 Parsed parse(std::span<const std::byte> packet, bool is_quoted) {
@@ -118,7 +118,11 @@ public:
                                      worker_of({parsed.tuple.source.address, net::Port{0}})};
                 return std::nullopt;
             case Shape::Error:
+                if (is_to_host && may_be_tunnelled(parsed.quoted)) return tunnelled(parsed.quoted);
                 return ingress_error(parsed.quoted.reversed(), is_to_host);
+            case Shape::ErrorWithoutPorts:
+                if (is_to_host && may_be_tunnelled(parsed.quoted)) return tunnelled(parsed.quoted);
+                break;
             case Shape::Other:
                 break;
         }
@@ -139,6 +143,7 @@ public:
                             {parsed.tuple.source.address, net::Port{0}});
             case Shape::Error:
                 return ours(is_nat_source(parsed.quoted.reversed()), parsed.quoted.source);
+            case Shape::ErrorWithoutPorts:
             case Shape::Other:
                 break;
         }
@@ -155,6 +160,17 @@ private:
         if (!is_to_host && is_nat_source(original))
             return Judgement{XVS_REASON_ICMP, worker_of(original.destination)};
         return std::nullopt;
+    }
+
+    [[nodiscard]] bool may_be_tunnelled(const Tuple& quoted) const {
+        const IpProtocol protocol = quoted.protocol;
+        return (protocol == IpProtocol::Ipv4 || protocol == IpProtocol::Ipv6 ||
+                protocol == IpProtocol::Gre || protocol == IpProtocol::Udp) &&
+               is_known(quoted.destination);
+    }
+
+    [[nodiscard]] Judgement tunnelled(const Tuple& quoted) const {
+        return {XVS_REASON_ICMP, worker_of(quoted.destination)};
     }
 
     [[nodiscard]] std::uint8_t worker_of(const net::Endpoint& client) const {

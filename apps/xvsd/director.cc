@@ -431,6 +431,7 @@ void Director::run_timers() {
         const std::lock_guard lock(gate_);
         af_xdp_->on_timer();
         router_->make_room();
+        router_->forget_old_paths();
     }
     if (events_.take_has_changed()) {
         setup_watch_->host_changed();

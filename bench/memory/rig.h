@@ -21,6 +21,11 @@ public:
     engine::Route find_route(const net::IpAddress& destination,
                              const net::IpAddress& source) noexcept override;
 
+    engine::PathMtu learn_path_mtu(const net::IpAddress& /*destination*/,
+                                   std::uint32_t mtu) noexcept override {
+        return {.before = mtu, .now = mtu};
+    }
+
     void resolve(std::uint32_t /*index*/) noexcept override {}
 
     [[nodiscard]] bool is_local(const net::IpAddress& /*address*/) noexcept override {

@@ -44,7 +44,8 @@ Pipeline<Ip>::Pipeline(const PipelineParts& parts)
                    parts.settings,
                    parts.worker),
       fragments_(parts.clock, parts.drops),
-      icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identifications) {}
+      icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identifications),
+      tunnel_errors_(parts) {}
 
 template <class Ip>
 void Pipeline<Ip>::process(std::span<const Frame* const> frames) noexcept {
@@ -119,8 +120,10 @@ flow::SlotIndex Pipeline<Ip>::find_entry(const Packet<Ip>& packet) noexcept {
 // packet's connection goes, rewritten inside and outside.
 template <class Ip>
 Verdict Pipeline<Ip>::handle_icmp(Packet<Ip>& packet) noexcept {
+    if (packet.fragment.is_fragment) return give_to_host(packet);
+    if (const auto verdict = tunnel_errors_.handle(packet)) return *verdict;
     QuotedPacket<Ip> quoted;
-    if (packet.fragment.is_fragment || !parse_quoted(packet, quoted)) return give_to_host(packet);
+    if (!parse_quoted(packet, quoted)) return give_to_host(packet);
     // What came back is an answer to the quoted packet, hence the reversed key.
     packet.key = quoted.key.reversed();
     packet.hash = flows_.hash(packet.key);

@@ -25,54 +25,12 @@
 #include "engine/packet_port.h"
 #include "engine/parse/fragments.h"
 #include "engine/parse/packet.h"
+#include "engine/pipeline_parts.h"
 #include "engine/router.h"
+#include "engine/tunnel_errors.h"
 #include "flow/tables.h"
 
 namespace xvs::engine {
-
-// What became of a packet. Held ones wait for their datagram's first fragment, or for the end of
-// the burst in which their connection begins; another worker decides of those handed over.
-enum class Verdict : std::uint8_t { Forwarded, ToHost, Dropped, Held, HandedOver };
-
-// How many packets met each end. Dropped ones are counted by reason.
-struct PacketTotals {
-    std::uint64_t received = 0;
-    std::uint64_t super_packets = 0;  // of those received
-    std::uint64_t forwarded = 0;
-    std::uint64_t to_host = 0;
-    std::uint64_t handed_over = 0;  // to another worker, which counts what becomes of them
-
-    PacketTotals& operator+=(const PacketTotals& other) noexcept {
-        received += other.received;
-        super_packets += other.super_packets;
-        forwarded += other.forwarded;
-        to_host += other.to_host;
-        handed_over += other.handed_over;
-        return *this;
-    }
-};
-
-// What the pipelines of both families share: a worker's own, and what workers have in common.
-struct PipelineParts {
-    std::uint8_t worker = 0;  // its number
-    bool has_others = false;  // other workers
-    HandOver& hand_over;
-    flow::Tables& tables;
-    Services& services;
-    Assistances& assistances;
-    Router& router;
-    PacketPort& port;
-    Transmitter& transmitter;
-    IcmpRateLimit& icmp_limit;
-    DropCounters& drops;
-    PacketTotals& totals;
-    Reports& reports;
-    const Settings& settings;
-    Defence& defence;
-    const Clock& clock;
-    Identifications& identifications;
-    std::uint32_t& woken;  // workers, a bit each, that frames were handed over to
-};
 
 // Thread: the worker. Nothing allocates after construction.
 template <class Ip>
@@ -232,6 +190,7 @@ private:
     Connections<Ip> connections_;
     Fragments<Ip> fragments_;
     IcmpResponder<Ip> icmp_;
+    TunnelErrors<Ip> tunnel_errors_;
     Tick now_ = 0;                            // of the burst
     std::uint32_t sent_alone_to_ = XVS_NONE;  // destination of a first fragment that was sent alone
     std::array<Packet<Ip>, kMaxBurst> packets_;

@@ -20,6 +20,13 @@ struct Route {
     net::IpAddress source;  // the address of this host's that Linux would send from
 };
 
+// How long a packet the path to an address takes.
+struct PathMtu {
+    std::uint32_t before = 0;  // as far as was known until now
+    std::uint32_t now = 0;
+    bool was_learned = false;  // until now, from an earlier error
+};
+
 // Thread: the worker. Must not allocate; may make a system call for an address not met before.
 class Router {
 public:
@@ -32,6 +39,13 @@ public:
     // record is valid when it returns, though its neighbour may be unresolved.
     virtual Route find_route(const net::IpAddress& destination,
                              const net::IpAddress& source) noexcept = 0;
+
+    // A router on the way to `destination` has said that it takes packets of up to `mtu` bytes. A
+    // path is never taken for longer than it was before, nor for shorter than what every router
+    // must take; what was learned is forgotten after ten minutes. Next hops on the way to it may
+    // get a new generation. Kernel: __ip_rt_update_pmtu().
+    virtual PathMtu learn_path_mtu(const net::IpAddress& destination,
+                                   std::uint32_t mtu) noexcept = 0;
 
     // Asks Linux to resolve the neighbour of next hop `index` (ARP or neighbour discovery); returns
     // at once, the record becomes XVS_HOP_RESOLVED later. May be called for each packet that waits.

@@ -17,6 +17,11 @@ public:
         return router_.find_route(destination, source);
     }
 
+    PathMtu learn_path_mtu(const net::IpAddress& destination, std::uint32_t mtu) noexcept override {
+        const SharingLock lock(mutex_);
+        return router_.learn_path_mtu(destination, mtu);
+    }
+
     void resolve(std::uint32_t index) noexcept override {
         const SharingLock lock(mutex_);
         router_.resolve(index);

@@ -49,6 +49,7 @@ KernelRouter::KernelRouter(const Mirror& mirror,
       socket_(std::move(socket)),
       keys_(xvs_make_hash_keys(seed.data())),
       index_(next_hops.capacity(), keys_),
+      paths_(keys_),
       answers_(kAnswers),
       uses_(next_hops.capacity()),
       reach_(next_hops.capacity()) {}
@@ -66,12 +67,13 @@ void KernelRouter::adopt() noexcept {
                                            ? net::IpAddress(net::Ipv4Address::load(bytes.data()))
                                            : net::IpAddress(net::Ipv6Address(bytes));
         const Link* link = mirror_.find_link(hop.interface);
-        if (link == nullptr || index_.find(link->ifindex, gateway) != XVS_NONE) {
+        const std::uint32_t limit = link != nullptr && hop.mtu < link->mtu ? hop.mtu : 0;
+        if (link == nullptr || index_.find(link->ifindex, gateway, limit) != XVS_NONE) {
             next_hops_.free(index);
             continue;
         }
         next_hops_.invalidate(index);
-        index_.insert(index, link->ifindex, gateway);
+        index_.insert(index, link->ifindex, gateway, limit);
         fill(index, *link, gateway);
     }
 }
@@ -121,13 +123,16 @@ engine::Route KernelRouter::ask(const net::IpAddress& destination,
     }
     const Link* link = mirror_.find_link(found.ifindex);
     if (found.type != RTN_UNICAST || link == nullptr) return unreachable();
-    const std::uint32_t hop = intern(*link, found.gateway.value_or(destination));
+    std::uint32_t mtu = link->mtu;
+    for (const std::uint32_t limit : {found.mtu, paths_.find(destination)}) {
+        if (limit != 0) mtu = std::min(mtu, limit);
+    }
+    const std::uint32_t hop =
+        intern(*link, found.gateway.value_or(destination), mtu < link->mtu ? mtu : 0);
     if (hop == XVS_NONE) return unreachable();
     reach_.add(hop, destination);
-    return engine::Route{.kind = engine::RouteKind::Unicast,
-                         .next_hop = hop,
-                         .mtu = found.mtu != 0 ? std::min(found.mtu, link->mtu) : link->mtu,
-                         .source = found.source};
+    return engine::Route{
+        .kind = engine::RouteKind::Unicast, .next_hop = hop, .mtu = mtu, .source = found.source};
 }
 
 int KernelRouter::look_up(const net::IpAddress& destination,
@@ -155,8 +160,11 @@ int KernelRouter::look_up(const net::IpAddress& destination,
     return has_answer ? 0 : EIO;
 }
 
-std::uint32_t KernelRouter::intern(const Link& link, const net::IpAddress& gateway) noexcept {
-    if (const std::uint32_t known = index_.find(link.ifindex, gateway); known != XVS_NONE)
+// `limit`: how long packets may be, 0 if they may be as long as the link takes them.
+std::uint32_t KernelRouter::intern(const Link& link,
+                                   const net::IpAddress& gateway,
+                                   std::uint32_t limit) noexcept {
+    if (const std::uint32_t known = index_.find(link.ifindex, gateway, limit); known != XVS_NONE)
         return known;
     std::uint32_t index = next_hops_.allocate();
     if (index == XVS_NONE) {
@@ -166,7 +174,7 @@ std::uint32_t KernelRouter::intern(const Link& link, const net::IpAddress& gatew
         index = next_hops_.allocate();
         if (index == XVS_NONE) return XVS_NONE;
     }
-    index_.insert(index, link.ifindex, gateway);
+    index_.insert(index, link.ifindex, gateway, limit);
     reach_.clear(index);
     fill(index, link, gateway);
     return index;
@@ -185,7 +193,8 @@ void KernelRouter::fill(std::uint32_t index,
     xvs_next_hop& hop = next_hops_[index];
     uses_[index] = Use{.asked_at = clock_.now(), .resolved_at = {}};
     hop.interface = link.ifindex;
-    hop.mtu = link.mtu;
+    const std::uint32_t limit = index_.limit_of(index);
+    hop.mtu = limit == 0 ? link.mtu : std::min(limit, link.mtu);
     hop.flags = link.has_link_header() ? XVS_HOP_LINK_HEADER : 0;
     hop.family = static_cast<std::uint8_t>(gateway.family());
     std::memcpy(hop.gateway, gateway.bytes().data(), sizeof(hop.gateway));
@@ -289,16 +298,20 @@ bool KernelRouter::is_broadcast(const net::IpAddress& address) noexcept {
 }
 
 bool KernelRouter::neighbour_changed(const Neighbour& neighbour) noexcept {
-    const std::uint32_t index = index_.find(neighbour.ifindex, neighbour.address);
-    if (index == XVS_NONE) return false;
-    take_neighbour(index, neighbour);
-    return neighbour.is_resolved();
+    bool is_known = false;
+    index_.for_each_of(neighbour.ifindex, neighbour.address, [&](std::uint32_t index) {
+        take_neighbour(index, neighbour);
+        is_known = true;
+    });
+    return is_known && neighbour.is_resolved();
 }
 
 void KernelRouter::neighbour_gone(const Neighbour& neighbour) noexcept {
-    const std::uint32_t index = index_.find(neighbour.ifindex, neighbour.address);
     const Link* link = mirror_.find_link(neighbour.ifindex);
-    if (index != XVS_NONE && link != nullptr && link->has_neighbours()) next_hops_.unresolve(index);
+    if (link == nullptr || !link->has_neighbours()) return;
+    index_.for_each_of(neighbour.ifindex, neighbour.address, [this](std::uint32_t index) {
+        next_hops_.unresolve(index);
+    });
 }
 
 void KernelRouter::link_changed(const Link& link) noexcept {
@@ -317,11 +330,52 @@ void KernelRouter::link_gone(const Link& link) noexcept {
 
 void KernelRouter::routes_changed(const RouteChanges& changes) noexcept {
     ++epoch_;
+    forget_paths(changes);
     index_.for_each([&](std::uint32_t index) {
-        if (!is_concerned(index, changes)) return;
-        next_hops_.invalidate(index);
-        reach_.clear(index);
+        if (is_concerned(index, changes)) invalidate(index);
     });
+}
+
+// A new way may take longer packets. Kernel: what was learned is kept with the route.
+void KernelRouter::forget_paths(const RouteChanges& changes) noexcept {
+    const bool is_any = changes.is_everything || !changes.interfaces.empty();
+    (void)paths_.forget([&](const net::IpAddress& destination, Nanoseconds /*until*/) {
+        return is_any ||
+               std::any_of(changes.destinations.begin(),
+                           changes.destinations.end(),
+                           [&](const net::Prefix& each) { return each.contains(destination); });
+    });
+}
+
+void KernelRouter::forget_old_paths() noexcept {
+    const Nanoseconds now = clock_.now();
+    const auto is_over = [now](const net::IpAddress& /*destination*/, Nanoseconds until) {
+        return now >= until;
+    };
+    if (!paths_.forget(is_over)) return;
+    ++epoch_;
+    index_.for_each([this](std::uint32_t index) {
+        if (index_.limit_of(index) != 0) invalidate(index);
+    });
+}
+
+// Whoever names it looks its way up again.
+void KernelRouter::invalidate(std::uint32_t index) noexcept {
+    next_hops_.invalidate(index);
+    reach_.clear(index);
+}
+
+engine::PathMtu KernelRouter::learn_path_mtu(const net::IpAddress& destination,
+                                             std::uint32_t mtu) noexcept {
+    const engine::Route route = find_route(destination, {});
+    if (route.kind != engine::RouteKind::Unicast) return {.before = mtu, .now = mtu};
+    const bool was_learned = paths_.find(destination) != 0;
+    engine::PathMtu path{.before = route.mtu, .now = route.mtu, .was_learned = was_learned};
+    if (mtu > route.mtu) return path;
+    paths_.learn(destination, mtu, clock_.now());
+    path.now = std::min(route.mtu, paths_.find(destination));
+    if (path.now < path.before) invalidate(route.next_hop);
+    return path;
 }
 
 bool KernelRouter::is_concerned(std::uint32_t index, const RouteChanges& changes) const noexcept {

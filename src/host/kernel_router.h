@@ -13,6 +13,7 @@
 #include "host/mirror.h"
 #include "host/neighbour_index.h"
 #include "host/netlink_socket.h"
+#include "host/path_mtus.h"
 #include "host/reach.h"
 #include "host/route_changes.h"
 #include "host/taps.h"
@@ -50,6 +51,8 @@ public:
 
     engine::Route find_route(const net::IpAddress& destination,
                              const net::IpAddress& source) noexcept override;
+    engine::PathMtu learn_path_mtu(const net::IpAddress& destination,
+                                   std::uint32_t mtu) noexcept override;
     void resolve(std::uint32_t index) noexcept override;
     [[nodiscard]] bool is_local(const net::IpAddress& address) noexcept override;
     [[nodiscard]] bool is_broadcast(const net::IpAddress& address) noexcept override;
@@ -75,6 +78,10 @@ public:
     void share() noexcept { is_shared_ = true; }
 
     void make_room() noexcept;
+
+    // Tries paths again at their full length whose time is over; called now and then under the
+    // gates of all.
+    void forget_old_paths() noexcept;
 
     // How often Linux was asked for a way.
     [[nodiscard]] std::uint64_t questions() const noexcept { return questions_; }
@@ -109,12 +116,16 @@ private:
     [[nodiscard]] int look_up(const net::IpAddress& destination,
                               const net::IpAddress& source,
                               RouteEntry& found) noexcept;
-    [[nodiscard]] std::uint32_t intern(const Link& link, const net::IpAddress& gateway) noexcept;
+    [[nodiscard]] std::uint32_t intern(const Link& link,
+                                       const net::IpAddress& gateway,
+                                       std::uint32_t limit) noexcept;
     void fill(std::uint32_t index, const Link& link, const net::IpAddress& gateway) noexcept;
     void set_peer_flag(std::uint32_t index, const Link& link) noexcept;
     void set_xdp_way(std::uint32_t index, const Link& link) noexcept;
     void set_flag(std::uint32_t index, std::uint8_t flag, bool is_set) noexcept;
     void take_neighbour(std::uint32_t index, const Neighbour& neighbour) noexcept;
+    void forget_paths(const RouteChanges& changes) noexcept;
+    void invalidate(std::uint32_t index) noexcept;
     [[nodiscard]] bool is_concerned(std::uint32_t index,
                                     const RouteChanges& changes) const noexcept;
     void free_idle() noexcept;
@@ -126,6 +137,7 @@ private:
     NetlinkSocket socket_;
     xvs_hash_keys keys_;
     NeighbourIndex index_;
+    PathMtus paths_;
     std::vector<Answer> answers_;
     std::vector<Use> uses_;
     Reach reach_;  // of each next hop in its present generation

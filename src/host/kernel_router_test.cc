@@ -28,6 +28,18 @@ net::IpAddress address(const char* text) {
     return *net::IpAddress::parse(text);
 }
 
+// The time that passes, and what a test lets pass besides.
+class MovableClock final : public Clock {
+public:
+    [[nodiscard]] Nanoseconds now() const noexcept override { return clock_.now() + ahead_; }
+
+    void advance(Nanoseconds by) noexcept { ahead_ += by; }
+
+private:
+    MonotonicClock clock_;
+    Nanoseconds ahead_{};
+};
+
 // The mirror's observer and the router behind it, as in xvsd.
 class Follower final : public HostObserver {
 public:
@@ -107,7 +119,7 @@ protected:
     }
 
     Follower follower_;
-    MonotonicClock clock_;
+    MovableClock clock_;
     flow::PrivateStorage storage_;
     std::unique_ptr<Mirror> mirror_;
     std::unique_ptr<flow::Tables> tables_;
@@ -147,11 +159,78 @@ TEST_F(Router, FollowsARouteThatChanges) {
     const auto after = router_->find_route(address("198.51.100.7"), {});
     EXPECT_NE(after.next_hop, before.next_hop);
     EXPECT_EQ(after.mtu, 1300U);
+    EXPECT_EQ(hop(after).mtu, 1300U);
     run("ip route del 198.51.100.0/24");
     ASSERT_TRUE(follow([&] {
         return router_->find_route(address("198.51.100.7"), {}).kind ==
                engine::RouteKind::Unreachable;
     }));
+}
+
+TEST_F(Router, KeepsWaysOfSeveralLengthsByOneGateway) {
+    run("ip route add 198.51.100.7/32 via 10.0.0.254 mtu 1300");
+    run("ip route add 198.51.100.8/32 via 10.0.0.254 mtu 9000");
+    std::array<engine::Route, 3> routes;
+    ASSERT_TRUE(follow([&] {
+        for (std::size_t i = 0; i < routes.size(); ++i) {
+            const std::string text = "198.51.100." + std::to_string(7 + i);
+            routes[i] = router_->find_route(address(text.c_str()), {});
+        }
+        return routes[0].mtu == 1300;
+    }));
+    EXPECT_EQ(hop(routes[0]).mtu, 1300U);
+    EXPECT_EQ(hop(routes[1]).mtu, 1500U) << "no longer than the link";
+    EXPECT_NE(routes[0].next_hop, routes[2].next_hop);
+    EXPECT_EQ(routes[1].next_hop, routes[2].next_hop);
+    // Who the gateway is, all of them hear.
+    run("ip neigh add 10.0.0.254 lladdr 02:00:00:00:00:fe dev wan nud reachable");
+    EXPECT_TRUE(follow([&] { return is_resolved(routes[0]) && is_resolved(routes[2]); }));
+    run("ip link set wan mtu 1200");
+    EXPECT_TRUE(follow([&] { return hop(routes[0]).mtu == 1200 && hop(routes[2]).mtu == 1200; }));
+    run("ip link set wan mtu 1500");
+    EXPECT_TRUE(follow([&] { return hop(routes[0]).mtu == 1300 && hop(routes[2]).mtu == 1500; }));
+    run("ip neigh del 10.0.0.254 dev wan");
+    EXPECT_TRUE(follow([&] { return !is_resolved(routes[0]) && !is_resolved(routes[2]); }));
+}
+
+TEST_F(Router, LearnsAPathThatIsNarrowerThanTheLink) {
+    const auto before = router_->find_route(address("198.51.100.7"), {});
+    const std::uint32_t generation = hop(before).generation;
+    const auto told = router_->learn_path_mtu(address("198.51.100.7"), 1400);
+    EXPECT_EQ(told.before, 1500U);
+    EXPECT_EQ(told.now, 1400U);
+    EXPECT_FALSE(told.was_learned);
+    EXPECT_NE(hop(before).generation, generation) << "who names it looks its way up again";
+    const auto after = router_->find_route(address("198.51.100.7"), {});
+    EXPECT_EQ(hop(after).mtu, 1400U);
+    EXPECT_EQ(router_->find_route(address("198.51.100.8"), {}).next_hop, before.next_hop);
+    // It gets no wider by being told so.
+    EXPECT_EQ(router_->learn_path_mtu(address("198.51.100.7"), 1450).now, 1400U);
+    EXPECT_TRUE(router_->learn_path_mtu(address("198.51.100.7"), 1450).was_learned);
+    EXPECT_EQ(router_->learn_path_mtu(address("2001:db8:c::7"), 1300).now, 1300U);
+}
+
+TEST_F(Router, TriesANarrowPathAgainAfterTenMinutes) {
+    (void)router_->learn_path_mtu(address("198.51.100.7"), 1400);
+    const auto narrow = router_->find_route(address("198.51.100.7"), {});
+    const std::uint32_t generation = hop(narrow).generation;
+    clock_.advance(std::chrono::minutes(9));
+    router_->forget_old_paths();
+    EXPECT_EQ(router_->find_route(address("198.51.100.7"), {}).mtu, 1400U);
+    EXPECT_EQ(hop(narrow).generation, generation);
+    clock_.advance(std::chrono::minutes(1));
+    router_->forget_old_paths();
+    EXPECT_NE(hop(narrow).generation, generation) << "who names it looks its way up again";
+    EXPECT_EQ(router_->find_route(address("198.51.100.7"), {}).mtu, 1500U);
+}
+
+TEST_F(Router, TakesAnotherRouteForAnotherPath) {
+    (void)router_->learn_path_mtu(address("198.51.100.7"), 1400);
+    (void)router_->learn_path_mtu(address("10.0.0.77"), 1400);
+    run("ip route replace 198.51.100.0/24 via 10.0.0.253");
+    EXPECT_TRUE(
+        follow([&] { return router_->find_route(address("198.51.100.7"), {}).mtu == 1500; }));
+    EXPECT_EQ(router_->find_route(address("10.0.0.77"), {}).mtu, 1400U) << "another one's";
 }
 
 TEST_F(Router, WritesANeighboursAddressInPlace) {

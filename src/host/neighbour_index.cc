@@ -34,19 +34,22 @@ std::uint32_t NeighbourIndex::chain_of(std::uint32_t interface,
 }
 
 std::uint32_t NeighbourIndex::find(std::uint32_t interface,
-                                   const net::IpAddress& gateway) const noexcept {
+                                   const net::IpAddress& gateway,
+                                   std::uint32_t limit) const noexcept {
     std::uint32_t index = chains_[chain_of(interface, gateway)];
     while (index != XVS_NONE &&
-           (entries_[index].interface != interface || entries_[index].gateway != gateway))
+           (!is_of(index, interface, gateway) || entries_[index].limit != limit))
         index = entries_[index].next;
     return index;
 }
 
 void NeighbourIndex::insert(std::uint32_t index,
                             std::uint32_t interface,
-                            const net::IpAddress& gateway) noexcept {
+                            const net::IpAddress& gateway,
+                            std::uint32_t limit) noexcept {
     std::uint32_t& head = chains_[chain_of(interface, gateway)];
-    entries_[index] = Entry{.interface = interface, .next = head, .gateway = gateway};
+    entries_[index] =
+        Entry{.interface = interface, .next = head, .limit = limit, .gateway = gateway};
     head = index;
 }
 

@@ -1,4 +1,4 @@
-// NeighbourIndex: finds the next-hop record of an interface and a gateway.
+// NeighbourIndex: finds the next-hop records of an interface and a gateway.
 #pragma once
 
 #include <array>
@@ -11,20 +11,23 @@
 
 namespace xvs::host {
 
-// Chains of record indices by hash; as many records as it was made for. Nothing allocates but the
-// constructor.
+// One for each limit on the length of packets that ways by that gateway have; 0 is none but the
+// interface's. Chains of record indices by hash; as many records as it was made for. Nothing
+// allocates but the constructor.
 class NeighbourIndex {
 public:
     NeighbourIndex(std::uint32_t capacity, const xvs_hash_keys& keys);
 
     // Returns the record's index, or XVS_NONE.
     [[nodiscard]] std::uint32_t find(std::uint32_t interface,
-                                     const net::IpAddress& gateway) const noexcept;
+                                     const net::IpAddress& gateway,
+                                     std::uint32_t limit) const noexcept;
 
     // REQUIRES: neither the key nor the index is in.
     void insert(std::uint32_t index,
                 std::uint32_t interface,
-                const net::IpAddress& gateway) noexcept;
+                const net::IpAddress& gateway,
+                std::uint32_t limit) noexcept;
 
     // REQUIRES: the index is in.
     void erase(std::uint32_t index) noexcept;
@@ -37,6 +40,17 @@ public:
         }
     }
 
+    // The same for each record of that interface and gateway; it may not erase any.
+    template <class Visit>
+    void for_each_of(std::uint32_t interface,
+                     const net::IpAddress& gateway,
+                     Visit&& visit) const noexcept {
+        std::uint32_t index = chains_[chain_of(interface, gateway)];
+        for (; index != XVS_NONE; index = entries_[index].next) {
+            if (is_of(index, interface, gateway)) visit(index);
+        }
+    }
+
     [[nodiscard]] std::uint32_t interface_of(std::uint32_t index) const noexcept {
         return entries_[index].interface;
     }
@@ -45,12 +59,23 @@ public:
         return entries_[index].gateway;
     }
 
+    [[nodiscard]] std::uint32_t limit_of(std::uint32_t index) const noexcept {
+        return entries_[index].limit;
+    }
+
 private:
     struct Entry {
         std::uint32_t interface = 0;  // 0: not in
         std::uint32_t next = XVS_NONE;
+        std::uint32_t limit = 0;
         net::IpAddress gateway;
     };
+
+    [[nodiscard]] bool is_of(std::uint32_t index,
+                             std::uint32_t interface,
+                             const net::IpAddress& gateway) const noexcept {
+        return entries_[index].interface == interface && entries_[index].gateway == gateway;
+    }
 
     [[nodiscard]] std::uint32_t chain_of(std::uint32_t interface,
                                          const net::IpAddress& gateway) const noexcept;

@@ -36,10 +36,21 @@ INLINE int judge_whole(const struct tuple* t, bool may_be_live, __u32 ifindex) {
     return JUDGED(XVS_REASON_SERVICE, worker_of(&t->source));
 }
 
+/* Whether it may be a packet that a tunnel of ours has carried: the engine looks inside. */
+INLINE bool may_be_tunnelled(const struct tuple* t) {
+    const __u8 protocol = t->destination.protocol;
+    return (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 || protocol == IPPROTO_GRE ||
+            protocol == IPPROTO_UDP) &&
+           is_known_address(&t->destination);
+}
+
 /* `p` is the error's, then that of the packet it quotes: an old kernel's stack is small. */
 INLINE int judge_error(struct __sk_buff* skb, struct parsed* p) {
     const bool is_to_us = is_local(&p->tuple.destination);
-    if (!parse_quoted(skb, p, p)) return 0;
+    const enum shape shape = parse_quoted(skb, p, p);
+    if (is_to_us && may_be_tunnelled(&p->tuple))
+        return JUDGED(XVS_REASON_ICMP, worker_of(&p->tuple.destination));
+    if (shape != SHAPE_WHOLE) return 0;
     reverse(&p->tuple);
     const struct tuple* original = &p->tuple;
     const int owner = owner_of_flow(original);
@@ -103,7 +114,8 @@ GLOBAL int judge_egress(struct __sk_buff* skb, __u32 family, __u32 offset) {
             client.port = 0;
             break;
         case SHAPE_ICMP:
-            ours = parse_quoted(skb, &p, &quoted) && is_nat_source(&quoted.tuple.destination);
+            ours = parse_quoted(skb, &p, &quoted) == SHAPE_WHOLE &&
+                   is_nat_source(&quoted.tuple.destination);
             client = quoted.tuple.source;
             break;
         default:

@@ -83,6 +83,7 @@ NOINLINE int parse6(struct __sk_buff* skb, __u32 offset, struct parsed* p) {
         } extension;
 
         p->transport = at;
+        p->tuple.destination.protocol = next;
         if (has_ports(next)) return read_ports(skb, next, p);
         if (next == IPPROTO_ICMPV6) return SHAPE_ICMP;
         if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
@@ -115,13 +116,15 @@ INLINE bool is_error_type(__u8 family, __u8 type) {
     return type == 3 || type == 4 || type == 11;
 }
 
-/* Reads the packet that an ICMP error quotes; false when there is none with ports. */
-INLINE bool parse_quoted(struct __sk_buff* skb, const struct parsed* outer, struct parsed* quoted) {
+/* Reads the packet that an ICMP error quotes; without ports there is its protocol. */
+INLINE enum shape parse_quoted(struct __sk_buff* skb,
+                               const struct parsed* outer,
+                               struct parsed* quoted) {
     __u8 type;
     const __u8 family = outer->tuple.source.family;
-    if (bpf_skb_load_bytes(skb, outer->transport, &type, sizeof(type))) return false;
-    if (!is_error_type(family, type)) return false;
-    return parse(skb, family, outer->transport + 8, quoted) == SHAPE_WHOLE;
+    if (bpf_skb_load_bytes(skb, outer->transport, &type, sizeof(type))) return SHAPE_OTHER;
+    if (!is_error_type(family, type)) return SHAPE_OTHER;
+    return parse(skb, family, outer->transport + 8, quoted);
 }
 
 #endif

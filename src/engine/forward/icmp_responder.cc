@@ -17,42 +17,9 @@ constexpr std::size_t kMaxIpv6Error = 1280;
 constexpr std::uint8_t kInternetControl = 0xc0;  // precedence (RFC 1812, 4.3.2.5)
 constexpr std::uint8_t kTosMask = 0x1e;
 
-struct TypeAndCode {
-    std::uint8_t type;
-    std::uint8_t code;
-};
-
-constexpr TypeAndCode icmp_type(IcmpError error) noexcept {
-    switch (error) {
-        case IcmpError::TtlExceeded:
-            return {net::icmp::kTimeExceeded, net::icmp::kTtlExceeded};
-        case IcmpError::TooBig:
-            return {net::icmp::kDestinationUnreachable, net::icmp::kFragmentationNeeded};
-        case IcmpError::PortUnreachable:
-            return {net::icmp::kDestinationUnreachable, net::icmp::kPortUnreachable};
-        case IcmpError::HostUnreachable:
-            break;
-    }
-    return {net::icmp::kDestinationUnreachable, net::icmp::kHostUnreachable};
-}
-
-constexpr TypeAndCode icmpv6_type(IcmpError error) noexcept {
-    switch (error) {
-        case IcmpError::TtlExceeded:
-            return {net::icmpv6::kTimeExceeded, net::icmpv6::kHopLimitExceeded};
-        case IcmpError::TooBig:
-            return {net::icmpv6::kPacketTooBig, 0};
-        case IcmpError::PortUnreachable:
-            return {net::icmpv6::kDestinationUnreachable, net::icmpv6::kPortUnreachable};
-        case IcmpError::HostUnreachable:
-            break;
-    }
-    return {net::icmpv6::kDestinationUnreachable, net::icmpv6::kAddressUnreachable};
-}
-
 // The eight bytes of ICMP and what they quote; the checksum is the caller's.
 void write_message(std::byte* at,
-                   TypeAndCode kind,
+                   IcmpKind kind,
                    std::uint32_t rest,
                    std::span<const std::byte> quoted) noexcept {
     const auto icmp = *net::IcmpWriter::parse({at, net::IcmpWriter::kHeaderSize + quoted.size()});
@@ -84,10 +51,7 @@ std::size_t write_error(std::byte* at,
     ip.set_source(source);
     ip.set_destination(about.source());
     ip.update_checksum();
-    write_message(at + header,
-                  icmp_type(fields.error),
-                  fields.error == IcmpError::TooBig ? fields.mtu : 0,
-                  about.bytes().first(quoted));
+    write_message(at + header, fields.kind, fields.rest, about.bytes().first(quoted));
     store_be16(at + header + net::IcmpView::kChecksumOffset,
                net::internet_checksum({at + header, length - header}));
     return length;
@@ -110,10 +74,7 @@ std::size_t write_error(std::byte* at,
     ip.set_hop_limit(fields.ttl);
     ip.set_source(source);
     ip.set_destination(about.source());
-    write_message(at + header,
-                  icmpv6_type(fields.error),
-                  fields.error == IcmpError::TooBig ? fields.mtu : 0,
-                  about.bytes().first(quoted));
+    write_message(at + header, fields.kind, fields.rest, about.bytes().first(quoted));
     const net::ChecksumSum pseudo =
         net::pseudo_header_sum(source, about.source(), net::IpProtocol::Icmpv6, payload);
     store_be16(at + header + net::IcmpView::kChecksumOffset,
@@ -126,6 +87,36 @@ constexpr net::EtherType ether_type(net::Family family) noexcept {
 }
 
 }  // namespace
+
+template <>
+IcmpKind kind_of<flow::Ipv4>(IcmpError error) noexcept {
+    switch (error) {
+        case IcmpError::TtlExceeded:
+            return {net::icmp::kTimeExceeded, net::icmp::kTtlExceeded};
+        case IcmpError::TooBig:
+            return {net::icmp::kDestinationUnreachable, net::icmp::kFragmentationNeeded};
+        case IcmpError::PortUnreachable:
+            return {net::icmp::kDestinationUnreachable, net::icmp::kPortUnreachable};
+        case IcmpError::HostUnreachable:
+            break;
+    }
+    return {net::icmp::kDestinationUnreachable, net::icmp::kHostUnreachable};
+}
+
+template <>
+IcmpKind kind_of<flow::Ipv6>(IcmpError error) noexcept {
+    switch (error) {
+        case IcmpError::TtlExceeded:
+            return {net::icmpv6::kTimeExceeded, net::icmpv6::kHopLimitExceeded};
+        case IcmpError::TooBig:
+            return {net::icmpv6::kPacketTooBig, 0};
+        case IcmpError::PortUnreachable:
+            return {net::icmpv6::kDestinationUnreachable, net::icmpv6::kPortUnreachable};
+        case IcmpError::HostUnreachable:
+            break;
+    }
+    return {net::icmpv6::kDestinationUnreachable, net::icmpv6::kAddressUnreachable};
+}
 
 bool IcmpRateLimit::Bucket::try_take(Nanoseconds now,
                                      std::int64_t cost_ns,
@@ -155,10 +146,10 @@ std::uint32_t IcmpResponder<Ip>::send(IcmpError error,
     const auto about = *View::parse(packet.frame.bytes().subspan(kEthernetHeaderSize));
     const net::IpAddress vip = about.destination();
     return send_about(about,
-                      {.error = error,
+                      {.kind = kind_of<Ip>(error),
                        .source = router_.is_local(vip) ? vip : net::IpAddress{},
                        .ttl = kDefaultTtl,
-                       .mtu = mtu});
+                       .rest = error == IcmpError::TooBig ? mtu : 0});
 }
 
 template <class Ip>
@@ -168,9 +159,21 @@ std::uint32_t IcmpResponder<Ip>::send_undelivered(const Origin& origin) noexcept
     const bool is_routed = origin.is_reply;
     return send_about(
         *about,
-        {.error = IcmpError::HostUnreachable,
+        {.kind = kind_of<Ip>(IcmpError::HostUnreachable),
          .source = origin.source,
          .ttl = static_cast<std::uint8_t>(is_routed ? kDefaultTtl - 1 : kDefaultTtl)});
+}
+
+template <class Ip>
+std::uint32_t IcmpResponder<Ip>::relay(const View& about,
+                                       IcmpKind kind,
+                                       std::uint32_t rest) noexcept {
+    const net::IpAddress vip = about.destination();
+    return send_about(about,
+                      {.kind = kind,
+                       .source = router_.is_local(vip) ? vip : net::IpAddress{},
+                       .ttl = kDefaultTtl,
+                       .rest = rest});
 }
 
 template <class Ip>
@@ -182,7 +185,7 @@ std::uint32_t IcmpResponder<Ip>::send_about(const View& about, ErrorFields field
     if (route.kind != RouteKind::Unicast && !is_to_self) return 0;
     const auto hash = static_cast<std::uint32_t>(std::hash<net::IpAddress>{}(receiver));
     // Path MTU discovery must work: the kernel does not limit what it needs (icmpv4_xrlim_allow()).
-    if (fields.error != IcmpError::TooBig && !limit_.try_take(hash)) return 0;
+    if (fields.kind != kind_of<Ip>(IcmpError::TooBig) && !limit_.try_take(hash)) return 0;
     Frame frame = port_.make_frame();
     if (frame.data == nullptr) return 0;
     // A client on the director itself is told by the address that it has spoken to.

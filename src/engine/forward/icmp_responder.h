@@ -34,12 +34,23 @@ private:
 // What is wrong; each family has its own type and code for it.
 enum class IcmpError : std::uint8_t { TtlExceeded, TooBig, PortUnreachable, HostUnreachable };
 
+// As it is written in a message.
+struct IcmpKind {
+    std::uint8_t type = 0;
+    std::uint8_t code = 0;
+
+    bool operator==(const IcmpKind&) const = default;
+};
+
+template <class Ip>
+[[nodiscard]] IcmpKind kind_of(IcmpError error) noexcept;
+
 // What an error says beside the packet it quotes.
 struct ErrorFields {
-    IcmpError error = IcmpError::TtlExceeded;
+    IcmpKind kind;
     net::IpAddress source;  // unspecified: as the way to its receiver has it
     std::uint8_t ttl = 0;
-    std::uint32_t mtu = 0;  // TooBig's
+    std::uint32_t rest = 0;  // the MTU of one that says TooBig
 };
 
 // At most so many errors a second from this host, with a reserve for bursts, and one a second to
@@ -79,6 +90,8 @@ private:
 template <class Ip>
 class IcmpResponder {
 public:
+    using View = typename Headers<Ip>::View;
+
     IcmpResponder(Router& router,
                   PacketPort& port,
                   Transmitter& transmitter,
@@ -98,9 +111,11 @@ public:
     // Sends HostUnreachable about a packet whose next hop has not answered. Returns as send().
     std::uint32_t send_undelivered(const Origin& origin) noexcept;
 
-private:
-    using View = typename Headers<Ip>::View;
+    // Sends what was said of a tunnel that carried `about`, which may be cut short, to its source,
+    // from its destination if that is this host's. Returns as send().
+    std::uint32_t relay(const View& about, IcmpKind kind, std::uint32_t rest) noexcept;
 
+private:
     std::uint32_t send_about(const View& about, ErrorFields fields) noexcept;
 
     Router& router_;

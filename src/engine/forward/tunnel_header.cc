@@ -68,6 +68,39 @@ void write_gre(std::span<std::byte> payload,
     store_be16(payload.data() + kGreHeaderSize, net::internet_checksum(payload));
 }
 
+std::optional<net::Family> family_of(net::IpProtocol inner) noexcept {
+    if (inner == net::IpProtocol::Ipv4) return net::Family::Ipv4;
+    if (inner == net::IpProtocol::Ipv6) return net::Family::Ipv6;
+    return std::nullopt;
+}
+
+std::optional<TunnelHeader> read_gue(std::span<const std::byte> payload) noexcept {
+    constexpr unsigned kVersionAndControl = 0xe0;
+    constexpr unsigned kLength = 0x1f;  // of optional fields, in words
+    if (payload.size() < kUdpHeaderSize + kGueHeaderSize) return std::nullopt;
+    const std::byte* const gue = payload.data() + kUdpHeaderSize;
+    const auto first = std::to_integer<unsigned>(gue[0]);
+    const auto inside = family_of(net::IpProtocol{std::to_integer<std::uint8_t>(gue[1])});
+    if ((first & kVersionAndControl) != 0 || !inside) return std::nullopt;
+    return TunnelHeader{
+        .type = model::TunnelType::Gue,
+        .port = net::Port{load_be16(payload.data() + 2)},
+        .inside = *inside,
+        .size = kUdpHeaderSize + kGueHeaderSize + std::size_t{4} * (first & kLength)};
+}
+
+std::optional<TunnelHeader> read_gre(std::span<const std::byte> payload) noexcept {
+    if (payload.size() < kGreHeaderSize) return std::nullopt;
+    const std::uint16_t flags = load_be16(payload.data());
+    const net::EtherType type{load_be16(payload.data() + 2)};
+    if ((flags & ~kGreHasChecksum) != 0) return std::nullopt;
+    if (type != net::EtherType::Ipv4 && type != net::EtherType::Ipv6) return std::nullopt;
+    return TunnelHeader{
+        .type = model::TunnelType::Gre,
+        .inside = type == net::EtherType::Ipv4 ? net::Family::Ipv4 : net::Family::Ipv6,
+        .size = flags == 0 ? kGreHeaderSize : kGreHeaderSize + kGreChecksumSize};
+}
+
 }  // namespace
 
 net::IpProtocol tunnel_protocol(const xvs_translation& translation,
@@ -95,6 +128,19 @@ void write_tunnel_header(std::span<std::byte> payload,
         case model::TunnelType::Ipip:
             break;
     }
+}
+
+std::optional<TunnelHeader> read_tunnel_header(net::IpProtocol protocol,
+                                               std::span<const std::byte> payload) noexcept {
+    std::optional<TunnelHeader> header;
+    if (protocol == net::IpProtocol::Udp) {
+        header = read_gue(payload);
+    } else if (protocol == net::IpProtocol::Gre) {
+        header = read_gre(payload);
+    } else if (const auto inside = family_of(protocol)) {
+        header = TunnelHeader{.inside = *inside};
+    }
+    return header && header->size <= payload.size() ? header : std::nullopt;
 }
 
 }  // namespace xvs::engine

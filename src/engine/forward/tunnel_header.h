@@ -3,9 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "flow/layout.h"
+#include "model/destination.h"
+#include "net/address.h"
 #include "net/ip_protocol.h"
 
 namespace xvs::engine {
@@ -26,5 +29,18 @@ void write_tunnel_header(std::span<std::byte> payload,
                          const xvs_translation& translation,
                          net::IpProtocol inner,
                          std::uint32_t hash) noexcept;
+
+// What it says.
+struct TunnelHeader {
+    model::TunnelType type = model::TunnelType::Ipip;
+    net::Port port{};  // GUE's, at its far end
+    net::Family inside = net::Family::Ipv4;
+    std::size_t size = 0;  // what follows is the packet inside
+};
+
+// Reads what follows an outer IP header that names `protocol`; it may be cut short behind that.
+// Returns nullopt for what no tunnel of ours sends. Kernel: ipvs_udp_decap(), ipvs_gre_decap().
+[[nodiscard]] std::optional<TunnelHeader> read_tunnel_header(
+    net::IpProtocol protocol, std::span<const std::byte> payload) noexcept;
 
 }  // namespace xvs::engine

@@ -156,42 +156,59 @@ ParseResult parse_packet(const Frame& frame, Packet<flow::Ipv6>& packet) noexcep
 }
 
 template <>
-bool parse_quoted(const Packet<flow::Ipv4>& packet, QuotedPacket<flow::Ipv4>& quoted) noexcept {
+std::optional<net::IcmpView> parse_error(const Packet<flow::Ipv4>& packet) noexcept {
     const auto icmp = net::IcmpView::parse(packet.transport());
-    if (!icmp || !net::icmp::is_related_error(icmp->type())) return false;
-    const auto inner = net::Ipv4View::parse_quoted(icmp->payload());
-    if (!inner || inner->fragment_offset() != 0 || !is_balanced(inner->protocol())) return false;
-    const std::span<const std::byte> ports = inner->payload();
-    if (ports.size() < net::PortsView::kHeaderSize) return false;
-    const std::byte* source = inner->bytes().data() + 12;
-    quoted.key = flow::FlowKey<flow::Ipv4>::load(
-        source, source + 4, ports.data(), net::number(inner->protocol()));
-    quoted.network_offset =
-        static_cast<std::uint32_t>(packet.transport_offset + net::IcmpView::kHeaderSize);
-    quoted.transport_offset =
-        static_cast<std::uint32_t>(quoted.network_offset + inner->header_size());
-    return true;
+    return icmp && net::icmp::is_related_error(icmp->type()) ? icmp : std::nullopt;
 }
 
 template <>
-bool parse_quoted(const Packet<flow::Ipv6>& packet, QuotedPacket<flow::Ipv6>& quoted) noexcept {
+std::optional<net::IcmpView> parse_error(const Packet<flow::Ipv6>& packet) noexcept {
     const auto icmp = net::IcmpView::parse(packet.transport());
-    if (!icmp || !net::icmpv6::is_related_error(icmp->type())) return false;
-    const auto inner = net::Ipv6View::parse_quoted(icmp->payload());
-    if (!inner) return false;
-    const auto transport = net::find_ipv6_transport(*inner);
-    if (!transport || !is_balanced(transport->protocol)) return false;
-    if (transport->fragment && !transport->fragment->is_first()) return false;
-    const std::span<const std::byte> ports = inner->bytes().subspan(transport->transport_offset);
-    if (ports.size() < net::PortsView::kHeaderSize) return false;
-    const std::byte* source = inner->bytes().data() + 8;
-    quoted.key = flow::FlowKey<flow::Ipv6>::load(
+    return icmp && net::icmpv6::is_related_error(icmp->type()) ? icmp : std::nullopt;
+}
+
+template <>
+std::optional<std::size_t> parse_beginning(std::span<const std::byte> bytes,
+                                           flow::FlowKey<flow::Ipv4>& key) noexcept {
+    const auto ip = net::Ipv4View::parse_quoted(bytes);
+    if (!ip || ip->fragment_offset() != 0 || !is_balanced(ip->protocol())) return std::nullopt;
+    const std::span<const std::byte> ports = ip->payload();
+    if (ports.size() < net::PortsView::kHeaderSize) return std::nullopt;
+    const std::byte* source = ip->bytes().data() + 12;
+    key = flow::FlowKey<flow::Ipv4>::load(
+        source, source + 4, ports.data(), net::number(ip->protocol()));
+    return ip->header_size();
+}
+
+template <>
+std::optional<std::size_t> parse_beginning(std::span<const std::byte> bytes,
+                                           flow::FlowKey<flow::Ipv6>& key) noexcept {
+    const auto ip = net::Ipv6View::parse_quoted(bytes);
+    if (!ip) return std::nullopt;
+    const auto transport = net::find_ipv6_transport(*ip);
+    if (!transport || !is_balanced(transport->protocol)) return std::nullopt;
+    if (transport->fragment && !transport->fragment->is_first()) return std::nullopt;
+    const std::span<const std::byte> ports = ip->bytes().subspan(transport->transport_offset);
+    if (ports.size() < net::PortsView::kHeaderSize) return std::nullopt;
+    const std::byte* source = ip->bytes().data() + 8;
+    key = flow::FlowKey<flow::Ipv6>::load(
         source, source + 16, ports.data(), net::number(transport->protocol));
+    return transport->transport_offset;
+}
+
+template <class Ip>
+bool parse_quoted(const Packet<Ip>& packet, QuotedPacket<Ip>& quoted) noexcept {
+    const auto error = parse_error(packet);
+    if (!error) return false;
+    const auto transport = parse_beginning(error->payload(), quoted.key);
+    if (!transport) return false;
     quoted.network_offset =
         static_cast<std::uint32_t>(packet.transport_offset + net::IcmpView::kHeaderSize);
-    quoted.transport_offset =
-        static_cast<std::uint32_t>(quoted.network_offset + transport->transport_offset);
+    quoted.transport_offset = static_cast<std::uint32_t>(quoted.network_offset + *transport);
     return true;
 }
+
+template bool parse_quoted(const Packet<flow::Ipv4>&, QuotedPacket<flow::Ipv4>&) noexcept;
+template bool parse_quoted(const Packet<flow::Ipv6>&, QuotedPacket<flow::Ipv6>&) noexcept;
 
 }  // namespace xvs::engine

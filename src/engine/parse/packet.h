@@ -1,12 +1,16 @@
 // Packet: what the engine knows of a frame after one look at its headers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 
 #include "engine/drop_reason.h"
 #include "engine/packet_port.h"
 #include "flow/family.h"
 #include "flow/key.h"
+#include "net/icmp_view.h"
 #include "net/ip_protocol.h"
 #include "net/ipv4.h"
 #include "net/ipv6.h"
@@ -91,6 +95,17 @@ struct ParseResult {
 // pass over the headers, the IPv4 checksum included.
 template <class Ip>
 [[nodiscard]] ParseResult parse_packet(const Frame& frame, Packet<Ip>& packet) noexcept;
+
+// Returns the ICMP message in `packet` if it is an error that quotes one. REQUIRES: it is ICMP.
+template <class Ip>
+[[nodiscard]] std::optional<net::IcmpView> parse_error(const Packet<Ip>& packet) noexcept;
+
+// Reads the five fields of a packet that may be cut short behind them, as ICMP errors quote one.
+// Returns where its transport header begins in `bytes`, or nullopt if it is no balanced protocol's
+// or shows no ports.
+template <class Ip>
+[[nodiscard]] std::optional<std::size_t> parse_beginning(std::span<const std::byte> bytes,
+                                                         flow::FlowKey<Ip>& key) noexcept;
 
 // What an ICMP error says of the packet it quotes.
 template <class Ip>
