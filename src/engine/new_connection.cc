@@ -132,7 +132,7 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     }
     if (!may_start(packet) || packet.key.source_port_number() == kFtpDataPort)
         return give_to_host(packet);
-    if (is_martian(packet.key.source_address()) || is_forged(packet)) return give_to_host(packet);
+    if (is_forged(packet)) return give_to_host(packet);
     if (packet.frame.fwmark == 0) {
         packet.frame.fwmark = parts_.services.mark_rules().mark_of(packet);
     }
@@ -145,12 +145,21 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     return schedule(packet, *service);
 }
 
-// Whether it comes from outside and says that it comes from the director. Kernel:
-// fib_validate_source() refuses it before IPVS sees it.
+// Whether it comes from outside with a source that nobody has there, the director's own among them.
+// Kernel: ip_route_input() refuses it before IPVS sees it.
 template <class Ip>
 bool Pipeline<Ip>::is_forged(const Packet<Ip>& packet) const noexcept {
     return packet.frame.interface != kLoopbackInterface &&
-           parts_.router.is_local(packet.key.source_address());
+           (is_martian(packet.key.source_address()) ||
+            parts_.router.is_local(packet.key.source_address()));
+}
+
+// The same of a packet that says to be of such a connection, whose requests come by loopback.
+template <class Ip>
+bool Pipeline<Ip>::is_forged_request(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
+    return packet.frame.interface != kLoopbackInterface &&
+           (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) == 0 &&
+           (connections_[flows_.connection(slot)].flags & kConnectionOwnClient) != 0;
 }
 
 // Finds the service that a packet of no connection is for. Returns what becomes of the packet where
@@ -294,6 +303,7 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
     } else if (!destination.is_bypass()) {
         wanted.flags |= kConnectionNoOutput;
     }
+    if (packet.frame.interface == kLoopbackInterface) wanted.flags |= kConnectionOwnClient;
     const std::uint32_t connection = connections_.begin(wanted, destination);
     if (connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
     beginning_hashes_[beginning_count_] = packet.hash;

@@ -72,5 +72,44 @@ TEST(OwnClient, IsNobodyThatComesFromOutside) {
     EXPECT_THAT(director.connections(), IsEmpty());
 }
 
+// Whoever knows its addresses and ports.
+TEST(OwnClient, IsNobodyThatSaysToBeItFromOutside) {
+    Director director(kNat);
+    director.receives(Packet::tcp(kOwn, kVip).flags("S"), kByLoopback);
+    director.hears(Packet::tcp(kReal, kOwn).flags("S."));
+    (void)director.given_to_host();
+    for (const char* flags : {".", "R", "S", "F."}) {
+        const Packet forged = Packet::tcp(kOwn, kVip).flags(flags);
+        EXPECT_THAT(director.receives(forged, {.side = Side::Client}), IsEmpty()) << flags;
+        EXPECT_THAT(director.given_to_host(), ElementsAre(forged)) << flags;
+    }
+    EXPECT_THAT(director.connections(),
+                ElementsAre("TCP 192.0.2.1:40001 192.0.2.1:80 10.0.0.11:8080 SYN_RECV"));
+    EXPECT_THAT(director.receives(Packet::tcp(kOwn, kVip).flags("."), kByLoopback), SizeIs(1));
+    EXPECT_THAT(director.connections(),
+                ElementsAre("TCP 192.0.2.1:40001 192.0.2.1:80 10.0.0.11:8080 ESTABLISHED"));
+}
+
+// One that has bound itself to 127.0.0.1 reaches the director alone, and is counted all the same.
+// Kernel: crosses_local_route_boundary().
+TEST(OwnClient, GoesNowhereElseFromALoopbackAddress) {
+    constexpr auto kLoopback = "127.0.0.1:40001"_ep;
+    Director director(kNat);
+    const Packet syn = Packet::tcp(kLoopback, kVip).flags("S");
+    EXPECT_THAT(director.receives(syn, kByLoopback), IsEmpty());
+    EXPECT_THAT(director.given_to_host(), IsEmpty());
+    EXPECT_EQ(director.drops().at(DropReason::LoopbackSource), 1U);
+    EXPECT_THAT(director.connections(),
+                ElementsAre("TCP 127.0.0.1:40001 192.0.2.1:80 10.0.0.11:8080 SYN_RECV"));
+    Director local("-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:8080 -m");
+    EXPECT_THAT(local.receives(syn, kByLoopback), IsEmpty());
+    EXPECT_THAT(local.given_to_host(), ElementsAre(Packet::tcp(kLoopback, kLocal).flags("S")));
+    local.receives(Packet::tcp(kLocal, kLoopback).flags("S."), kByLoopback);
+    EXPECT_THAT(local.given_to_host(), ElementsAre(Packet::tcp(kVip, kLoopback).flags("S.")));
+    // From outside it is nobody.
+    EXPECT_THAT(local.receives(Packet::tcp(kLoopback, kVip).flags("."), {}), IsEmpty());
+    EXPECT_THAT(local.given_to_host(), SizeIs(1));
+}
+
 }  // namespace
 }  // namespace xvs::engine

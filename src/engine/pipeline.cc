@@ -154,7 +154,9 @@ template <class Ip>
 Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
     const auto& entry = flows_.entry(slot);
     // Port 0 stands for that of a client who is awaited.
-    if (entry.punt == XVS_EVENT_ANY && is_awaiting(slot)) return give_to_host(packet);
+    const bool is_engines = entry.punt == XVS_EVENT_ANY;
+    if (is_engines && (is_awaiting(slot) || is_forged_request(packet, slot)))
+        return give_to_host(packet);
     if (const auto reason = refusal_of(slot)) return drop(*reason);
     const bool is_marked = ((entry.punt | entry.report) & packet.events) != 0;
     if (is_marked && is_reused(packet, flows_.connection(slot))) {
@@ -296,6 +298,11 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
         apply(packet, translation, subject);
         parts_.port.transmit(packet.frame, packet.frame.interface);
         return Verdict::Forwarded;
+    }
+    // Kernel: crosses_local_route_boundary().
+    if (!is_outbound && packet.ip().source().is_loopback()) [[unlikely]] {
+        --parts_.totals.forwarded;
+        return drop(DropReason::LoopbackSource);
     }
     if (ttl(packet) <= 1) return refuse_to_forward(packet, translation, IcmpError::TtlExceeded, 0);
     // The kernel counts a request down before it looks at the MTU and a reply after: an error that

@@ -62,6 +62,7 @@ private:
     Verdict send_segments(const Packet<Ip>& packet, const xvs_translation& translation) noexcept;
     [[nodiscard]] bool may_start(const Packet<Ip>& packet) const noexcept;
     [[nodiscard]] bool is_forged(const Packet<Ip>& packet) const noexcept;
+    [[nodiscard]] bool is_forged_request(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     [[nodiscard]] bool is_stray_reply(const Packet<Ip>& packet) const noexcept;
     Verdict refuse_reply(Packet<Ip>& packet) noexcept;
     [[nodiscard]] bool is_of_strangers(const Packet<Ip>& packet) const noexcept;

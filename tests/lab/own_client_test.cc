@@ -69,6 +69,22 @@ TEST_F(OwnClient, ReachesAMarksServiceOfOtherAddressesByALocalRoute) {
     EXPECT_EQ(ask("http://192.0.2.20:8080/"), "real\n");
 }
 
+TEST_F(OwnClient, ReachesTheDirectorAloneFromALoopbackAddress) {
+    serve(*host_);
+    add_service("192.0.2.1:80", "192.0.2.10:8080");
+    EXPECT_EQ(ask("--interface 127.0.0.1 http://192.0.2.1/"), "real\n");
+    EXPECT_THAT(listing(), HasSubstr("127.0.0.1:"));
+    add_service("[2001:db8:1::1]:80", "[2001:db8::10]:8080");
+    EXPECT_EQ(ask("--interface ::1 http://[2001:db8:1::1]/"), "real\n");
+    add_service("192.0.2.1:81", "192.0.2.20:8080");
+    const auto nowhere =
+        host_->run(command("curl -sS -m 0.5 --interface 127.0.0.1 http://192.0.2.1:81/"));
+    ASSERT_OK(nowhere);
+    EXPECT_NE(nowhere->exit_code, 0);
+    EXPECT_TRUE(daemon_.signal(SIGUSR1));
+    EXPECT_TRUE(logs("dropped reason=loopback-source"));
+}
+
 TEST_F(OwnClient, IsToldThatThereIsNoRealServer) {
     in(*host_, programs().xvsadm.string() + " -A -t 192.0.2.1:80 -s rr");
     // Port-unreachable from loopback, as curl's system calls see it.

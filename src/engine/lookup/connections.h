@@ -29,6 +29,8 @@ inline constexpr std::uint32_t kConnectionNoClientPort = 0x0800;  // it comes wi
 inline constexpr std::uint32_t kConnectionTemplate = model::kConnectionTemplate;
 // Of our own: an ICMP error has made it, and no packet of its own has been seen yet.
 inline constexpr std::uint32_t kConnectionUnfollowed = 1u << 31;
+// Of a client on the director: its requests come by loopback alone.
+inline constexpr std::uint32_t kConnectionOwnClient = 1u << 30;
 
 template <class Ip>
 struct NewConnection {
@@ -80,7 +82,8 @@ struct NewConnection {
 // Whether the engine is to see all its packets.
 [[nodiscard]] inline bool is_watched(const xvs_connection& record) noexcept {
     return record.role == XVS_ROLE_FTP ||
-           (record.flags & (kConnectionNoClientPort | kConnectionUnfollowed)) != 0;
+           (record.flags &
+            (kConnectionNoClientPort | kConnectionUnfollowed | kConnectionOwnClient)) != 0;
 }
 
 // The protocol that stands in the entry of a persistence template instead of the connections' own,

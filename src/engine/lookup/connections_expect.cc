@@ -23,8 +23,8 @@ bool Connections<Ip>::expect(std::uint32_t controller,
     DestinationState& destination = services_.destination(control.destination);
     const bool has_port = inbound.source_port != 0;
     flow::store_release(record.destination, control.destination);
-    record.flags = (control.flags & kConnectionMethodMask) | kConnectionInactive |
-                   (has_port ? 0U : kConnectionNoClientPort);
+    record.flags = (control.flags & (kConnectionMethodMask | kConnectionOwnClient)) |
+                   kConnectionInactive | (has_port ? 0U : kConnectionNoClientPort);
     record.protocol = inbound.protocol;
     record.protocol_state = static_cast<std::uint8_t>(TcpState::Listen);
     record.role = role;
