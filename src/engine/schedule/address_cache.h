@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/page_allocator.h"
 #include "engine/ticks.h"
 #include "flow/hash.h"
 #include "flow/layout.h"
@@ -21,7 +22,7 @@ namespace xvs::engine {
     return to_ticks(std::chrono::seconds(std::max(seconds, 0)));
 }
 
-// Allocates at construction alone. Memory is touched as entries come.
+// Reserves at construction alone; memory is taken as entries come, and given back with the service.
 //
 // Kernel: ip_vs_lblc.c looks once a minute, and beyond kWanted entries removes some of those that
 // were idle for six minutes; each half hour it removes those idle for lblc_expiration. Here each
@@ -161,7 +162,7 @@ private:
 
     xvs_hash_keys keys_;
     std::vector<std::uint32_t> buckets_;
-    std::vector<Node> nodes_;
+    std::vector<Node, PageAllocator<Node>> nodes_;
     std::uint32_t free_ = XVS_NONE;
     std::uint32_t newest_ = XVS_NONE;
     std::uint32_t oldest_ = XVS_NONE;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/page_allocator.h"
 #include "engine/schedule/address_cache.h"
 #include "engine/schedule/cached_destination.h"
 #include "engine/schedule/scheduler.h"
@@ -45,7 +46,7 @@ private:
 
     const model::Sysctls& sysctls_;
     Cache cache_;
-    std::vector<Member> members_;
+    std::vector<Member, PageAllocator<Member>> members_;
     std::uint32_t free_plus_one_ = 0;
 };
 

@@ -3,7 +3,10 @@
 #include <array>
 #include <chrono>
 #include <deque>
+#include <fstream>
 #include <map>
+#include <memory>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -260,6 +263,38 @@ TEST(AddressCache, KeepsTheLatestUsedWithinItsBounds) {
     for (std::uint32_t i = 0; i < Cache::kWanted; ++i)
         cache.insert(address(3000000), now, day, forget) = i;
     EXPECT_EQ(cache.size(), Cache::kWanted - 1);
+}
+
+// Bytes of this process that are in memory.
+std::size_t resident() {
+    std::size_t pages = 0;
+    std::ifstream statm("/proc/self/statm");
+    statm >> pages >> pages;
+    return pages * 4096;
+}
+
+// Among others that stay: memory from the heap would be kept for them.
+TEST(AddressCache, GivesItsMemoryBack) {
+    using Cache = AddressCache<std::uint32_t>;
+    constexpr std::size_t kCaches = 20;
+    const Tick day = to_ticks(std::chrono::hours(24));
+    std::vector<std::unique_ptr<Cache>> caches;
+    const std::size_t before = resident();
+    for (std::size_t each = 0; each < 2 * kCaches; ++each) {
+        caches.push_back(std::make_unique<Cache>(each));
+        if (each == 0) caches.clear();
+    }
+    const std::size_t empty = resident();
+    EXPECT_LT(empty, before + 2 * kCaches * 100'000) << "they take memory before they need it";
+    for (const auto& cache : caches) {
+        for (std::uint32_t i = 0; i < Cache::kCapacity; ++i)
+            cache->insert(address(i), 0, day, [](std::uint32_t) noexcept {}) = i;
+    }
+    const std::size_t full = resident();
+    EXPECT_GT(full - empty, caches.size() * Cache::kCapacity * 40);
+    for (std::size_t each = 0; each < caches.size(); each += 2)
+        caches[each].reset();
+    EXPECT_LT(resident(), full - (full - empty) / 3);
 }
 
 }  // namespace
