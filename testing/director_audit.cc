@@ -156,7 +156,8 @@ private:
         const auto method =
             static_cast<model::ForwardingMethod>(record.flags & engine::kConnectionMethodMask);
         const bool is_watched =
-            record.role == XVS_ROLE_FTP || (record.flags & engine::kConnectionNoClientPort) != 0;
+            record.role == XVS_ROLE_FTP ||
+            (record.flags & (engine::kConnectionNoClientPort | engine::kConnectionOwnClient)) != 0;
         // The way of what was announced is looked up when it comes.
         const std::uint32_t way = flows.entry(record.inbound).translation;
         const bool is_unknown = way == XVS_NONE || tables().translations()[way].tunnel != 0;

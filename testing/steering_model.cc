@@ -137,6 +137,8 @@ public:
         };
         switch (parsed.shape) {
             case Shape::Whole:
+                if (const auto owner = owner_of_flow(parsed.tuple))
+                    return Judgement{XVS_REASON_EGRESS, *owner};
                 return ours(is_nat_source(parsed.tuple), parsed.tuple.destination);
             case Shape::Fragment:
                 return ours(is_known(parsed.tuple.source),

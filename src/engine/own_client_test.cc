@@ -90,6 +90,24 @@ TEST(OwnClient, IsNobodyThatSaysToBeItFromOutside) {
                 ElementsAre("TCP 192.0.2.1:40001 192.0.2.1:80 10.0.0.11:8080 ESTABLISHED"));
 }
 
+// What loopback takes of IPv6, 65,536 bytes, is more than the private link does.
+TEST(OwnClient, IsSentNoLongerSegmentsThanThePrivateLinkTakes) {
+    constexpr auto kOwn6 = "[2001:db8::1]:40001"_ep;
+    constexpr auto kVip6 = "[2001:db8::1]:80"_ep;
+    constexpr auto kLocal6 = "[2001:db8:2::1]:8080"_ep;
+    Director director(
+        "-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r [2001:db8:2::1]:8080 -m");
+    director.receives(Packet::tcp(kOwn6, kVip6).flags("S").mss(65476), kByLoopback);
+    EXPECT_THAT(director.given_to_host(),
+                ElementsAre(Packet::tcp(kOwn6, kLocal6).flags("S").mss(65475)));
+    director.receives(Packet::tcp(kLocal6, kOwn6).flags("S.").mss(65476), kByLoopback);
+    EXPECT_THAT(director.given_to_host(),
+                ElementsAre(Packet::tcp(kVip6, kOwn6).flags("S.").mss(65475)));
+    director.receives(Packet::tcp("[2001:db8::1]:40002"_ep, kVip6).flags("S").mss(1440),
+                      kByLoopback);
+    EXPECT_THAT(director.given_to_host(), SizeIs(1));
+}
+
 // One that has bound itself to 127.0.0.1 reaches the director alone, and is counted all the same.
 // Kernel: crosses_local_route_boundary().
 TEST(OwnClient, GoesNowhereElseFromALoopbackAddress) {
@@ -102,6 +120,7 @@ TEST(OwnClient, GoesNowhereElseFromALoopbackAddress) {
     EXPECT_THAT(director.connections(),
                 ElementsAre("TCP 127.0.0.1:40001 192.0.2.1:80 10.0.0.11:8080 SYN_RECV"));
     Director local("-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:8080 -m");
+    local.router.add_local(kLoopback.address);
     EXPECT_THAT(local.receives(syn, kByLoopback), IsEmpty());
     EXPECT_THAT(local.given_to_host(), ElementsAre(Packet::tcp(kLoopback, kLocal).flags("S")));
     local.receives(Packet::tcp(kLocal, kLoopback).flags("S."), kByLoopback);

@@ -291,6 +291,11 @@ Verdict Pipeline<Ip>::send(Packet<Ip>& packet,
         apply(packet, translation, subject);
         // To a client on the director itself, from the VIP, an address of the director's too.
         if (is_outbound) packet.frame.interface = kLoopbackInterface;
+        // Loopback takes a byte more of IPv6 than the private link brings.
+        const bool is_syn = subject == Subject::Packet && (packet.events & XVS_EVENT_SYN) != 0;
+        if (packet.frame.interface == kLoopbackInterface && is_syn &&
+            packet.protocol == net::IpProtocol::Tcp && packet.has_transport_header())
+            clamp_mss(packet, kMaxPacketSize);
         parts_.port.give_to_host(packet.frame);
         return Verdict::Forwarded;
     }

@@ -49,6 +49,10 @@ TEST(TunnelErrors, AreTakenByTheWorkerOfTheClient) {
             director.advance(std::chrono::seconds(2));
         }
     }
+    std::uint64_t handed_over = 0;
+    for (std::size_t worker = 0; worker < 2; ++worker)
+        handed_over += director.engine.worker(worker).totals().handed_over;
+    EXPECT_EQ(handed_over, 8U);
     EXPECT_EQ(director.inconsistencies(), "");
 }
 

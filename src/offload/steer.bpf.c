@@ -98,13 +98,17 @@ GLOBAL int judge_ingress(struct __sk_buff* skb, __u32 family, __u32 offset, __u3
 
 /* A packet that the host itself is about to send: ours if a NAT destination, which is an address of
  * the host's own, speaks. */
-GLOBAL int judge_egress(struct __sk_buff* skb, __u32 family, __u32 offset) {
+GLOBAL int judge_egress(struct __sk_buff* skb, __u32 family, __u32 offset, __u32 may_be_live) {
     struct parsed p = {};
     struct parsed quoted = {};
     struct xvs_endpoint_key client = {};
     bool ours = false;
+    int owner;
     switch (parse(skb, family, offset, &p)) {
         case SHAPE_WHOLE:
+            /* The data connections of FTP are of any port. */
+            owner = may_be_live ? owner_of_flow(&p.tuple) : 0;
+            if (owner && is_local(&p.tuple.source)) return JUDGED(XVS_REASON_EGRESS, owner - 1);
             ours = is_nat_source(&p.tuple.source);
             client = p.tuple.destination;
             break;
@@ -234,7 +238,8 @@ INLINE int steer_egress(struct __sk_buff* skb, bool link_header) {
     const int replayed = replay_any(skb, family, link_header, LEAVING);
     if (replayed > REPLAY_UNSIGHTED) return replayed;
     if (replayed == REPLAY_STRANGE) return TC_ACT_UNSPEC;
-    const int judged = judge_egress(skb, family, link_header ? ETH_HLEN : 0);
+    const int judged =
+        judge_egress(skb, family, link_header ? ETH_HLEN : 0, replayed != REPLAY_MISSED);
     return judged ? send_up(skb, judged, link_header) : TC_ACT_UNSPEC;
 }
 

@@ -150,6 +150,22 @@ TEST_P(Ftp, KeepsOneControlConnectionForManyFiles) {
     EXPECT_EQ(listed.find(vip), listed.rfind(vip)) << listed;
 }
 
+// Its data connections are of ports of the director's own that no service and no real server names.
+TEST_P(Ftp, CarriesFilesOfAServerOnTheDirector) {
+    start_server("director");
+    for (const Family family : {Family::Ipv4, Family::Ipv6}) {
+        const auto vip = endpoint(lab_->plan().vip.of(family), 2121).to_string();
+        for (const DualAddress& real : lab_->plan().real_servers)
+            ASSERT_OK(
+                lab_->xvsadm("-d -t " + vip + " -r " + endpoint(real.of(family), 21).to_string()));
+        ASSERT_OK(lab_->xvsadm("-a -t " + vip + " -r " +
+                               endpoint(lab_->plan().director.of(family), 21).to_string() + " -m"));
+        transfer(family, 2121, {});           // EPSV
+        transfer(family, 2121, {"-P", "-"});  // EPRT, PORT
+    }
+    transfer(Family::Ipv4, 2121, {"--disable-epsv"});  // PASV
+}
+
 INSTANTIATE_TEST_SUITE_P(Every,
                          Ftp,
                          testing::Values(FastPath::On, FastPath::Off),

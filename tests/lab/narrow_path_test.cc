@@ -54,9 +54,7 @@ protected:
 INSTANTIATE_TEST_SUITE_P(Both,
                          NarrowPath,
                          testing::Values(FastPath::On, FastPath::Off),
-                         [](const testing::TestParamInfo<FastPath>& info) {
-                             return name_of_way(info.param);
-                         });
+                         [](const auto& each) { return name_of_way(each.param); });
 
 TEST_P(NarrowPath, IsFoundOut) {
     ASSERT_OK_AND_ASSIGN(lab, build_bare(model::ForwardingMethod::Tunnel, 1));

@@ -45,6 +45,7 @@ TEST_F(OwnClient, ReachesALocalRealServer) {
     expect_upload(*host_, "http://192.0.2.1/");
     add_service("[2001:db8:1::1]:80", "[2001:db8::10]:8080");
     EXPECT_EQ(ask("http://[2001:db8:1::1]/"), "real\n");
+    expect_upload(*host_, "http://[2001:db8:1::1]/");
     add_service("192.0.2.1:8080", "127.0.0.1:8080", "-g");
     EXPECT_EQ(ask("http://192.0.2.1:8080/"), "real\n");
     EXPECT_THAT(listing(), HasSubstr("192.0.2.1:8080     127.0.0.1:8080"));

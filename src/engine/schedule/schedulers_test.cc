@@ -291,7 +291,7 @@ TEST(AddressCache, GivesItsMemoryBack) {
             cache->insert(address(i), 0, day, [](std::uint32_t) noexcept {}) = i;
     }
     const std::size_t full = resident();
-    EXPECT_GT(full - empty, caches.size() * Cache::kCapacity * 40);
+    EXPECT_GT(full - empty, caches.size() * Cache::kCapacity * 32);
     for (std::size_t each = 0; each < caches.size(); each += 2)
         caches[each].reset();
     EXPECT_LT(resident(), full - (full - empty) / 3);
