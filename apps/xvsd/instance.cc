@@ -48,6 +48,16 @@ UniqueFd unix_socket(int type) {
     return UniqueFd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
+// One that takes over has the socket, and questions wait in it, before it is ready. Whoever is not
+// to be answered is told so by the connection's end.
+bool answers_questions(Clock::time_point until) {
+    constexpr std::chrono::milliseconds kLeast(1000);
+    if (!control::is_daemon_ready()) return false;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+    const auto answer = control::ask_daemon("status", std::max(left, kLeast));
+    return answer || answer.error().code == ErrorCode::NotPermitted;
+}
+
 // systemd's protocol: one datagram to the socket that it names in the environment.
 void notify_systemd(std::string_view state) {
     const char* path = std::getenv("NOTIFY_SOCKET");
@@ -88,7 +98,7 @@ void Instance::announce_stopping() {
 Status wait_until_ready(std::chrono::milliseconds patience) {
     const auto until = Clock::now() + patience;
     while (true) {
-        if (control::is_daemon_ready()) return {};
+        if (answers_questions(until)) return {};
         if (Clock::now() >= until) break;
         std::this_thread::sleep_for(kPollInterval);
     }

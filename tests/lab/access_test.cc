@@ -46,8 +46,9 @@ protected:
 
     [[nodiscard]] std::filesystem::path rules() const { return log_.string() + ".rules"; }
 
-    void start_kept() {
+    void start_kept(const std::vector<std::string>& more = {}) {
         Command words{xvsd(), "--state-dir", state(), "--connections", "1000"};
+        words.insert(words.end(), more.begin(), more.end());
         for (const std::string& word : way())
             words.push_back(word);
         auto started = host_->start(words, log_);
@@ -149,6 +150,13 @@ TEST_F(Access, AHundredThousandPrefixesOutliveTheDaemon) {
     ASSERT_TRUE(daemon_.signal(SIGKILL));
     ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
     start_kept();
+    expect_lists();
+    // It takes a while to read them, in which the old daemon is gone and the new one not ready.
+    Process former = std::move(daemon_);
+    start_kept({"--takeover"});
+    ASSERT_TRUE(comes_true([&] { return !former.is_running(); }));
+    in(*host_, xvsd() + " --wait 60");
+    EXPECT_THAT(admin("--list-access"), HasSubstr("--deny 172.211.79.0/24"));
     expect_lists();
     admin("-D -t 192.0.2.1:80");
     EXPECT_THAT(status(), HasSubstr("lists of 100001 prefixes"));
