@@ -180,13 +180,15 @@ Status Director::take_over() {
     constexpr std::chrono::seconds kPatience{60};
     auto answer = control::ask_daemon("takeover", kPatience);
     if (!answer) return fail(answer.error());
-    constexpr std::size_t kMinDescriptors = 2;
+    constexpr std::size_t kMinDescriptors = 3;
     if (answer->descriptors.size() < kMinDescriptors) {
         return fail(ErrorCode::NotSupported,
                     "the daemon that runs here did not hand over what this one needs: stop it, and "
                     "start this one without --takeover");
     }
     instance_.emplace(Instance::take_over(std::move(answer->descriptors.back())));
+    answer->descriptors.pop_back();
+    netlink_socket_ = std::move(answer->descriptors.back());
     answer->descriptors.pop_back();
     taken_sockets_ = std::move(answer->descriptors);
     spdlog::info("took over from the daemon that ran here");
@@ -305,7 +307,10 @@ Status Director::make_control() {
         const std::lock_guard lock(gate_);
         af_xdp_->start();
     }
-    auto server = control::netlink::Server::open(*handler_, clock_);
+    using control::netlink::Server;
+    auto server = netlink_socket_.is_open()
+                      ? Server::take_over(*handler_, clock_, std::move(netlink_socket_))
+                      : Server::open(*handler_, clock_);
     if (!server) return fail(server.error());
     server_ = std::move(*server);
     return {};

@@ -105,6 +105,7 @@ private:
     bool has_made_tables_ = false;
     std::string no_fast_path_;             // why
     std::vector<UniqueFd> taken_sockets_;  // of the daemon whose place this one takes
+    UniqueFd netlink_socket_;              // handed over, by the former daemon or to the next one
     UniqueFd state_lock_;
     Nanoseconds repair_at_{};
     Nanoseconds heartbeat_at_{};

@@ -1,6 +1,8 @@
 // What a running director is told to do.
+#include <cerrno>
 #include <mutex>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -22,6 +24,7 @@ control::CommandSocket::Reply Director::handle_command(std::string_view command)
         if (auto status = hand_over(); !status)
             return {.text = fail(status.error()), .descriptors = {}};
         std::vector<int> descriptors = ports_->receive_sockets();
+        descriptors.push_back(netlink_socket_.get());
         descriptors.push_back(instance_->commands().fd());
         return {.text = "", .descriptors = std::move(descriptors)};
     }
@@ -39,11 +42,17 @@ Status Director::hand_over() {
                         "outlives it: {}",
                         kept_.why_not()));
     }
+    // Requests that come from here on wait in it for the other daemon.
+    netlink_socket_ = UniqueFd(::fcntl(server_->fd(), F_DUPFD_CLOEXEC, 0));
+    if (!netlink_socket_.is_open())
+        return fail(system_error("handing the netlink port over", errno));
     if (state_saver_) {
         if (auto status = state_saver_->save_now(); !status) return status;
     }
     workers_->stop();
     empty_sockets();
+    constexpr std::chrono::seconds kPatience{1};
+    server_->finish_answers(kPatience);
     server_.reset();
     state_lock_.reset();
     is_handed_over_ = true;

@@ -271,6 +271,23 @@ TEST_F(Kept, ATakeoverThatIsRefusedLeavesTheOldDaemonAsItWas) {
     EXPECT_THAT(links(), HasSubstr("xvs0"));
 }
 
+TEST_F(Kept, CommandsWaitForADaemonThatTakesOver) {
+    constexpr int kServices = 2000;  // which it reads before it serves
+    start_kept();
+    std::string lines;
+    for (int i = 0; i < kServices; ++i)
+        lines += "-A -t 192.0.2.1:" + std::to_string(1000 + i) + "\n";
+    ASSERT_OK(host_->run_checked({programs().xvsadm, "-R"}, {.input = lines}));
+    auto former = std::move(daemon_);
+    auto started =
+        host_->start({xvsd(), "--state-dir", state(), "--connections", "1000", "--takeover"}, log_);
+    ASSERT_TRUE(started) << started.error().context;
+    daemon_ = std::move(*started);
+    while (former.is_running())
+        EXPECT_OK(host_->run_checked({programs().xvsadm, "-L", "--timeout"}));
+    EXPECT_OK(host_->run_checked({programs().xvsadm, "-L", "-t", "192.0.2.1:1000"}));
+}
+
 TEST_F(Kept, AStartThatFailsLeavesNothing) {
     const std::string before = links();
     std::ofstream(state()) << "in the way of the directory";

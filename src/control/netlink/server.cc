@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <thread>
 
 namespace xvs::control::netlink {
 
@@ -20,6 +21,14 @@ Result<std::unique_ptr<Server>> Server::open(RequestHandler& handler,
     auto socket = Socket::open(port);
     if (!socket) return fail(std::move(socket).error());
     return std::unique_ptr<Server>(new Server(handler, clock, *std::move(socket)));
+}
+
+Result<std::unique_ptr<Server>> Server::take_over(RequestHandler& handler,
+                                                  const Clock& clock,
+                                                  UniqueFd socket) {
+    auto taken = Socket::take_over(std::move(socket));
+    if (!taken) return fail(std::move(taken).error());
+    return std::unique_ptr<Server>(new Server(handler, clock, *std::move(taken)));
 }
 
 void Server::on_readable() {
@@ -84,6 +93,14 @@ std::optional<Nanoseconds> Server::next_deadline() const noexcept {
         });
     if (first == clients_.end()) return std::nullopt;
     return first->second.retry_at;
+}
+
+void Server::finish_answers(Nanoseconds patience) {
+    const Nanoseconds until = clock_.now() + patience;
+    while (!clients_.empty() && clock_.now() < until) {
+        std::this_thread::sleep_for(kFirstRetry);
+        on_timer();
+    }
 }
 
 void Server::send(std::vector<Outgoing> answers, std::uint32_t port) {

@@ -35,6 +35,12 @@ public:
                                                               const Clock& clock,
                                                               std::uint32_t port = kPortId);
 
+    // Goes on where another process's server left off: requests that wait in its socket are
+    // answered here. Error InvalidArgument: `socket` is no netlink socket.
+    [[nodiscard]] static Result<std::unique_ptr<Server>> take_over(RequestHandler& handler,
+                                                                   const Clock& clock,
+                                                                   UniqueFd socket);
+
     [[nodiscard]] int fd() const noexcept { return socket_.fd(); }
 
     // To be called when fd() is readable; answers a bounded number of requests.
@@ -45,6 +51,9 @@ public:
 
     // Returns when on_timer() is due, on the clock of the constructor; nullopt if nothing waits.
     [[nodiscard]] std::optional<Nanoseconds> next_deadline() const noexcept;
+
+    // Waits until clients have taken what they were answered, but no longer than `patience`.
+    void finish_answers(Nanoseconds patience);
 
 private:
     using Outgoing = std::variant<Buffer, Dump>;

@@ -88,6 +88,16 @@ Result<Socket> Socket::open(std::uint32_t port) {
     return Socket(std::move(fd), address.nl_pid);
 }
 
+Result<Socket> Socket::take_over(UniqueFd fd) {
+    sockaddr_nl address{};
+    socklen_t length = sizeof address;
+    const bool has_name =
+        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0;
+    if (!has_name || address.nl_family != AF_NETLINK)
+        return fail(ErrorCode::InvalidArgument, "what was handed over is no netlink socket");
+    return Socket(std::move(fd), address.nl_pid);
+}
+
 int Socket::send(std::uint32_t to, Bytes datagram) const noexcept {
     const sockaddr_nl address = address_of(to);
     const ssize_t sent = ::sendto(fd_.get(),

@@ -24,6 +24,10 @@ public:
     // Binds `port`; 0 lets the kernel choose. In use: Error InUse that names the process.
     [[nodiscard]] static Result<Socket> open(std::uint32_t port);
 
+    // A bound one that another process handed over, with the datagrams that wait in it. Error
+    // InvalidArgument: it is none.
+    [[nodiscard]] static Result<Socket> take_over(UniqueFd fd);
+
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
     [[nodiscard]] std::uint32_t port() const noexcept { return port_; }
