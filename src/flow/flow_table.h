@@ -164,11 +164,11 @@ public:
         }
         while (true) {
             const std::uint32_t mask = this->mask();
-            const Place place = find_place(key, hash, mask);
+            Place place = find_place(key, hash, mask);
             if (place.is_taken) return {place.slot, InsertOutcome::Exists};
+            if (place.slot == XVS_NONE) place = revive(key, hash & mask);
             if (place.slot == XVS_NONE) {
-                if (!free_early(hash & mask) && !grow_from(mask))
-                    return {XVS_NONE, InsertOutcome::Full};
+                if (!grow_from(mask)) return {XVS_NONE, InsertOutcome::Full};
                 continue;
             }
             Entry& entry = entries_[place.slot];
@@ -176,7 +176,7 @@ public:
                 with_state(next_generation(place.state), XVS_SLOT_CLAIMED);
             if (!swap_if(entry.state, place.state, claimed)) continue;  // somebody was faster
             if (is_shared_ && has_empty(hash & mask, place.slot, mask)) {
-                store_release(entry.state, with_state(claimed, XVS_SLOT_TOMBSTONE));
+                give_back(place, claimed);
                 continue;
             }
             write(entry, key, wanted, number_);
@@ -295,7 +295,7 @@ public:
 
     // Ends the entry if it is live, and still the same flow where `state_word` says which. Its slot
     // is reused after a grace period, at once where no program in the kernel reads the table; or
-    // where an entry would find no slot otherwise.
+    // by an entry of the same key that would find no slot otherwise.
     void retire(SlotIndex slot) noexcept {
         // Twice: a program may have replaced it just now.
         if (!retire_if(slot, state_word(slot))) (void)retire_if(slot, state_word(slot));
@@ -332,8 +332,8 @@ public:
 
 private:
     static constexpr std::uint32_t kNoReview = 1u << 31;
-    // More retired slots than that are not searched for a few: it would take milliseconds.
-    static constexpr std::size_t kMostToSearch = 1u << 16;
+    // More retired slots than that are not searched for a few: it would take a millisecond.
+    static constexpr std::size_t kMostToSearch = 1u << 13;
 
     struct Place {
         SlotIndex slot = XVS_NONE;
@@ -408,10 +408,18 @@ private:
                       std::uint8_t worker) noexcept;
     void free_slot(SlotIndex slot) noexcept;
 
-    // Frees what this worker has retired near `home`, whatever their grace period: where a key
-    // comes and goes faster than grace periods end, all its slots would be DEAD. Returns whether
-    // there was any.
-    [[nodiscard]] bool free_early(SlotIndex home) noexcept;
+    // A slot of an entry of `key` that this worker has retired, whatever its grace period, for
+    // another of that key: where a key comes and goes faster than grace periods end, all its slots
+    // would be DEAD.
+    [[nodiscard]] Place revive(const Key& key, SlotIndex home) noexcept;
+
+    // A claim that is of no use after all.
+    void give_back(const Place& place, std::uint32_t claimed) noexcept {
+        const bool was_dead = slot_state(place.state) == XVS_SLOT_DEAD;
+        store_release(entries_[place.slot].state,
+                      with_state(claimed, was_dead ? XVS_SLOT_DEAD : XVS_SLOT_TOMBSTONE));
+        if (was_dead) dispose(place.slot);
+    }
 
     // Of a slot that is DEAD.
     void dispose(SlotIndex slot) noexcept {

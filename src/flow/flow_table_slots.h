@@ -97,23 +97,24 @@ void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
 }
 
 // A program that is in such an entry still finds, before it acts by what it has read, that the
-// generation is another; past that, it writes the time and the count of packets alone. Reports
-// about an entry that has moved are followed as long as its former slot is DEAD: that stays.
+// generation is another; past that, it writes the time and the count of packets alone, of a packet
+// that has the very key. So nobody ever touches the entry of another key. Reports about an entry
+// that has moved are followed as long as its former slot is DEAD: that stays.
 template <class Ip>
-bool FlowTable<Ip>::free_early(SlotIndex home) noexcept {
+typename FlowTable<Ip>::Place FlowTable<Ip>::revive(const Key& key, SlotIndex home) noexcept {
     const std::uint32_t mask = this->mask();
-    const auto may_be_freed = [this, home, mask](SlotIndex slot) {
+    const auto is_wanted = [this, &key, home, mask](SlotIndex slot) {
         const std::uint8_t flags = load_acquire(entries_[slot].flags);
         return ((slot - home) & mask) < XVS_PROBES && (flags & XVS_FLOW_MOVED) == 0 &&
-               owner_of_flags(flags) == number_ && slot_state(state_word(slot)) == XVS_SLOT_DEAD;
+               owner_of_flags(flags) == number_ && slot_state(state_word(slot)) == XVS_SLOT_DEAD &&
+               this->key(slot) == key;
     };
     bool has_any = false;
     for (SlotIndex step = 0; step < XVS_PROBES; ++step)
-        has_any = has_any || may_be_freed((home + step) & mask);
-    if (!has_any) return false;
-    const SharingLock lock(first_->cleaning_);
-    return retired_.extract(
-               kMostToSearch, may_be_freed, [this](SlotIndex slot) { free_slot(slot); }) > 0;
+        has_any = has_any || is_wanted((home + step) & mask);
+    if (!has_any) return {};
+    const SlotIndex slot = retired_.take(kMostToSearch, is_wanted);
+    return slot == XVS_NONE ? Place{} : Place{slot, state_word(slot), false};
 }
 
 // Whoever claimed a slot from `first` to the one after `last` meanwhile may have passed by those

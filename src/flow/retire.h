@@ -42,27 +42,21 @@ public:
         return count;
     }
 
-    // Calls `reclaim(slot)` for those that `is_wanted(slot)` says, grace period or not, and returns
-    // for how many. Cost: a step for each slot that is not yet free; nothing is done where there
-    // are more than `most`.
-    template <class IsWanted, class Reclaim>
-    std::size_t extract(std::size_t most, IsWanted&& is_wanted, Reclaim&& reclaim) noexcept {
-        if (size() > most) return 0;
-        std::size_t count = 0;
+    // Takes one slot out of which `is_wanted(slot)`, grace period or not, and returns it; XVS_NONE
+    // if there is none, or there are more than `most` to search. Cost: a step for each of them.
+    template <class IsWanted>
+    SlotIndex take(std::size_t most, IsWanted&& is_wanted) noexcept {
+        if (size() > most) return XVS_NONE;
         for (Batch* batch : {&waiting_, &gathering_}) {
-            Batch kept;
-            while (batch->count > 0) {
-                const SlotIndex slot = batch->pop(links_, [](SlotIndex) {});
-                if (is_wanted(slot)) {
-                    reclaim(slot);
-                    ++count;
-                } else {
-                    kept.push(slot, links_);
+            for (std::uint32_t& head : batch->heads) {
+                for (SlotIndex slot = head; slot != XVS_NONE; slot = links_[slot]) {
+                    if (!is_wanted(slot)) continue;
+                    batch->remove(slot, head, links_);
+                    return slot;
                 }
             }
-            *batch = kept;
         }
-        return count;
+        return XVS_NONE;
     }
 
     // Returns how many slots are not yet free for reuse.
@@ -89,6 +83,17 @@ private:
             head = links[slot];
             if (head != XVS_NONE) next(head);
             return slot;
+        }
+
+        // Of the lane that begins with `head`: the one that was pushed last takes its place.
+        void remove(SlotIndex slot, std::uint32_t& head, std::span<std::uint32_t> links) noexcept {
+            const SlotIndex last = pop(links, [](SlotIndex) {});
+            if (last == slot) return;
+            std::uint32_t* link = &head;
+            while (*link != slot)
+                link = &links[*link];
+            links[last] = links[slot];
+            *link = last;
         }
 
         std::array<std::uint32_t, kLanes> heads{};

@@ -55,7 +55,7 @@ public:
     void insert(std::uint8_t number) {
         const auto key = key_of<Ip>(number);
         const auto hash = table_.hash(key);
-        const bool has_room = this->has_room(hash);
+        const bool has_room = this->has_room(key, hash);
         const InsertResult result = table_.insert(key, hash, {.connection = number});
         if (const auto known = live_.find(number); known != live_.end()) {
             RC_ASSERT(result.outcome == InsertOutcome::Exists);
@@ -106,11 +106,14 @@ public:
     }
 
 private:
-    // Whether a slot within reach of `hash` is neither live nor waiting for its grace period.
-    [[nodiscard]] bool has_room(std::uint32_t hash) const {
+    // Whether a slot within reach of `hash` is neither live nor waiting for its grace period, or
+    // waits as one of this very key.
+    [[nodiscard]] bool has_room(const FlowKey<Ip>& key, std::uint32_t hash) const {
         for (std::uint32_t probe = 0; probe < XVS_PROBES; ++probe) {
-            const std::uint32_t state = slot_state(entries_[(hash + probe) & (kSlots - 1)].state);
+            const auto& entry = entries_[(hash + probe) & (kSlots - 1)];
+            const std::uint32_t state = slot_state(entry.state);
             if (state == XVS_SLOT_EMPTY || state == XVS_SLOT_TOMBSTONE) return true;
+            if (state == XVS_SLOT_DEAD && FlowKey<Ip>::load(entry) == key) return true;
         }
         return false;
     }
