@@ -103,6 +103,10 @@ public:
         path.now = std::min(former.mtu, std::max(mtu, is_ipv4 ? 552U : 1280U));
         if (path.now == path.before) return path;
         const std::uint32_t index = tables_.next_hops().allocate();
+        if (index == XVS_NONE) {
+            path.now = path.before;
+            return path;
+        }
         const std::uint32_t generation = tables_.next_hops()[index].generation;
         tables_.next_hops()[index] = tables_.next_hops()[former.next_hop];
         tables_.next_hops()[index].generation = generation;

@@ -79,8 +79,10 @@ public:
     }
 
     void flush() override {
-        while (!services_.empty())
-            static_cast<void>(remove_service(services_.begin()->first));
+        while (!services_.empty()) {
+            const model::ServiceKey key = services_.begin()->first;
+            static_cast<void>(remove_service(key));
+        }
     }
 
     Status add_destination(const model::ServiceKey& key,
