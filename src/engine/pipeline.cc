@@ -429,17 +429,12 @@ bool Pipeline<Ip>::run_timers(std::size_t limit) noexcept {
 
 template <class Ip>
 Verdict Pipeline<Ip>::hand_over(const Packet<Ip>& packet, std::uint8_t worker) noexcept {
-    if (!parts_.hand_over.give(parts_.worker, worker, packet.frame))
-        return drop(DropReason::HandOverFull);
-    ++parts_.totals.handed_over;
-    parts_.woken |= 1U << worker;
-    return Verdict::HandedOver;
+    return parts_.give_to(worker, packet.frame);
 }
 
 template <class Ip>
 Verdict Pipeline<Ip>::drop(DropReason reason) noexcept {
-    parts_.drops.count(reason);
-    return Verdict::Dropped;
+    return parts_.drop(reason);
 }
 
 template <class Ip>

@@ -60,6 +60,19 @@ struct PipelineParts {
     const Clock& clock;
     Identifications& identifications;
     std::uint32_t& woken;  // workers, a bit each, that frames were handed over to
+
+    Verdict drop(DropReason reason) const noexcept {
+        drops.count(reason);
+        return Verdict::Dropped;
+    }
+
+    // Hands a frame over to another worker, or drops it where its ring is full.
+    Verdict give_to(std::uint8_t other, const Frame& frame) const noexcept {
+        if (!hand_over.give(worker, other, frame)) return drop(DropReason::HandOverFull);
+        ++totals.handed_over;
+        woken |= 1U << other;
+        return Verdict::HandedOver;
+    }
 };
 
 }  // namespace xvs::engine

@@ -136,12 +136,12 @@ std::optional<Verdict> TunnelErrors<Ip>::handle(const Packet<Ip>& packet,
     const flow::SlotIndex slot = flows.find(request, flows.hash(request));
     if (slot == XVS_NONE) return std::nullopt;
     if (parts_.has_others && flows.owner(slot) != parts_.worker)
-        return hand_over(packet, flows.owner(slot));
+        return parts_.give_to(flows.owner(slot), packet.frame);
     const xvs_translation* const way = find_way<Inner>(flows.entry(slot), quoted);
     if (way == nullptr || !parts_.router.is_local(packet.ip().destination())) return std::nullopt;
-    if (!has_valid_icmp_checksum(packet)) return drop(DropReason::BadIcmpChecksum);
+    if (!has_valid_icmp_checksum(packet)) return parts_.drop(DropReason::BadIcmpChecksum);
     const std::uint32_t sent = tell<Inner>(*parse_error(packet), quoted, *way);
-    if (sent == 0) return drop(DropReason::TunnelError);
+    if (sent == 0) return parts_.drop(DropReason::TunnelError);
     // Kernel: ip_vs_out_icmp() counts the error on its way out, and what it quotes.
     xvs_counters& counters = parts_.tables.counters(parts_.worker, way->destination);
     counters.packets_out += 2;
@@ -205,21 +205,6 @@ std::uint32_t TunnelErrors<Ip>::learn(const net::IcmpView& error,
     if (!kIsAsIpvs || !parts_.tables.next_hops().is_used(hop)) return path.now;
     const std::uint32_t taken_for = parts_.tables.next_hops()[hop].mtu;
     return !path.was_learned || taken_for > path.before ? taken_for : path.now;
-}
-
-template <class Ip>
-Verdict TunnelErrors<Ip>::hand_over(const Packet<Ip>& packet, std::uint8_t worker) noexcept {
-    if (!parts_.hand_over.give(parts_.worker, worker, packet.frame))
-        return drop(DropReason::HandOverFull);
-    ++parts_.totals.handed_over;
-    parts_.woken |= 1U << worker;
-    return Verdict::HandedOver;
-}
-
-template <class Ip>
-Verdict TunnelErrors<Ip>::drop(DropReason reason) noexcept {
-    parts_.drops.count(reason);
-    return Verdict::Dropped;
 }
 
 template class TunnelErrors<flow::Ipv4>;

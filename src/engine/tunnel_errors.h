@@ -39,8 +39,6 @@ private:
     [[nodiscard]] std::uint32_t learn(const net::IcmpView& error,
                                       const Quoted& quoted,
                                       const xvs_translation& translation) noexcept;
-    Verdict hand_over(const Packet<Ip>& packet, std::uint8_t worker) noexcept;
-    Verdict drop(DropReason reason) noexcept;
 
     template <class Inner>
     [[nodiscard]] IcmpResponder<Inner>& responder() noexcept;
