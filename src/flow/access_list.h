@@ -50,13 +50,16 @@ static inline __u32 xvs_access_mask(__u32 length, __u32 word) {
     const __u64 ones = 0xffffffff00000000ull;
     __s64 bits = length;
     __s64 excess = 0;
+    __s64 sign = 0;
     bits -= word * 32;
     XVS_ACCESS_HIDE(bits);
-    bits &= ~(bits >> 63); /* at least 0 */
-    XVS_ACCESS_HIDE(bits);
+    sign = bits >> 63;
+    XVS_ACCESS_HIDE(sign); /* else the compiler finds out what is meant, and makes it a branch */
+    bits &= ~sign;         /* at least 0 */
     excess = bits - 32;
-    XVS_ACCESS_HIDE(excess);
-    bits = 32 + (excess & (excess >> 63)); /* at most 32 */
+    sign = excess >> 63;
+    XVS_ACCESS_HIDE(sign);
+    bits = 32 + (excess & sign); /* at most 32 */
     return __builtin_bswap32(ones >> bits & 0xffffffffu);
 }
 

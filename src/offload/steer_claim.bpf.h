@@ -40,7 +40,8 @@ INLINE bool is_steady(const struct xvs_table_extent* e, __u64 both, __u32 cleani
 
 /* What claiming is for either family: docs/flow-table.md. `same`: whether the entry `flow` has the
  * key. Returns the slot, or SLOT_NONE where the key is there already, but in slot `former`, or no
- * slot can be had now. */
+ * slot can be had now. The free one is kept as the slot that it is: of the step that led there, the
+ * kernel's verifier would follow each through the second loop. */
 #define CLAIM(map, type, extent, hash, former, same)                                     \
     ({                                                                                   \
         const struct xvs_table_extent* e = (extent);                                     \
@@ -48,8 +49,9 @@ INLINE bool is_steady(const struct xvs_table_extent* e, __u64 both, __u32 cleani
         const __u32 cleanings = *(const volatile __u32*)&e->cleanings;                   \
         const __u32 mask = (__u32)both - 1;                                              \
         const __u32 home = (hash);                                                       \
-        __u32 free_step = XVS_PROBES;                                                    \
+        __u32 free_at = 0;                                                               \
         __u32 free_word = 0;                                                             \
+        bool has_free = false;                                                           \
         int claimed = SLOT_NONE;                                                         \
         bool is_there = !is_steady(e, both, cleanings);                                  \
         for (__u32 step = 0; step < XVS_PROBES && !is_there; ++step) {                   \
@@ -58,8 +60,9 @@ INLINE bool is_steady(const struct xvs_table_extent* e, __u64 both, __u32 cleani
             if (!flow) break;                                                            \
             const __u32 state = *(const volatile __u32*)&flow->state;                    \
             if (is_free_state(state)) {                                                  \
-                if (free_step == XVS_PROBES) {                                           \
-                    free_step = step;                                                    \
+                if (!has_free) {                                                         \
+                    has_free = true;                                                     \
+                    free_at = at;                                                        \
                     free_word = state;                                                   \
                 }                                                                        \
                 if (is_empty_state(state)) break;                                        \
@@ -67,14 +70,14 @@ INLINE bool is_steady(const struct xvs_table_extent* e, __u64 both, __u32 cleani
                 is_there = true;                                                         \
             }                                                                            \
         }                                                                                \
-        const __u32 slot = (home + free_step) & mask;                                    \
-        type* wanted = bpf_map_lookup_elem(&(map), &slot);                               \
+        type* wanted = bpf_map_lookup_elem(&(map), &free_at);                            \
         const __u32 word = claimed_state(free_word);                                     \
-        if (wanted && !is_there && free_step < XVS_PROBES &&                             \
+        if (wanted && !is_there && has_free &&                                           \
             __sync_val_compare_and_swap(&wanted->state, free_word, word) == free_word) { \
             bool is_found = is_steady(e, both, cleanings);                               \
-            for (__u32 step = 0; step < XVS_PROBES && step < free_step; ++step) {        \
+            for (__u32 step = 0; step < XVS_PROBES; ++step) {                            \
                 const __u32 at = (home + step) & mask;                                   \
+                if (at == free_at) break;                                                \
                 const type* flow = bpf_map_lookup_elem(&(map), &at);                     \
                 if (!flow || is_empty_state(*(const volatile __u32*)&flow->state)) {     \
                     is_found = false;                                                    \
@@ -82,7 +85,7 @@ INLINE bool is_steady(const struct xvs_table_extent* e, __u64 both, __u32 cleani
                 }                                                                        \
             }                                                                            \
             if (is_found) {                                                              \
-                claimed = (int)slot;                                                     \
+                claimed = (int)free_at;                                                  \
             } else {                                                                     \
                 leave_claim(&wanted->state, XVS_SLOT_TOMBSTONE);                         \
             }                                                                            \

@@ -160,6 +160,12 @@ GLOBAL int judge_unknown(const struct tuple* t) {
     return 0;
 }
 
+/* Whether the rule of this number is for the packet. */
+GLOBAL int fits_rule(const struct xvs_mark_subject* packet, __u32 number) {
+    const struct xvs_mark_rule* rule = bpf_map_lookup_elem(&mark_rules, &number);
+    return packet && rule && xvs_mark_rule_fits(rule, packet);
+}
+
 /* Whether a rule gives a packet of no live flow a mark; a fragment, if its addresses do not rule
  * that out: the engine knows the first one's ports. */
 GLOBAL int is_marked(const struct tuple* t, __u32 ifindex, __u32 is_fragment) {
@@ -174,9 +180,7 @@ GLOBAL int is_marked(const struct tuple* t, __u32 ifindex, __u32 is_fragment) {
     __builtin_memcpy(packet.destination, t->destination.address, sizeof(packet.destination));
     for (__u32 i = 0; i < XVS_MAX_MARK_RULES; ++i) {
         if (i >= kinds.mark_rules) return 0;
-        const __u32 key = i; /* apart from the counter, which the verifier must follow */
-        const struct xvs_mark_rule* rule = bpf_map_lookup_elem(&mark_rules, &key);
-        if (rule && xvs_mark_rule_fits(rule, &packet)) return 1;
+        if (fits_rule(&packet, i)) return 1;
     }
     return 0;
 }
