@@ -1,7 +1,9 @@
-// The parsers of src/net on arbitrary bytes: no view may read outside of what it was given.
+// The parsers of src/net and of tunnels' headers on arbitrary bytes: no view may read outside of
+// what it was given.
 #include <cstdint>
 #include <vector>
 
+#include "engine/forward/tunnel_header.h"
 #include "net/checksum.h"
 #include "net/ethernet.h"
 #include "net/icmp.h"
@@ -13,7 +15,7 @@
 
 namespace {
 
-using namespace xvs::net;  // NOLINT(google-build-using-namespace): a fuzz target of src/net
+using namespace xvs::net;  // NOLINT(google-build-using-namespace): a fuzz target
 
 volatile std::uint64_t sink = 0;
 
@@ -35,7 +37,8 @@ void parse_transport(IpProtocol protocol, std::span<const std::byte> bytes, unsi
         sink = sink + icmp::next_hop_mtu(*message) + icmpv6::next_hop_mtu(*message);
         parse_ip(message->payload(), depth + 1);
     }
-    if (protocol == IpProtocol::Ipv4 || protocol == IpProtocol::Ipv6) parse_ip(bytes, depth + 1);
+    if (const auto tunnel = xvs::engine::read_tunnel_header(protocol, bytes))
+        parse_ip(bytes.subspan(tunnel->size), depth + 1);
 }
 
 // As the engine does: first strictly, then as what an ICMP error quotes.

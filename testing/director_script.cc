@@ -5,11 +5,14 @@
 
 #include <fmt/format.h>
 
+#include "testing/carried_packets.h"
 #include "testing/director.h"
+#include "testing/director_listing.h"
 #include "testing/director_words.h"
 #include "testing/kept_storage.h"
 #include "testing/literals.h"
 #include "testing/packet_text.h"
+#include "testing/script_bytes.h"
 #include "testing/server_book.h"
 
 namespace xvs::test {
@@ -18,49 +21,23 @@ namespace {
 using namespace std::chrono_literals;
 using namespace xvs::test::literals;  // NOLINT(google-build-using-namespace): literals only
 
-// Hands out the script's bytes; zeros once it is over.
-class Script {
-public:
-    explicit Script(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-
-    [[nodiscard]] bool is_over() const { return bytes_.empty(); }
-
-    unsigned next() {
-        if (bytes_.empty()) return 0;
-        const unsigned value = bytes_.front();
-        bytes_ = bytes_.subspan(1);
-        return value;
-    }
-
-    unsigned below(std::size_t limit) { return next() % static_cast<unsigned>(limit); }
-
-    template <class Choices>
-    auto one_of(const Choices& choices) {
-        return choices[below(choices.size())];
-    }
-
-    std::span<const std::uint8_t> take(std::size_t count) {
-        const auto taken = bytes_.first(std::min(count, bytes_.size()));
-        bytes_ = bytes_.subspan(taken.size());
-        return taken;
-    }
-
-private:
-    std::span<const std::uint8_t> bytes_;
-};
-
 class Life {
 public:
     // Raw packets may have any checksum, so only lives without them are checked for that.
     Life(std::span<const std::uint8_t> script, std::uint32_t workers)
         : script_(script),
           workers_(workers),
+          kind_(script_.next()),
           director_(first_director()),
-          has_raw_packets_(script_.below(2) == 1) {
+          has_raw_packets_((kind_ & 1) != 0) {
+        if ((kind_ & 8) != 0) (void)director_->engine.set_sysctl("cache_bypass", "1");
         for (const std::string service : kServices) {
-            const bool is_ipv6 = is_of_ipv6(service);
-            const auto& servers = is_ipv6 ? kServers6 : kServers;
-            edit(fmt::format("-A {} -s {}", service, script_.one_of(kSchedulers)));
+            const bool has_others = (kind_ & 16) != 0;
+            const auto& servers = is_of_ipv6(service) != has_others ? kServers6 : kServers;
+            const char* const clamp = (kind_ & 32) != 0 ? " --mss-clamp" : "";
+            edit(fmt::format("-A {} -s {}{}", service, script_.one_of(kSchedulers), clamp));
+            // What cache_bypass is for.
+            if ((kind_ & 4) != 0 && service.starts_with("-f")) continue;
             for (const std::size_t i : {0U, 1U})
                 edit(fmt::format(
                     "-a {} -r {}:80 {}", service, servers[i], script_.one_of(kMethods)));
@@ -116,6 +93,11 @@ private:
                 return set_sysctl();
             case 19:
                 return edit_access();
+            case 20:
+            case 21:
+                return send_tunnel_error();
+            case 22:
+                return flood();
             default:
                 return send();
         }
@@ -127,9 +109,13 @@ private:
         edit("-Z");
     }
 
+    [[nodiscard]] bool has_stocks() const { return (kind_ & 2) != 0; }
+
     std::unique_ptr<Director> first_director() {
         DirectorParts parts{.connections = 64, .storage = &storage_};
         parts.workers = workers_;
+        parts.cpus = has_stocks() ? 1 : 0;
+        parts.stock = has_stocks() ? kStock : 0;
         return std::make_unique<Director>("", parts);
     }
 
@@ -138,6 +124,7 @@ private:
     void restart() {
         const std::string before = listing(*director_);
         DirectorParts parts{.storage = &storage_, .former = director_.get()};
+        parts.stock = has_stocks() ? kStock : 0;
         parts.workers = workers_ == 1 ? 1 : 1 + script_.below(3);
         auto next = std::make_unique<Director>("", parts);
         director_ = std::move(next);
@@ -145,43 +132,6 @@ private:
         if (after != before) problems_ += "listed before:\n" + before + "and after:\n" + after;
         check(director_->advance(engine::Engine::kTimerInterval));
         audit();
-    }
-
-    static std::string listing(Director& director) {
-        std::string text;
-        for (const model::ConnectionInfo& each : director.connection_infos())
-            text += fmt::format("{} {} {} {} state={} expires={} flags={:x}\n",
-                                static_cast<unsigned>(each.protocol),
-                                each.client.to_string(),
-                                each.virtual_endpoint.to_string(),
-                                each.real.to_string(),
-                                each.state,
-                                each.expires_in_s,
-                                each.flags);
-        const engine::Services& services = director.engine.services();
-        text += to_line(director.total());
-        for (const engine::ServiceState* service : services.in_order()) {
-            text += service->config.key.to_string() + to_line(director.statistics(*service));
-            for (const auto* each = service->destinations.first(); each; each = each->next)
-                text += fmt::format("  {} {} {} {} {}{}",
-                                    each->config.real.to_string(),
-                                    each->active_connections,
-                                    each->inactive_connections(),
-                                    each->persistent_connections,
-                                    each->is_overloaded ? "overloaded" : "",
-                                    to_line(services.statistics(*each)));
-        }
-        return text;
-    }
-
-    static std::string to_line(const model::Statistics& statistics) {
-        const model::Counters& counters = statistics.counters;
-        return fmt::format(" conns={} in={}/{} out={}/{}\n",
-                           counters.connections,
-                           counters.packets_in,
-                           counters.bytes_in,
-                           counters.packets_out,
-                           counters.bytes_out);
     }
 
     void set_sysctl() {
@@ -200,14 +150,19 @@ private:
 
     std::string service_options() {
         std::string options = fmt::format(" -s {}", script_.one_of(kSchedulers));
-        const unsigned kind = script_.below(4);
+        const unsigned drawn = script_.next();
+        const unsigned kind = drawn % 4;
+        if ((drawn & 0x30) == 0x30) options += " --mss-clamp";
         if (kind == 1) options += " -p 50";
         if (kind == 2) options += " -o";
         return options;
     }
 
+    // Now and then one of the other family, which a tunnel reaches.
     std::string server_address(const std::string& service) {
-        return is_of_ipv6(service) ? script_.one_of(kServers6) : script_.one_of(kServers);
+        const unsigned drawn = script_.next();
+        const bool is_other = drawn / 4 % 4 == 3;
+        return is_of_ipv6(service) != is_other ? kServers6[drawn % 4] : kServers[drawn % 4];
     }
 
     std::string server() {
@@ -264,7 +219,7 @@ private:
                 hops.resolve(hop, host.mac, director_link(host.side).mac);
                 return director_->engine.neighbour_resolved();
             case 3:
-                hops[hop].mtu = 600 + 8 * script_.next();
+                hops[hop].mtu = 600 + 4 * script_.next();
                 return;
             default:
                 if (script_.below(2) == 0) return director_->router.add_local("203.0.113.9"_ip);
@@ -301,6 +256,7 @@ private:
     void remember_answer(const Sent& sent) {
         const auto packet = Packet::decode(sent.packet);
         const TestHost* host = find_host(sent.to);
+        if (packet) carried_.remember(sent, *packet);
         if (!packet || host == nullptr || packet->part) return;
         const auto answer = [&](const auto& fields, model::Protocol protocol) {
             remember({{.address = packet->destination, .port = fields.destination},
@@ -328,18 +284,31 @@ private:
         const model::Protocol protocol = script_.one_of(kProtocols);
         constexpr std::array<std::uint16_t, 8> kPorts{80, 53, 21, 8080, 20, 30000, 40000, 40001};
         const std::uint16_t usual = protocol == model::Protocol::Udp ? 53 : 80;
-        const unsigned vip = script_.below(2);
+        const unsigned drawn = script_.next();
+        const unsigned vip = drawn % 2;
+        if (drawn / 32 == 6)
+            return {{client.v4, net::Port{40000}},
+                    "192.0.2.1:21"_ep,
+                    model::Protocol::Tcp,
+                    client.side};
         const net::Endpoint from{.address = is_ipv6 ? client.v6 : client.v4,
                                  .port = net::Port{static_cast<std::uint16_t>(
                                      script_.below(32) == 0 ? 20 : 40000 + script_.below(8))}};
         const net::Endpoint service{
-            .address = topology::kVips[vip + (is_ipv6 ? 2 : 0)],
+            .address = drawn / 32 == 7 ? origin(is_ipv6) : topology::kVips[vip + (is_ipv6 ? 2 : 0)],
             .port = net::Port{script_.below(4) == 0 ? script_.one_of(kPorts) : usual}};
         const net::Endpoint server{
             .address = is_ipv6 ? real.v6 : real.v4,
             .port = net::Port{script_.below(4) == 0 ? script_.one_of(kPorts) : usual}};
         if (script_.below(3) == 0) return {server, from, protocol, Side::Real};
         return {from, service, protocol, client.side};
+    }
+
+    // What no VIP is, and a mark may balance.
+    net::IpAddress origin(bool is_ipv6) {
+        const TestHost& host = *find_host("real3");
+        if (script_.below(2) == 0) return is_ipv6 ? host.v6 : host.v4;
+        return is_ipv6 ? "2001:db8:9::7"_ip : "203.0.113.7"_ip;
     }
 
     Packet bare_packet(const Ends& ends) {
@@ -389,9 +358,32 @@ private:
         const Packet numbered = whole.length(100U + script_.next()).ip_id(script_.below(4));
         const Packet first = Packet::fragment(numbered, 0, 48);
         const Packet second = Packet::fragment(numbered, 48, 4096);
-        const bool is_reversed = script_.below(2) == 1;
+        const unsigned drawn = script_.next();
+        const bool is_reversed = (drawn & 1) != 0;
+        Arrival then = how;
+        if ((drawn & 6) == 6) then.fwmark = how.fwmark == 0 ? 7 : 0;
         check(director_->receives(is_reversed ? second : first, how));
-        check(director_->receives(is_reversed ? first : second, how));
+        check(director_->receives(is_reversed ? first : second, then));
+    }
+
+    // So many clients that tables get full.
+    void flood() {
+        const unsigned most = script_.below(64);
+        const unsigned first = 1024 + 64 * script_.next();
+        const net::Endpoint service{topology::kVips[script_.below(2)], net::Port{80}};
+        const char* const flags = script_.one_of(kFlags);
+        for (unsigned i = 0; i < most; ++i) {
+            const net::Endpoint from{find_host("client3")->v4,
+                                     net::Port{static_cast<std::uint16_t>(first + i)}};
+            check(director_->receives(Packet::tcp(from, service).flags(flags)));
+        }
+    }
+
+    // Of a router between the director and a real server.
+    void send_tunnel_error() {
+        if (carried_.is_empty()) return;
+        const Packet error = carried_.error(script_, has_raw_packets_ || script_.below(4) == 0);
+        check(director_->receives(error, {.side = Side::Real}));
     }
 
     void send_icmp() {
@@ -475,12 +467,16 @@ private:
                      ServerBook::check_end(*director_);
     }
 
-    Script script_;
+    static constexpr std::uint32_t kStock = 8;
+
+    ScriptBytes script_;
     KeptStorage storage_;
     std::uint32_t workers_;
+    unsigned kind_;
     std::unique_ptr<Director> director_;
     ServerBook servers_;
     std::string problems_;
+    CarriedPackets carried_;
     std::vector<Ends> met_;
     std::size_t next_met_ = 0;
     bool has_raw_packets_ = false;
