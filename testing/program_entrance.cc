@@ -213,6 +213,8 @@ void ProgramEntrance::serve_at_xdp() {
 
 std::optional<Passage> ProgramEntrance::admit_at_xdp(const Bytes& frame, Side side) {
     serve_at_xdp();
+    if (const auto added = program_.add(offload::SteeringExtra::Xdp); !added)
+        throw std::runtime_error(added.error().context);
     Outcome outcome = run(offload::SteeringPart::Xdp, tagged(frame, vlan_of(side)));
     if (outcome.action == XDP_PASS) return std::nullopt;
     if (outcome.action != XDP_TX && outcome.action != XDP_REDIRECT) return dropped(frame);

@@ -234,16 +234,15 @@ Status Director::attach() {
     program_->control().workers = options_.workers;
     private_link_->keep(kept_.pins() != nullptr);
     if (auto status = attach_private_link(served_->how()); !status) return status;
-    const bool has_use_for_xdp =
-        program_->replays() || (options_.af_xdp != AfXdpUse::Off && program_->has_sockets());
     const std::lock_guard lock(gate_);
     events_.attach({.router = router_.get(),
                     .engine = &*engine_,
                     .ports = ports_.get(),
                     .served = &*served_,
-                    .xdp = has_use_for_xdp ? &*xdp_ : nullptr,
+                    .xdp = has_use_for_xdp() ? &*xdp_ : nullptr,
                     .af_xdp = &*af_xdp_,
                     .steering = &*steering_,
+                    .program = program_.get(),
                     .private_link = &*private_link_},
                    *mirror_);
     served_->release_others();
@@ -438,6 +437,7 @@ void Director::run_timers() {
         router_->make_room();
         router_->forget_old_paths();
     }
+    load_missing_programs();
     if (events_.take_has_changed()) {
         setup_watch_->host_changed();
         services_->interfaces_changed();

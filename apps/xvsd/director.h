@@ -76,6 +76,8 @@ private:
     void handle_signals();
     [[nodiscard]] Status attach_private_link(offload::TcAttach how);
     [[nodiscard]] Status load_programs(const xvs_table_header& header);
+    void load_missing_programs();
+    [[nodiscard]] bool has_use_for_xdp() const noexcept;
     [[nodiscard]] Result<std::unique_ptr<offload::SteeringProgram>> load_program(
         offload::SteeringProgram::Options options);
     void log_start() const;

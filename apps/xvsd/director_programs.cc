@@ -1,4 +1,6 @@
 // The programs that a director loads.
+#include <mutex>
+
 #include <spdlog/spdlog.h>
 
 #include "xvsd/director.h"
@@ -53,7 +55,24 @@ Status Director::load_programs(const xvs_table_header& header) {
     steering_.emplace(*program_);
     served_.emplace(*program_, how, kept_.pins());
     xdp_.emplace(*program_, kept_.pins());
+    // Before another daemon is asked to hand over. What is refused here is refused again, and told,
+    // when an interface needs it.
+    for (const auto extra : events_.extras_for(*mirror_, has_use_for_xdp()))
+        (void)program_->add(extra);
     return {};
+}
+
+bool Director::has_use_for_xdp() const noexcept {
+    return program_->replays() || (options_.af_xdp != AfXdpUse::Off && program_->has_sockets());
+}
+
+// While the kernel looks at them, the workers go on.
+void Director::load_missing_programs() {
+    for (const auto extra : events_.take_missing()) {
+        const Status added = program_->add(extra);
+        const std::lock_guard lock(gate_);
+        events_.extra_added(extra, added);
+    }
 }
 
 }  // namespace xvs::xvsd

@@ -1,6 +1,7 @@
 #include "xvsd/host_events.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -8,6 +9,8 @@
 #include "host/device_features.h"
 
 namespace xvs::xvsd {
+
+using offload::SteeringExtra;
 
 void HostEvents::attach(const Followers& followers, const host::Mirror& mirror) {
     followers_ = followers;
@@ -17,11 +20,42 @@ void HostEvents::attach(const Followers& followers, const host::Mirror& mirror) 
         link_changed(link);
 }
 
-bool HostEvents::is_wanted(const host::Link& link) const {
+bool HostEvents::is_chosen(const host::Link& link) const {
     if (!link.is_layer3() && !link.is_loopback()) return false;
-    if (followers_.private_link->is_part(link.ifindex)) return false;
     return interfaces_.empty() ||
            std::find(interfaces_.begin(), interfaces_.end(), link.name) != interfaces_.end();
+}
+
+bool HostEvents::is_wanted(const host::Link& link) const {
+    return is_chosen(link) && !followers_.private_link->is_part(link.ifindex);
+}
+
+std::set<SteeringExtra> HostEvents::extras_for(const host::Mirror& mirror, bool at_xdp) const {
+    std::set<SteeringExtra> extras;
+    for (const auto& [ifindex, link] : mirror.links()) {
+        if (!is_chosen(link) || link.is_loopback()) continue;
+        if (!link.has_link_header()) extras.insert(SteeringExtra::Bare);
+        if (at_xdp && wants_xdp(link)) extras.insert(SteeringExtra::Xdp);
+    }
+    return extras;
+}
+
+// Whether there is the program that an interface needs. If it has not been loaded yet, that is for
+// whoever asks take_missing(): this is under the gates, where nothing may take long.
+Status HostEvents::check_extra(SteeringExtra extra, std::uint32_t ifindex) {
+    if (followers_.program->has(extra)) return {};
+    if (const auto found = unavailable_.find(extra); found != unavailable_.end())
+        return fail(found->second);
+    missing_.insert(extra);
+    waiting_.insert(ifindex);
+    return fail(ErrorCode::Busy, "its program is being loaded");
+}
+
+void HostEvents::extra_added(SteeringExtra extra, const Status& outcome) {
+    if (!outcome) unavailable_.emplace(extra, outcome.error());
+    for (const std::uint32_t ifindex : std::exchange(waiting_, {})) {
+        if (const host::Link* link = mirror_->find_link(ifindex)) link_changed(*link);
+    }
 }
 
 void HostEvents::link_changed(const host::Link& link) {
@@ -37,21 +71,32 @@ void HostEvents::link_changed(const host::Link& link) {
     }
 }
 
+void HostEvents::refuse(std::uint32_t ifindex, const std::string& why) {
+    if (refused_.emplace(ifindex, why).second) spdlog::error("{}", why);
+}
+
 void HostEvents::serve(const host::Link& link) {
     const bool is_new = !followers_.served->is_served(link.ifindex);
+    const bool was_at_xdp = is_at_xdp(link);
+    if (!link.has_link_header() && !link.is_loopback()) {
+        const Status ready = check_extra(SteeringExtra::Bare, link.ifindex);
+        if (!ready && ready.error().code == ErrorCode::Busy) return;
+        if (!ready) {
+            return refuse(
+                link.ifindex,
+                fmt::format("interface {} is not served: {}", link.name, ready.error().context));
+        }
+    }
     const auto slot = followers_.served->serve({.ifindex = link.ifindex,
                                                 .name = link.name,
                                                 .mac = link.mac,
                                                 .has_link_header = link.has_link_header(),
                                                 .is_loopback = link.is_loopback()});
-    if (!slot) {
-        if (refused_.insert(link.ifindex).second) spdlog::error("{}", slot.error().context);
-        return;
-    }
+    if (!slot) return refuse(link.ifindex, slot.error().context);
     refused_.erase(link.ifindex);
     followers_.ports->set_interface(link.ifindex, *slot, link.has_link_header());
     if (!link.is_loopback()) serve_at_xdp(link, *slot);
-    if (!is_new) return;
+    if (!is_new && is_at_xdp(link) == was_at_xdp) return;
     spdlog::info("serving interface {} at {}", link.name, is_at_xdp(link) ? "XDP and tc" : "tc");
 }
 
@@ -63,6 +108,8 @@ bool HostEvents::is_at_xdp(const host::Link& link) const {
 std::vector<std::string> HostEvents::attach_points(const host::Mirror& mirror) const {
     std::vector<std::string> points;
     for (const auto& [ifindex, link] : mirror.links()) {
+        if (const auto refused = refused_.find(ifindex); refused != refused_.end())
+            points.push_back(refused->second);
         if (followers_.served == nullptr || !followers_.served->is_served(ifindex)) continue;
         points.push_back(is_at_xdp(link)
                              ? fmt::format("{}: native XDP and tc, {}{}",
@@ -105,15 +152,7 @@ bool HostEvents::wants_xdp(const host::Link& link) const {
 void HostEvents::serve_at_xdp(const host::Link& link, std::uint16_t slot) {
     if (followers_.xdp == nullptr) return;
     const bool is_new = !followers_.xdp->is_attached(link.ifindex);
-    if (is_new && !without_xdp_.contains(link.ifindex) && wants_xdp(link)) {
-        if (const auto attached = followers_.xdp->attach(link.ifindex, link.name); attached) {
-            followers_.router->set_xdp(link.ifindex, true);
-            followers_.af_xdp->open(link.ifindex, link.name, !link.kind.empty());
-        } else {
-            without_xdp_.emplace(link.ifindex, attached.error().context);
-            spdlog::warn("{}", attached.error().context);
-        }
-    }
+    if (is_new && !without_xdp_.contains(link.ifindex) && wants_xdp(link)) attach_at_xdp(link);
     const host::Link* device = link.is_part_of_lower() ? mirror_->find_link(link.lower) : &link;
     followers_.xdp->serve({.ifindex = link.ifindex,
                            .lower = link.is_part_of_lower() ? link.lower : link.ifindex,
@@ -121,6 +160,23 @@ void HostEvents::serve_at_xdp(const host::Link& link, std::uint16_t slot) {
                            .mac = link.mac,
                            .slot = slot,
                            .leaves_checksums = device != nullptr && !device->kind.empty()});
+}
+
+void HostEvents::attach_at_xdp(const host::Link& link) {
+    const Status ready = check_extra(SteeringExtra::Xdp, link.ifindex);
+    if (!ready && ready.error().code == ErrorCode::Busy) return;
+    const Status attached =
+        ready ? followers_.xdp->attach(link.ifindex, link.name)
+              : fail(ready.error().code,
+                     fmt::format(
+                         "{}: interface {} is served at tc", ready.error().context, link.name));
+    if (attached) {
+        followers_.router->set_xdp(link.ifindex, true);
+        followers_.af_xdp->open(link.ifindex, link.name, !link.kind.empty());
+        return;
+    }
+    without_xdp_.emplace(link.ifindex, attached.error().context);
+    spdlog::warn("{}", attached.error().context);
 }
 
 void HostEvents::leave_xdp(std::uint32_t ifindex) {
@@ -144,6 +200,7 @@ void HostEvents::release(const host::Link& link) {
 void HostEvents::link_gone(const host::Link& link) {
     has_changed_ = true;
     refused_.erase(link.ifindex);
+    waiting_.erase(link.ifindex);
     if (followers_.router == nullptr) return;
     followers_.router->link_gone(link);
     leave_xdp(link.ifindex);

@@ -36,14 +36,28 @@ public:
         offload::XdpInterfaces* xdp = nullptr;  // nullptr: there is nothing to do at XDP
         AfXdp* af_xdp = nullptr;
         offload::SteeringMaps* steering = nullptr;
+        const offload::SteeringProgram* program = nullptr;
         const host::PrivateLink* private_link = nullptr;
     };
+
+    // Returns what programs the interfaces of `mirror` need beyond the usual ones; `at_xdp`:
+    // whether there is anything to do at XDP.
+    [[nodiscard]] std::set<offload::SteeringExtra> extras_for(const host::Mirror& mirror,
+                                                              bool at_xdp) const;
 
     // Tells them all that is known, and from now on what changes.
     void attach(const Followers& followers, const host::Mirror& mirror);
 
     // Where the packets of each served interface are met, and why there: "eth0: tc, a veth".
     [[nodiscard]] std::vector<std::string> attach_points(const host::Mirror& mirror) const;
+
+    // Returns what programs interfaces have come to need since it was asked last: these wait until
+    // extra_added() says what has become of it. Until then they are served without.
+    [[nodiscard]] std::set<offload::SteeringExtra> take_missing() {
+        return std::exchange(missing_, {});
+    }
+
+    void extra_added(offload::SteeringExtra extra, const Status& outcome);
 
     // Returns whether addresses or routes have changed since it was asked last.
     [[nodiscard]] bool take_has_changed() noexcept { return std::exchange(has_changed_, false); }
@@ -62,10 +76,14 @@ public:
     void filter_removed(std::uint32_t ifindex) override;
 
 private:
+    [[nodiscard]] bool is_chosen(const host::Link& link) const;
     [[nodiscard]] bool is_wanted(const host::Link& link) const;
+    [[nodiscard]] Status check_extra(offload::SteeringExtra extra, std::uint32_t ifindex);
+    void refuse(std::uint32_t ifindex, const std::string& why);
     void serve(const host::Link& link);
     void release(const host::Link& link);
     [[nodiscard]] bool wants_xdp(const host::Link& link) const;
+    void attach_at_xdp(const host::Link& link);
     void serve_at_xdp(const host::Link& link, std::uint16_t slot);
     [[nodiscard]] bool is_at_xdp(const host::Link& link) const;
     [[nodiscard]] std::string why_at_xdp(const host::Link& link, const host::Mirror& mirror) const;
@@ -76,7 +94,11 @@ private:
     std::map<std::string, bool> attach_at_xdp_;
     Followers followers_;
     const host::Mirror* mirror_ = nullptr;
-    std::set<std::uint32_t> refused_;  // interfaces that could not be served, and were logged
+    // Interfaces that could not be served, and what was logged then.
+    std::map<std::uint32_t, std::string> refused_;
+    std::set<offload::SteeringExtra> missing_;
+    std::map<offload::SteeringExtra, Error> unavailable_;  // refused by the kernel
+    std::set<std::uint32_t> waiting_;                      // interfaces, for programs
     // Devices that refused the program, and what was logged then.
     std::map<std::uint32_t, std::string> without_xdp_;
     bool has_changed_ = false;

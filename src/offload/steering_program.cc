@@ -1,5 +1,6 @@
 #include "offload/steering_program.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdarg>
@@ -23,6 +24,7 @@
 #include "flow/report_rings.h"
 #include "offload/array_values.h"
 #include "offload/bpf_storage.h"
+#include "offload/more_programs.h"
 #include "offload/steer.skel.h"
 
 namespace xvs::offload {
@@ -150,6 +152,24 @@ Result<std::span<Element>> map_elements(const bpf_map* map, std::size_t count) {
     return std::span(reinterpret_cast<Element*>(bytes->data()), count);
 }
 
+const bpf_program* program_of(const steer_bpf& skeleton, SteeringPart part) noexcept {
+    const auto& programs = skeleton.progs;
+    const std::array<const bpf_program*, kSteeringParts> by_part = {programs.xvs_ingress,
+                                                                    programs.xvs_ingress_bare,
+                                                                    programs.xvs_ingress_loopback,
+                                                                    programs.xvs_egress,
+                                                                    programs.xvs_egress_bare,
+                                                                    programs.xvs_return,
+                                                                    programs.xvs_drop,
+                                                                    programs.xvs_xdp};
+    return by_part[static_cast<std::size_t>(part)];
+}
+
+std::vector<SteeringPart> parts_of(SteeringExtra extra) {
+    if (extra == SteeringExtra::Xdp) return {SteeringPart::Xdp};
+    return {SteeringPart::IngressBare, SteeringPart::EgressBare};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SteeringProgram>> SteeringProgram::load(const Options& options) {
@@ -159,6 +179,10 @@ Result<std::unique_ptr<SteeringProgram>> SteeringProgram::load(const Options& op
     if (skeleton == nullptr) return fail(load_error(errno));
     std::unique_ptr<SteeringProgram> program(new SteeringProgram(skeleton));
     if (auto status = prepare(*skeleton, options); !status) return fail(status.error());
+    for (bpf_program* each : {skeleton->progs.xvs_ingress_bare,
+                              skeleton->progs.xvs_egress_bare,
+                              skeleton->progs.xvs_xdp})
+        (void)::bpf_program__set_autoload(each, false);
     if (const int error = ::steer_bpf__load(skeleton)) return fail(load_error(-error));
     if (auto status = program->map_arrays(); !status) return fail(status.error());
     if (options.is_watched) {
@@ -278,17 +302,30 @@ Status SteeringProgram::watch() {
     return {};
 }
 
+Status SteeringProgram::add(SteeringExtra extra) {
+    if (has(extra)) return {};
+    const std::vector<SteeringPart> parts = parts_of(extra);
+    std::vector<const char*> names;
+    for (const SteeringPart part : parts)
+        names.push_back(::bpf_program__name(program_of(*skeleton_, part)));
+    std::size_t size = 0;
+    const auto* elf = static_cast<const std::byte*>(steer_bpf::elf_bytes(&size));
+    auto programs = load_more_programs({elf, size}, *skeleton_->obj, names);
+    if (!programs) return fail(programs.error());
+    for (std::size_t i = 0; i < parts.size(); ++i)
+        added_[static_cast<std::size_t>(parts[i])] = std::move((*programs)[i]);
+    return {};
+}
+
+bool SteeringProgram::has(SteeringExtra extra) const noexcept {
+    return program(extra == SteeringExtra::Xdp ? SteeringPart::Xdp : SteeringPart::IngressBare) >=
+           0;
+}
+
 int SteeringProgram::program(SteeringPart part) const noexcept {
-    const auto& programs = skeleton_->progs;
-    const std::array<const bpf_program*, 8> by_part = {programs.xvs_ingress,
-                                                       programs.xvs_ingress_bare,
-                                                       programs.xvs_ingress_loopback,
-                                                       programs.xvs_egress,
-                                                       programs.xvs_egress_bare,
-                                                       programs.xvs_return,
-                                                       programs.xvs_drop,
-                                                       programs.xvs_xdp};
-    return ::bpf_program__fd(by_part[static_cast<std::size_t>(part)]);
+    const UniqueFd& added = added_[static_cast<std::size_t>(part)];
+    if (added.is_open()) return added.get();
+    return std::max(::bpf_program__fd(program_of(*skeleton_, part)), -1);
 }
 
 int SteeringProgram::map(SteeringMap map) const noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -27,6 +28,14 @@ enum class SteeringPart : std::uint8_t {
     Return,  // the private link's near end
     Drop,    // its far end
     Xdp,     // of a physical interface
+};
+
+inline constexpr std::size_t kSteeringParts = 8;
+
+// What only some interfaces need, and is loaded once there is one.
+enum class SteeringExtra : std::uint8_t {
+    Bare,  // IngressBare and EgressBare
+    Xdp,
 };
 
 enum class SteeringMap : std::uint8_t {
@@ -64,7 +73,14 @@ public:
         bool is_tested = false;
     };
 
+    // Without what SteeringExtra names.
     [[nodiscard]] static Result<std::unique_ptr<SteeringProgram>> load(const Options& options);
+
+    // Loads that too, unless it is there: which takes tens of milliseconds. Fails with a sentence
+    // if the kernel refuses it; all else stays as it is.
+    [[nodiscard]] Status add(SteeringExtra extra);
+
+    [[nodiscard]] bool has(SteeringExtra extra) const noexcept;
 
     // Finds or makes the arrays in `storage` that the programs of successive daemons share.
     [[nodiscard]] static Status make_shared_arrays(BpfStorage& storage);
@@ -73,6 +89,7 @@ public:
     SteeringProgram& operator=(const SteeringProgram&) = delete;
     ~SteeringProgram();
 
+    // -1: it has not been loaded.
     [[nodiscard]] int program(SteeringPart part) const noexcept;
     [[nodiscard]] int map(SteeringMap map) const noexcept;
 
@@ -116,6 +133,7 @@ private:
     [[nodiscard]] Status watch();
 
     steer_bpf* skeleton_;
+    std::array<UniqueFd, kSteeringParts> added_;
     std::span<xvs_steer_control> control_;
     std::span<xvs_interface> interfaces_;
     std::span<xvs_outer_header> outers_;
