@@ -50,14 +50,17 @@ Status run_ipvsadm_line(engine::Engine& engine, std::string_view text) {
         case cli::Verb::EditService:
             return services.edit_service(command->service);
         case cli::Verb::DeleteService:
+            engine.catch_up();  // as the daemon does
             return services.remove_service(key);
         case cli::Verb::AddServer:
             return services.add_destination(key, command->destination);
         case cli::Verb::EditServer:
             return services.edit_destination(key, command->destination);
         case cli::Verb::DeleteServer:
+            engine.catch_up();
             return services.remove_destination(key, command->destination.real);
         case cli::Verb::Flush:
+            engine.catch_up();
             services.flush();
             return {};
         case cli::Verb::Zero:

@@ -35,6 +35,7 @@ Status EngineServiceManager::remove_service(const model::ServiceKey& key) {
 // Real servers first, a few at a time: new connections go to those that are left meanwhile.
 bool EngineServiceManager::remove_some(const model::ServiceKey& key) {
     const std::scoped_lock lock(gate_);
+    engine_.catch_up();  // what has begun in the kernel counts for the service
     return engine_.services().remove_destinations(key, kRemovalsAtOnce);
 }
 
@@ -69,6 +70,7 @@ Status EngineServiceManager::edit_destination(const model::ServiceKey& key,
 Status EngineServiceManager::remove_destination(const model::ServiceKey& key,
                                                 const net::Endpoint& real) {
     const std::scoped_lock lock(gate_);
+    engine_.catch_up();  // what has begun in the kernel counts for the service
     return engine_.services().remove_destination(key, real);
 }
 
