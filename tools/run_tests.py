@@ -4,7 +4,7 @@
     XVS: 612 tests, 610 passed, 0 failed, 2 skipped (41 s)
 
 after naming what failed and what was skipped, and why. Cases of GoogleTest programs are counted one
-by one. Exits 0 when nothing failed. Arguments after the build folder go to ctest.
+by one. Exits 0 when nothing failed.
 """
 
 import argparse
@@ -99,12 +99,46 @@ def closing_lines(results, seconds):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("build", type=pathlib.Path)
-    arguments, for_ctest = parser.parse_known_args()
+# Handed on to ctest, which takes no notice of an option that it does not know.
+CTEST_OPTIONS = (
+    ("--tests-regex", "REGEX", "only tests whose names match"),
+    ("--exclude-regex", "REGEX", "no tests whose names match"),
+    ("--label-regex", "REGEX", "only tests whose labels match: unit, lab, lint and others"),
+    ("--label-exclude", "REGEX", "no tests whose labels match"),
+    ("--repeat", "until-fail:N", "run each test until it fails, at most N times"),
+    ("--timeout", "SECONDS", "end a test that runs for longer"),
+)
 
-    build = arguments.build.resolve()
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, and what there is instead."""
+
+    def error(self, message):
+        known = ", ".join(name for name, _, _ in CTEST_OPTIONS)
+        self.exit(2, f"run_tests.py: {message}; after the build folder there may be: {known}\n")
+
+
+def read_arguments(words):
+    """Returns the build folder and the words for ctest."""
+    parser = Parser(prog="run_tests.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("build", type=pathlib.Path, help="build/release, say")
+    for name, value, meaning in CTEST_OPTIONS:
+        parser.add_argument(name, metavar=value, help=meaning)
+    arguments = vars(parser.parse_args(words))
+    for_ctest = []
+    for name, _, _ in CTEST_OPTIONS:
+        value = arguments[name.removeprefix("--").replace("-", "_")]
+        if value is not None:
+            for_ctest += [name, value]
+    return arguments["build"].resolve(), for_ctest
+
+
+def main():
+    build, for_ctest = read_arguments(sys.argv[1:])
+    if not (build / "CTestTestfile.cmake").exists():
+        print(f"run_tests.py: {build} has no tests; build there first: tools/build.sh {build.name}",
+              file=sys.stderr)
+        return 2
     reports, junit = build / "reports", build / "reports" / "ctest.xml"
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir(parents=True)

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Shows that the closing line counts every case and names whatever did not run."""
 
+import contextlib
+import io
 import pathlib
 import tempfile
 import unittest
@@ -28,6 +30,31 @@ GOOGLETEST = """<testsuites><testsuite>
     <skipped message="udp_test.cc:3&#x0A;no network"/></testcase>
   <testcase classname="Udp" name="DISABLED_Old" status="notrun" result="suppressed"/>
 </testsuite></testsuites>"""
+
+
+class Arguments(unittest.TestCase):
+    def refusal(self, *words):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as refused:
+            run_tests.read_arguments(words)
+        self.assertEqual(refused.exception.code, 2)
+        return said.getvalue()
+
+    def test_what_ctest_knows_is_handed_on(self):
+        build, words = run_tests.read_arguments(
+            ["build/x", "--label-regex", "lint", "--repeat=until-fail:3"]
+        )
+        self.assertEqual(build.name, "x")
+        self.assertEqual(words, ["--label-regex", "lint", "--repeat", "until-fail:3"])
+
+    def test_what_it_does_not_know_is_refused_by_name(self):
+        said = self.refusal("build/x", "--label", "lint")
+        self.assertIn("unrecognized arguments: --label lint", said)
+        self.assertIn("--tests-regex, --exclude-regex, --label-regex", said)
+        self.assertEqual(said.count("\n"), 1)
+
+    def test_a_name_without_an_option_is_refused(self):
+        self.assertIn("unrecognized arguments: lab.nat", self.refusal("build/x", "lab.nat"))
 
 
 class ClosingLine(unittest.TestCase):
