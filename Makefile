@@ -14,7 +14,7 @@ WITHIN ?= 600
 # Seconds that `make fuzz` gives each target.
 SECONDS_EACH ?= 60
 
-.PHONY: help bootstrap build test demo lint tidy fuzz bench differential clean
+.PHONY: help bootstrap build test demo lint tidy fuzz asan bench differential clean
 
 help:  ## Say what there is to make
 	@echo "XVS, a Linux Virtual Server director. Targets:"
@@ -49,6 +49,10 @@ tidy: bootstrap  ## Run clang-tidy over what changed since its last run
 fuzz: bootstrap  ## Run each fuzz target for SECONDS_EACH=60 seconds
 	@tools/build.sh fuzz fuzz_targets
 	@tools/fuzz.sh build/fuzz $(SECONDS_EACH)
+
+asan: bootstrap  ## Run the tests with address and undefined-behaviour sanitizers (TESTS=unit: those)
+	@tools/build.sh asan
+	@tools/run_tests.py build/asan --tests-regex '$(or $(TESTS),^(unit|property|scenario|golden|fuzz-smoke)\.)'
 
 bench:  ## Measure XVS and what else could stand there (as root; BENCH=quick: shorter)
 	@[ "$$(id -u)" = 0 ] || \
