@@ -6,16 +6,21 @@
 #include <ctime>
 #include <set>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/unique_fd.h"
 #include "engine/ticks.h"
 #include "net/prefix.h"
 
@@ -76,6 +81,32 @@ void restore_addresses(Bytes& frame, xvs_reason reason, Side side) {
     store_mac(frame, kMacSize, own);
 }
 
+Status set_loopback_up() {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::memcpy(request.ifr_name, "lo", 3);
+    request.ifr_flags = IFF_UP;
+    if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
+        return fail(system_error("setting loopback up", errno));
+    return {};
+}
+
+// In a network namespace of its own: a device's queue has one socket, and other tests run beside
+// this one.
+Result<std::unique_ptr<io::XdpSocket>> open_own_socket() {
+    Result<std::unique_ptr<io::XdpSocket>> socket;
+    std::thread([&socket] {
+        if (::unshare(CLONE_NEWNET) != 0) {
+            socket = fail(system_error("a network namespace", errno));
+        } else if (auto is_up = set_loopback_up(); !is_up) {
+            socket = fail(is_up.error());
+        } else {
+            socket = io::XdpSocket::open(kLoopback, 0, io::XdpSocket::Use::ReceiveOnly);
+        }
+    }).join();
+    return socket;
+}
+
 std::int64_t coarse_now() {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -110,7 +141,7 @@ Result<std::unique_ptr<ProgramEntrance>> TestedProgram::stand_before(Director& d
         program_ = std::move(*loaded);
         program_->control().near_ifindex = kLoopback;
         if (options_.by_af_xdp) {
-            auto socket = io::XdpSocket::open(kLoopback, 0, io::XdpSocket::Use::ReceiveOnly);
+            auto socket = open_own_socket();
             if (!socket) return fail(socket.error());
             socket_ = std::move(*socket);
             const std::uint32_t key = 0;
@@ -144,6 +175,7 @@ ProgramEntrance::ProgramEntrance(Director& director,
     director_.steering.tell_also(maps_);
     CPU_ZERO(&allowed_);
     (void)::sched_getaffinity(0, sizeof(allowed_), &allowed_);
+    if (at_xdp_) serve_at_xdp();
 }
 
 // Leaves the program's maps empty for the next one.
@@ -168,26 +200,39 @@ ProgramEntrance::~ProgramEntrance() {
 }
 
 Passage ProgramEntrance::admit(const Bytes& frame, Side side) {
+    if (at_xdp_) serve_at_xdp();
+    return admit_by(cpu(), frame, side);
+}
+
+Passage ProgramEntrance::admit_by(unsigned cpu,
+                                  const Bytes& frame,
+                                  Side side,
+                                  const std::function<void()>& at_last) {
     if (at_xdp_) {
-        if (auto passage = admit_at_xdp(frame, side)) return *passage;
+        if (auto passage = admit_at_xdp(cpu, frame, side, at_last)) return *passage;
     }
-    Passage passage = admit_by(cpu(), frame, side);
+    Passage passage = admit_at_tc(cpu, frame, side, at_last);
     if (at_xdp_ && passage.way == Passage::Way::Replayed) ++missed_at_xdp_;
     return passage;
 }
 
-Passage ProgramEntrance::admit_by(unsigned cpu, const Bytes& frame, Side side) {
+Passage ProgramEntrance::admit_at_tc(unsigned cpu,
+                                     const Bytes& frame,
+                                     Side side,
+                                     const std::function<void()>& at_last) {
     serve(side);
     // Addressed to the interface, as far as the kernel can see.
     Bytes arriving = frame;
     std::fill_n(arriving.begin(), kMacSize, std::byte{0});
-    Outcome outcome = run(offload::SteeringPart::Ingress, arriving, cpu);
+    Outcome outcome = run(offload::SteeringPart::Ingress, arriving, cpu, at_last);
     if (outcome.action == TC_ACT_UNSPEC) store_mac(outcome.frame, 0, director_link(side).mac);
     return judge(std::move(outcome), frame, side);
 }
 
 // Every next hop can be left by at XDP, the client's side with a tag.
 void ProgramEntrance::serve_at_xdp() {
+    if (const auto added = program_.add(offload::SteeringExtra::Xdp); !added)
+        throw std::runtime_error(added.error().context);
     for (const Side side : kSides) {
         xvs_host_key key{};
         key.ifindex = kLoopback;
@@ -211,11 +256,11 @@ void ProgramEntrance::serve_at_xdp() {
     }
 }
 
-std::optional<Passage> ProgramEntrance::admit_at_xdp(const Bytes& frame, Side side) {
-    serve_at_xdp();
-    if (const auto added = program_.add(offload::SteeringExtra::Xdp); !added)
-        throw std::runtime_error(added.error().context);
-    Outcome outcome = run(offload::SteeringPart::Xdp, tagged(frame, vlan_of(side)));
+std::optional<Passage> ProgramEntrance::admit_at_xdp(unsigned cpu,
+                                                     const Bytes& frame,
+                                                     Side side,
+                                                     const std::function<void()>& at_last) {
+    Outcome outcome = run(offload::SteeringPart::Xdp, tagged(frame, vlan_of(side)), cpu, at_last);
     if (outcome.action == XDP_PASS) return std::nullopt;
     if (outcome.action != XDP_TX && outcome.action != XDP_REDIRECT) return dropped(frame);
     if (outcome.action == XDP_REDIRECT && outcome.frame[0] == std::byte{XVS_METADATA_MAGIC})
@@ -290,7 +335,8 @@ void ProgramEntrance::pin(unsigned cpu) {
 
 ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
                                               const Bytes& frame,
-                                              unsigned cpu) const {
+                                              unsigned cpu,
+                                              const std::function<void()>& at_last) const {
     pin(cpu);
     set_clock();
     Outcome outcome{.action = 0, .frame = Bytes(frame.size() + kGrowth)};
@@ -305,6 +351,7 @@ ProgramEntrance::Outcome ProgramEntrance::run(offload::SteeringPart part,
                 .data_size_out = static_cast<__u32>(outcome.frame.size()),
                 .ctx_out = is_at_tc ? &context : nullptr,
                 .ctx_size_out = is_at_tc ? static_cast<__u32>(sizeof(context)) : 0);
+    at_last();
     if (::bpf_prog_test_run_opts(program_.program(part), &options) != 0) {
         throw std::runtime_error(
             system_error(fmt::format("running a program on {} bytes", frame.size()), errno)

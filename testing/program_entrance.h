@@ -61,9 +61,11 @@ public:
     Passage admit(const Bytes& frame, Side side) override;
     Passage release(const Bytes& frame, Side side) override;
 
-    // Of a frame that is met by that CPU, at tc; by several threads at the same time, while nobody
-    // calls anything else here.
-    Passage admit_by(unsigned cpu, const Bytes& frame, Side side);
+    // Of a frame that is met by that CPU; by several threads at the same time, while nobody calls
+    // anything else here, and ways out stay those that there were when this was made.
+    // `at_last` is called when a program is about to run.
+    Passage admit_by(
+        unsigned cpu, const Bytes& frame, Side side, const std::function<void()>& at_last = [] {});
 
     // How many packets left without the engine.
     [[nodiscard]] std::uint64_t replays() const noexcept { return replays_; }
@@ -85,15 +87,25 @@ private:
     void serve(Side side);
     void serve_at_xdp();
     // Returns what left at XDP, or goes up from there; nothing if the frame goes on to tc.
-    [[nodiscard]] std::optional<Passage> admit_at_xdp(const Bytes& frame, Side side);
+    [[nodiscard]] std::optional<Passage> admit_at_xdp(unsigned cpu,
+                                                      const Bytes& frame,
+                                                      Side side,
+                                                      const std::function<void()>& at_last);
+    [[nodiscard]] Passage admit_at_tc(unsigned cpu,
+                                      const Bytes& frame,
+                                      Side side,
+                                      const std::function<void()>& at_last);
     void set_clock() const;
     static void pin(unsigned cpu);
 
     [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame) const {
-        return run(part, frame, cpu());
+        return run(part, frame, cpu(), [] {});
     }
 
-    [[nodiscard]] Outcome run(offload::SteeringPart part, const Bytes& frame, unsigned cpu) const;
+    [[nodiscard]] Outcome run(offload::SteeringPart part,
+                              const Bytes& frame,
+                              unsigned cpu,
+                              const std::function<void()>& at_last) const;
     // Of a frame that goes nowhere.
     [[nodiscard]] Passage dropped(const Bytes& frame);
     [[nodiscard]] Passage raise(const Outcome& outcome, const Bytes& frame, Side side);
@@ -107,8 +119,8 @@ private:
     std::array<std::uint64_t, XVS_ACCESS_REFUSALS> refused_;  // until now
     cpu_set_t allowed_{};                                     // CPUs of this thread before
     std::atomic<std::uint64_t> replays_ = 0;
-    std::uint64_t missed_at_xdp_ = 0;
-    std::uint64_t raised_ = 0;
+    std::atomic<std::uint64_t> missed_at_xdp_ = 0;
+    std::atomic<std::uint64_t> raised_ = 0;
 };
 
 // The steering program, loaded once, before one director after the other.

@@ -1,16 +1,18 @@
-// Two CPUs that meet the same new flows at the same moment, while services are edited: every packet
-// goes where the flow's first one went, to a server that was configured then.
+// Two CPUs that meet the same new flows at the same moment, at tc or at XDP, while services are
+// edited: every packet goes where the flow's first one went, to a server that was configured then.
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <random>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -24,13 +26,15 @@ namespace {
 constexpr unsigned kCpus = 2;
 constexpr unsigned kServers = 4;
 constexpr unsigned kSchedulers = 6;
-// Both CPUs are at work on the same few flows of those to come.
+// Both CPUs meet each flow's first packet at the same moment, and others of the few flows after it.
+constexpr unsigned kFlows = 12000;
 constexpr unsigned kWindow = 16;
-constexpr unsigned kPacketsPerFlow = 4;
+constexpr unsigned kPacketsPerFlow = 4;  // and CPU
 constexpr unsigned kPacketsPerEdit = 600;
-constexpr unsigned kFlows = 24000;
+// For the other CPU, which may have no time now.
+constexpr unsigned kPatience = 20'000;
 // XVS_TORTURE_SECONDS in the environment says another.
-constexpr int kSeconds = 30;
+constexpr int kSeconds = 10;
 constexpr unsigned kActions = 4;  // a weight of 0, 1 or 2, or a removal
 
 struct Flow {
@@ -84,11 +88,11 @@ std::string written(const Addresses& addresses, const char* prefix, unsigned num
     return (addresses.has_brackets ? "[" + address + "]" : address) + ":80";
 }
 
-// A SYN, and a client of its own for each service, so that what leaves tells whose it is.
-Bytes frame_of(const Addresses& addresses, const Flow& flow) {
+// With a client of its own for each service, so that what leaves tells whose it is.
+Bytes frame_of(const Addresses& addresses, const Flow& flow, const char* flags) {
     return Packet::tcp(endpoint(addresses.client, 7 + flow.service, flow.port),
                        endpoint(addresses.vip, 1 + flow.service, 80))
-        .flags("S")
+        .flags(flags)
         .frame(net::MacAddress(), director_link(Side::Client).mac);
 }
 
@@ -192,6 +196,14 @@ private:
     std::deque<Passage> waiting_;
 };
 
+// What became of all flows of a case.
+struct Counts {
+    std::uint64_t drawn = 0;
+    std::uint64_t at_tc_after_xdp = 0;  // left at tc, though they had met XDP
+    std::uint64_t raised = 0;           // went up by AF_XDP
+    std::uint64_t followed = 0;         // came after a SYN, and left without the engine
+};
+
 class Torture {
 public:
     Torture(TestedProgram& program, const Addresses& addresses, std::uint32_t seed)
@@ -236,25 +248,43 @@ public:
         return problems;
     }
 
-    [[nodiscard]] std::uint64_t drawn() const { return director_.engine.drawn_connections(); }
+    void add_to(Counts& counts) const {
+        counts.drawn += director_.engine.drawn_connections();
+        counts.at_tc_after_xdp += entrance_->missed_at_xdp();
+        counts.raised += entrance_->raised();
+        counts.followed += followed_;
+    }
 
 private:
     void meet_packets(unsigned cpu) {
         std::mt19937 random(seed_ * kCpus + cpu);
-        while (true) {
-            const unsigned turn = met_++;
-            if (turn >= kFlows * kPacketsPerFlow) break;
-            const Bytes frame =
-                frame_of(addresses_, flow_of(turn / kPacketsPerFlow + draw(random, kWindow)));
-            const Ledger::Moment before = ledger_.now();
-            Passage passage = entrance_->admit_by(cpu, frame, Side::Client);
-            if (passage.way == Passage::Way::Replayed) {
-                ledger_.note(passage.frame, before);
-            } else if (passage.way == Passage::Way::Engine) {
-                uplink_.push(std::move(passage));
-            }
+        for (unsigned number = 0; number < kFlows; ++number) {
+            meet(cpu, flow_of(number), true, [=, this] { await_others(cpu, number); });
+            for (unsigned i = 1; i < kPacketsPerFlow; ++i)
+                meet(cpu, flow_of(number + draw(random, kWindow)), draw(random, 3) != 0);
         }
         ++done_;
+    }
+
+    void await_others(unsigned cpu, unsigned number) {
+        reached_[cpu] = number;
+        for (unsigned i = 0; i < kPatience && reached_[kCpus - 1 - cpu] < number; ++i) {
+        }
+    }
+
+    // `opens`: a SYN, or else what follows one.
+    void meet(
+        unsigned cpu, const Flow& flow, bool opens, const std::function<void()>& at_last = [] {}) {
+        ++met_;
+        const Bytes frame = frame_of(addresses_, flow, opens ? "S" : ".");
+        const Ledger::Moment before = ledger_.now();
+        Passage passage = entrance_->admit_by(cpu, frame, Side::Client, at_last);
+        if (passage.way == Passage::Way::Replayed) {
+            ledger_.note(passage.frame, opens ? std::optional(before) : std::nullopt);
+            if (!opens) ++followed_;
+        } else if (passage.way == Passage::Way::Engine) {
+            uplink_.push(std::move(passage));
+        }
     }
 
     void serve() {
@@ -269,7 +299,9 @@ private:
         while (director_.engine.process_burst() > 0) {
         }
         for (const io::MemoryPort::Output& output : director_.take_output()) {
-            if (is_tcp(addresses_, output.bytes)) ledger_.note(output.bytes, std::nullopt);
+            const bool is_sent = output.way == io::MemoryPort::Way::Transmitted;
+            if (is_sent && is_tcp(addresses_, output.bytes))
+                ledger_.note(output.bytes, std::nullopt);
         }
     }
 
@@ -307,8 +339,10 @@ private:
     Uplink uplink_;
     std::array<unsigned, 2> masks_{0b0111U, 0b0111U};
     std::array<unsigned, 2> weighted_{0b0111U, 0b0111U};
+    std::array<std::atomic<unsigned>, kCpus> reached_{};
     std::atomic<unsigned> met_ = 0;
     std::atomic<unsigned> done_ = 0;
+    std::atomic<unsigned> followed_ = 0;
 };
 
 std::chrono::seconds torture_time() {
@@ -316,24 +350,66 @@ std::chrono::seconds torture_time() {
     return std::chrono::seconds(wanted != nullptr ? std::atoi(wanted) : kSeconds);
 }
 
-// New directors and flows, until the time is over.
-void torture(const Addresses& addresses) {
-    if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
-    TestedProgram program({.replays = true, .at_xdp = false, .draws = true});
-    const auto end = std::chrono::steady_clock::now() + torture_time();
-    for (std::uint32_t seed = 0; std::chrono::steady_clock::now() < end; ++seed) {
-        Torture torture(program, addresses, seed);
-        ASSERT_EQ(torture.run(), "") << "seed " << seed;
-        EXPECT_GT(torture.drawn(), 500U);
+// Where the program meets packets, and how what the engine must see goes up.
+enum class Meeting : std::uint8_t { AtTc, AtXdp, AtXdpWithSocket };
+
+const char* name_of(Meeting meeting) {
+    switch (meeting) {
+        case Meeting::AtTc:
+            return "tc";
+        case Meeting::AtXdp:
+            return "xdp";
+        case Meeting::AtXdpWithSocket:
+            return "xdp_with_socket";
     }
+    return "";
 }
 
-TEST(StockTorture, TwoCpusAgreeOnEachFlowsServerWhileServicesAreEdited) {
-    torture(kIpv4);
-}
+class StockTorture : public ::testing::TestWithParam<std::tuple<Meeting, net::Family>> {
+protected:
+    [[nodiscard]] static Meeting meeting() { return std::get<0>(GetParam()); }
 
-TEST(StockTorture, AndOfIpv6) {
-    torture(kIpv6);
+    [[nodiscard]] static const Addresses& addresses() {
+        return std::get<1>(GetParam()) == net::Family::Ipv4 ? kIpv4 : kIpv6;
+    }
+
+    static void expect_meetings(const Counts& counts) {
+        EXPECT_GT(counts.drawn, 500U);
+        EXPECT_GT(counts.followed, 500U);
+        if (meeting() == Meeting::AtTc) return;
+        // The rest was drawn at XDP.
+        EXPECT_LT(counts.at_tc_after_xdp, counts.drawn / 2);
+        if (meeting() != Meeting::AtXdpWithSocket) return;
+        EXPECT_EQ(counts.at_tc_after_xdp, 0U);
+        EXPECT_GT(counts.raised, 0U);
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Every,
+    StockTorture,
+    ::testing::Combine(::testing::Values(Meeting::AtTc, Meeting::AtXdp, Meeting::AtXdpWithSocket),
+                       ::testing::Values(net::Family::Ipv4, net::Family::Ipv6)),
+    [](const auto& each) {
+        const bool is_ipv4 = std::get<1>(each.param) == net::Family::Ipv4;
+        return std::string(is_ipv4 ? "ipv4_" : "ipv6_") + name_of(std::get<0>(each.param));
+    });
+
+// New directors and flows, until the time is over.
+TEST_P(StockTorture, TwoCpusAgreeOnEachFlowsServerWhileServicesAreEdited) {
+    if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
+    TestedProgram program({.replays = true,
+                           .at_xdp = meeting() != Meeting::AtTc,
+                           .draws = true,
+                           .by_af_xdp = meeting() == Meeting::AtXdpWithSocket});
+    const auto end = std::chrono::steady_clock::now() + torture_time();
+    Counts counts;
+    for (std::uint32_t seed = 0; std::chrono::steady_clock::now() < end; ++seed) {
+        Torture torture(program, addresses(), seed);
+        ASSERT_EQ(torture.run(), "") << "seed " << seed;
+        torture.add_to(counts);
+    }
+    expect_meetings(counts);
 }
 
 }  // namespace
