@@ -6,10 +6,6 @@
 namespace xvs::engine {
 namespace {
 
-// Every connection has one id in the wheel, and a second where its check was moved forward; when so
-// many were that there is no room for another second one, a check comes late.
-constexpr std::uint32_t kIdsPerConnection = 2;
-
 // Void templates of one client network and VIP that are listed.
 constexpr std::uint16_t kMostVoid = 64;
 
@@ -30,7 +26,7 @@ Connections<Ip>::Connections(flow::Tables& tables,
       assistances_(assistances),
       clock_(clock),
       settings_(settings),
-      wheel_(to_tick(clock.now()), tables.connections<Ip>().capacity() * kIdsPerConnection) {}
+      checks_(to_tick(clock.now()), tables.connections<Ip>().capacity()) {}
 
 template <class Ip>
 std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
@@ -60,12 +56,8 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
     if (wanted.is_followed) begin_state(record, wanted.events);
     services_.bind(destination, is_active_record(record));
-    // Without its check it would never end.
-    if (schedule_check(connection, to_tick(clock_.now()) + first_timeout(record, wanted)))
-        return connection;
-    end_locked(connection);
-    translations_.release(wanted.inbound_translation);
-    return XVS_NONE;
+    schedule_check(connection, to_tick(clock_.now()) + first_timeout(record, wanted));
+    return connection;
 }
 
 // The state after its first packet.
@@ -162,10 +154,7 @@ std::uint32_t Connections<Ip>::create_template(const flow::FlowKey<Ip>& key,
     record.protocol = key.protocol;
     ++destination.persistent_connections;
     const Tick timeout = to_ticks(std::chrono::seconds(timeout_s));
-    if (!schedule_check(connection, now + timeout)) {
-        end_locked(connection);
-        return XVS_NONE;
-    }
+    schedule_check(connection, now + timeout);
     flow::store_release(record.timeout, timeout);
     return connection;
 }
@@ -233,8 +222,7 @@ void Connections<Ip>::follow(std::uint32_t connection,
     record.timeout = table_timeout(record);
     set_masks(record);
     const Tick expires = seen + record.timeout;
-    if (has_room_for_second() && ticks_between(expires, record.check_at) > 0)
-        (void)schedule_check(connection, expires);
+    if (ticks_between(expires, record.check_at) > 0) schedule_check(connection, expires);
 }
 
 template <class Ip>
@@ -361,7 +349,7 @@ bool Connections<Ip>::run_timers(std::size_t limit) noexcept {
         std::size_t count = 0;
         const std::size_t room = std::min(limit - done, due.size());
         // An id may have come to name another worker's record since.
-        const std::size_t taken = wheel_.advance(
+        const std::size_t taken = checks_.advance(
             now,
             room,
             [this](std::uint32_t id) noexcept { records_.prefetch(id); },
@@ -388,15 +376,15 @@ void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
     if (!records_.is_own(connection)) return;
     xvs_connection& record = records_[connection];
     // Not due: a record used again, or one whose check was moved since.
-    if (ticks_between(record.check_at, now) < 0) return;
+    if (ticks_between(record.check_at, now) < 0)
+        return checks_.schedule(connection, record.check_at);
     if ((record.flags & kConnectionTemplate) != 0) return end_template_or_wait(connection, now);
     const Tick last = last_seen(record);
     const Tick expires = last + timeout(record, last);
-    // There is room for what was handed back a moment ago.
     if (ticks_between(expires, now) < 0) {
-        (void)schedule_check(connection, next_check(record, expires, now));
+        schedule_check(connection, next_check(record, expires, now));
     } else if (record.controlled > 0) {
-        (void)schedule_check(connection, now + to_ticks(kControllerExtension));
+        schedule_check(connection, now + to_ticks(kControllerExtension));
     } else {
         end(connection);
     }
@@ -409,7 +397,7 @@ void Connections<Ip>::end_template_or_wait(std::uint32_t connection, Tick now) n
     const SharingLock lock(lock_of(record));
     const Tick expires = last_seen(record) + record.timeout;
     if (ticks_between(expires, now) < 0) {
-        (void)schedule_check(connection, expires);
+        schedule_check(connection, expires);
     } else if (record.controlled > 0) {
         extend_template(connection, now);
     } else {
@@ -426,7 +414,7 @@ void Connections<Ip>::extend_template(std::uint32_t connection, Tick now) noexce
     if (record.inbound != XVS_NONE)
         flow::store_relaxed(flows_.entry(record.inbound).last_seen, now);
     record.timeout = extension;
-    (void)schedule_check(connection, now + extension);
+    schedule_check(connection, now + extension);
 }
 
 template <class Ip>
@@ -447,16 +435,14 @@ void Connections<Ip>::revisit(std::uint32_t connection, bool ends_orphans) noexc
     const bool is_followed = !has_states(record) || record.protocol_state != 0;
     if (!is_template && is_followed && is_listed(connection)) set_masks(record);
     const Tick wanted = next_check(record, record.check_at, to_tick(clock_.now()));
-    if (wanted != record.check_at && has_room_for_second())
-        (void)schedule_check(connection, wanted);
+    if (wanted != record.check_at) schedule_check(connection, wanted);
 }
 
 template <class Ip>
-bool Connections<Ip>::schedule_check(std::uint32_t connection, Tick at) noexcept {
-    const Tick due = wheel_.clamp(at);
-    if (!wheel_.schedule(connection, due)) return false;
+void Connections<Ip>::schedule_check(std::uint32_t connection, Tick at) noexcept {
+    const Tick due = checks_.clamp(at);
+    checks_.schedule(connection, due);
     records_[connection].check_at = due;
-    return true;
 }
 
 template <class Ip>

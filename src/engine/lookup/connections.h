@@ -8,9 +8,9 @@
 #include <span>
 
 #include "base/clock.h"
-#include "base/timer_wheel.h"
 #include "engine/assist/assistances.h"
 #include "engine/defend/defence.h"
+#include "engine/lookup/checks.h"
 #include "engine/lookup/sctp_states.h"
 #include "engine/lookup/services.h"
 #include "engine/lookup/tcp_states.h"
@@ -314,19 +314,13 @@ private:
     [[nodiscard]] bool is_engines(const xvs_connection& record,
                                   std::uint32_t translation) const noexcept;
     [[nodiscard]] bool has_template_to_assure(const xvs_connection& record) const noexcept;
-    // Returns false when the timer has no room.
-    bool schedule_check(std::uint32_t connection, Tick at) noexcept;
+    void schedule_check(std::uint32_t connection, Tick at) noexcept;
     void check(std::uint32_t connection, Tick now) noexcept;
     // When it must be looked at next: when it expires, or as soon as it may after a packet that
     // brings it shorter timeouts.
     [[nodiscard]] Tick next_check(const xvs_connection& record,
                                   Tick expires,
                                   Tick now) const noexcept;
-
-    // Whether the wheel has room for another check of one that has one.
-    [[nodiscard]] bool has_room_for_second() const noexcept {
-        return wheel_.size() < std::size_t{records_.capacity()} + records_.size();
-    }
 
     // Returns false when there is no room, or the key is that of somebody's requests.
     [[nodiscard]] bool install_outbound(std::uint32_t connection,
@@ -345,7 +339,7 @@ private:
     Assistances& assistances_;
     const Clock& clock_;
     const Settings& settings_;
-    TimerWheel<> wheel_;
+    Checks checks_;
     // Services whose stocks have run low in this burst; more than so many wait for the next one.
     std::array<ServiceState*, kTogether> low_services_{};
     std::size_t low_count_ = 0;

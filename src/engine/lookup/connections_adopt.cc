@@ -75,7 +75,6 @@ void Connections<Ip>::adopt_record(std::uint32_t connection,
             record.controller = XVS_NONE;
         }
     }
-    // There is room in the timer: it is empty, and has two places for each record.
     const bool is_let_go = record.inbound == XVS_NONE;
     const Tick expires = last_seen(record) + record.timeout;
     const bool is_far = ticks_between(now, expires) > static_cast<std::int32_t>(record.timeout);
@@ -85,8 +84,8 @@ void Connections<Ip>::adopt_record(std::uint32_t connection,
                        ticks_between(now, record.check_at) <=
                            static_cast<std::int32_t>(to_ticks(kControllerExtension));
     const Tick due = stays ? record.check_at : expires;
-    (void)workers[record.owner]->schedule_check(connection,
-                                                is_let_go && is_far ? now + record.timeout : due);
+    workers[record.owner]->schedule_check(connection,
+                                          is_let_go && is_far ? now + record.timeout : due);
 }
 
 template <class Ip>

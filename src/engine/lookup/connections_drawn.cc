@@ -75,10 +75,7 @@ bool Connections<Ip>::record_drawn(flow::SlotIndex inbound, flow::SlotIndex outb
     record.protocol = flows_.entry(inbound).protocol;
     begin_state(record, is_tcp(record) ? XVS_EVENT_SYN : XVS_EVENT_NONE);
     services_.bind(destination, is_active_record(record));
-    if (!schedule_check(connection, flows_.last_seen(inbound) + table_timeout(record))) {
-        end_locked(connection);
-        return false;
-    }
+    schedule_check(connection, flows_.last_seen(inbound) + table_timeout(record));
     services_.count_connection(destination);
     if (outbound != XVS_NONE && flows_.entry(outbound).punt == XVS_EVENT_ANY) {
         // The program did not know whether its client's replies go the usual way.

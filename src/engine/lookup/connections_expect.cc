@@ -35,9 +35,8 @@ bool Connections<Ip>::expect(std::uint32_t controller,
         ++records_[controller].controlled;
         services_.bind(destination, false);
     }
-    const bool has_check =
-        schedule_check(connection, to_tick(clock_.now()) + table_timeout(record));
-    if (!has_check || !install_expected(connection, inbound)) {
+    schedule_check(connection, to_tick(clock_.now()) + table_timeout(record));
+    if (!install_expected(connection, inbound)) {
         end(connection);
         return false;
     }
