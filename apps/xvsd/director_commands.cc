@@ -118,6 +118,7 @@ std::string Director::status_text() {
     status.capacity = engine_->connection_capacity();
     status.stock = engine_->stock_depths();
     status.drawn = engine_->drawn_connections();
+    status.ended_for_room = engine_->ended_for_room();
     status.services = engine_->services().in_order().size();
     const auto refusals = program_->refusals();
     const engine::DropCounters drops = engine_->drops();

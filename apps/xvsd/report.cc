@@ -39,6 +39,8 @@ std::vector<std::string> report_packets(
                     path.super_frames_encapsulated,
                     xdp.frames_received,
                     xdp.frames_sent));
+    if (const std::uint64_t ended = engine.ended_for_room(); ended > 0)
+        lines.push_back(fmt::format("ended reason=half-open-for-room connections={}", ended));
     for (std::size_t i = 0; i < engine::kDropReasons.size(); ++i) {
         const auto reason = static_cast<engine::DropReason>(i);
         std::uint64_t count = drops[reason];

@@ -44,6 +44,13 @@ std::string stock_of(const DaemonStatus& status) {
                        status.drawn);
 }
 
+std::string room(const DaemonStatus& status) {
+    std::string text = fmt::format("room for {} of each family", status.capacity);
+    if (status.ended_for_room > 0)
+        text += fmt::format("; {} half-open ones ended for others", status.ended_for_room);
+    return text;
+}
+
 }  // namespace
 
 std::string to_text(const DaemonStatus& status) {
@@ -56,7 +63,7 @@ std::string to_text(const DaemonStatus& status) {
         "stock:       {}\n"
         "workers:     {}\n"
         "FTP ports:   {}\n"
-        "connections: {}, room for {} of each family\n"
+        "connections: {}, {}\n"
         "             {}\n"
         "services:    {}, kept in {}\n"
         "access:      {}\n"
@@ -69,7 +76,7 @@ std::string to_text(const DaemonStatus& status) {
         status.workers,
         ports(status.ftp_ports),
         status.connections,
-        status.capacity,
+        room(status),
         survival(status),
         status.services,
         status.state_directory,

@@ -356,6 +356,14 @@ PacketTotals Engine::totals() const noexcept {
     return sum;
 }
 
+std::uint64_t Engine::ended_for_room() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers_)
+        sum += worker->connections<flow::Ipv4>().ended_for_room() +
+               worker->connections<flow::Ipv6>().ended_for_room();
+    return sum;
+}
+
 std::uint32_t Engine::connection_count() noexcept {
     return tables_.connections<flow::Ipv4>().size() + tables_.connections<flow::Ipv6>().size();
 }

@@ -57,6 +57,9 @@ public:
     // How many connections programs in the kernel have begun, as far as it is known.
     [[nodiscard]] std::uint64_t drawn_connections() const noexcept;
 
+    // How many half-open ones, and templates of theirs, have ended since others needed room.
+    [[nodiscard]] std::uint64_t ended_for_room() const noexcept;
+
     // With one worker.
     Engine(flow::Tables& tables,
            Router& router,

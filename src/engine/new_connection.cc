@@ -141,8 +141,20 @@ Verdict Pipeline<Ip>::miss(Packet<Ip>& packet) noexcept {
     // Schedulers that compare counts know of what other CPUs have met by now. Of its own, what its
     // CPU reported later came later.
     if (!service->stock.is_open()) parts_.reports.follow_others(packet.frame);
+    make_room();
     const SharingLock lock(*service->lock);
     return schedule(packet, *service);
+}
+
+// For the connection that a packet may begin, and its template. What is half-open by now is known
+// when all reports were followed.
+template <class Ip>
+void Pipeline<Ip>::make_room() noexcept {
+    if (connections_.has_room()) [[likely]]
+        return;
+    parts_.reports.follow_all();
+    // One that both find nothing beside is refused.
+    if (connections_.make_room() && !connections_.has_room()) (void)connections_.make_room();
 }
 
 // Whether it comes from outside with a source that nobody has there, the director's own among them.
@@ -218,6 +230,7 @@ Verdict Pipeline<Ip>::miss_quoted(Packet<Ip>& packet) noexcept {
             parts_.services.access_lists().refusal(service->access.get(), packet.key.source))
         return drop(*reason);
     Verdict verdict = Verdict::Held;
+    make_room();
     {
         const SharingLock lock(*service->lock);
         verdict = schedule(packet, *service);

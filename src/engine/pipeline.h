@@ -102,6 +102,7 @@ private:
     Verdict miss(Packet<Ip>& packet) noexcept;
     [[nodiscard]] std::optional<Verdict> find_service(Packet<Ip>& packet,
                                                       ServiceState*& service) noexcept;
+    void make_room() noexcept;
     Verdict schedule(Packet<Ip>& packet, ServiceState& service) noexcept;
     Verdict connect(Packet<Ip>& packet,
                     DestinationState& destination,

@@ -56,6 +56,8 @@ public:
     // Follows what programs in the kernel have replayed of its connections up to now.
     void catch_up() noexcept {
         reports_.follow_all();
+        ipv4_.connections().keep_room();
+        ipv6_.connections().keep_room();
         ipv4_.restock_low();
         ipv6_.restock_low();
     }

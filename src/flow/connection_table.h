@@ -63,6 +63,17 @@ public:
         return index;
     }
 
+    // Whether allocate() finds so many records.
+    [[nodiscard]] bool has_free(std::uint32_t count) noexcept {
+        if (!is_shared_) return free_count_ + (capacity_ - used_) >= count;
+        while (free_count_ < count) {
+            const std::uint32_t before = free_count_;
+            fetch();
+            if (free_count_ == before) return false;
+        }
+        return true;
+    }
+
     // Takes over what the records hold: those that are not live are free. REQUIRES: it is shared
     // with nobody yet.
     void adopt() noexcept {
@@ -142,6 +153,20 @@ public:
             if (is_live(cursor)) visit(cursor, records_[cursor]);
         }
         return cursor < used() ? cursor : XVS_NONE;
+    }
+
+    // Calls `visit(index, record)` for this worker's own among at most `count` records from
+    // `cursor` on, behind the last of which comes the first, until it returns false. Returns the
+    // cursor to go on from.
+    template <class Visit>
+    std::uint32_t look_around(std::uint32_t cursor, std::uint32_t count, Visit&& visit) {
+        const std::uint32_t end = used();
+        for (count = std::min(count, end); count > 0; --count) {
+            if (cursor >= end) cursor = 0;
+            const std::uint32_t index = cursor++;
+            if (is_own(index) && !visit(index, records_[index])) break;
+        }
+        return cursor;
     }
 
 private:

@@ -173,13 +173,19 @@ public:
     // Frees retired slots of a worker whose grace period has ended. Thread: the worker, once a
     // burst.
     void reclaim(std::size_t worker = 0) noexcept {
-        flows<Ipv4>(worker).reclaim(kReclaimsPerBurst);
-        flows<Ipv6>(worker).reclaim(kReclaimsPerBurst);
+        reclaim_from(flows<Ipv4>(worker));
+        reclaim_from(flows<Ipv6>(worker));
     }
 
 private:
     // Twice what a burst can retire in the long run: two entries for each of 32 new connections.
     static constexpr std::size_t kReclaimsPerBurst = 128;
+
+    // The more there are, the more at once: timers and floods retire many in one burst.
+    template <class Ip>
+    static void reclaim_from(FlowTable<Ip>& flows) noexcept {
+        flows.reclaim(kReclaimsPerBurst + flows.retired() / 4);
+    }
 
     struct Arrays {
         std::span<xvs_table_header> header;

@@ -1,5 +1,6 @@
 #include "lab/laboratory.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -202,8 +203,11 @@ Status Laboratory::start_director(const std::vector<std::string>& more_arguments
     }
     // `ip netns exec` gives the daemon the namespace's own /sys as well.
     const std::string space = node("director").name();
-    Command daemon{
-        "ip", "netns", "exec", space, programs_.xvsd, "--ephemeral", "--connections", "65536"};
+    Command daemon{"ip", "netns", "exec", space, programs_.xvsd, "--ephemeral"};
+    const bool has_size =
+        std::find(more_arguments.begin(), more_arguments.end(), "--connections") !=
+        more_arguments.end();
+    if (!has_size) daemon.insert(daemon.end(), {"--connections", "65536"});
     daemon.insert(daemon.end(), more_arguments.begin(), more_arguments.end());
     auto started = Process::start(daemon, log_of("xvsd"));
     if (!started) return fail(started.error());

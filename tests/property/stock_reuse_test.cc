@@ -15,8 +15,7 @@
 
 #include "base/gate.h"
 #include "control/engine_service_manager.h"
-#include "testing/literals.h"
-#include "testing/program_entrance.h"
+#include "tests/property/stock_fixture.h"
 
 namespace xvs::test {
 namespace {
@@ -41,54 +40,19 @@ net::Endpoint client(std::uint16_t number) {
             .port = net::Port{static_cast<std::uint16_t>(kFirstPort + number)}};
 }
 
-Bytes frame_of(const Packet& packet, Side side) {
-    return packet.frame(net::MacAddress(), director_link(side).mac);
-}
-
-class StockReuse : public ::testing::Test {
+class StockReuse : public Stock {
 protected:
-    // To load it takes longer than a test.
-    static void SetUpTestSuite() {
-        program_ = std::make_unique<TestedProgram>(
-            TestedProgram::Options{.replays = true, .at_xdp = false, .draws = true});
-    }
-
-    static void TearDownTestSuite() { program_.reset(); }
+    StockReuse() : Stock(kServices, kRoom) {}
 
     void SetUp() override {
-        if (const std::string reason = why_no_programs(); !reason.empty()) GTEST_SKIP() << reason;
-        director_ = std::make_unique<Director>(kServices,
-                                               DirectorParts{.connections = kRoom,
-                                                             .storage = &program_->storage(),
-                                                             .cpus = TestedProgram::cpus(),
-                                                             .stock = XVS_STOCK_SIZE});
-        auto entrance = program_->stand_before(*director_);
-        ASSERT_TRUE(entrance) << entrance.error().context;
-        entrance_ = std::move(*entrance);
+        Stock::SetUp();
+        if (entrance_ == nullptr) return;
         // The way to the client is known from here on, and there are decisions.
         (void)begins(client(900));
         answers(client(900), "S.");
         (void)begins(client(901));
         answers(client(901), "S.");
         (void)begins(client(902), kRoutedVip);
-    }
-
-    // By the program or the engine. Returns which, and what left.
-    Passage meet(const Packet& packet, Side side) {
-        Passage passage = entrance_->admit(frame_of(packet, side), side);
-        if (passage.way == Passage::Way::Engine) serve(passage, side);
-        return passage;
-    }
-
-    void serve(const Passage& passage, Side side) {
-        director_->port.inject(passage.frame,
-                               {.interface = interface_of(side),
-                                .reason = passage.reason,
-                                .report_ring = passage.report_ring,
-                                .report_position = passage.report_position,
-                                .offload = {}});
-        while (director_->engine.process_burst() > 0) {
-        }
     }
 
     // A SYN; returns whether the program has forwarded it.
@@ -146,16 +110,6 @@ protected:
             sum += each.statistics.counters.connections;
         return sum;
     }
-
-    // Until those that were retired are free again.
-    void wait_for_slots() {
-        while (director_->tables->flows<flow::Ipv4>().retired() > 0)
-            (void)director_->engine.process_burst();
-    }
-
-    static inline std::unique_ptr<TestedProgram> program_;
-    std::unique_ptr<Director> director_;
-    std::unique_ptr<ProgramEntrance> entrance_;
 };
 
 TEST_F(StockReuse, ABeginningTakesThePlaceOfAConnectionInTimeWait) {

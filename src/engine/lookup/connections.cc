@@ -55,6 +55,7 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
     record.controller = wanted.controller;
     if (wanted.controller != XVS_NONE) ++records_[wanted.controller].controlled;
     if (wanted.is_followed) begin_state(record, wanted.events);
+    if (is_half_open(record)) ++half_open_;
     services_.bind(destination, is_active_record(record));
     schedule_check(connection, to_tick(clock_.now()) + first_timeout(record, wanted));
     return connection;
@@ -272,7 +273,9 @@ std::uint8_t Connections<Ip>::next_state(const xvs_connection& record,
 template <class Ip>
 void Connections<Ip>::set_state(xvs_connection& record, std::uint8_t state) noexcept {
     const bool was_active = is_active_record(record);
+    if (is_half_open(record)) --half_open_;
     record.protocol_state = state;
+    if (is_half_open(record)) ++half_open_;
     if (was_active != is_in_active_state(record)) {
         const SharingLock lock(lock_of(record));
         DestinationState& destination = services_.destination(record.destination);
@@ -316,6 +319,7 @@ void Connections<Ip>::end_locked(std::uint32_t connection) noexcept {
     } else {
         services_.unbind(destination, is_active_record(record));
     }
+    if (is_half_open(record)) --half_open_;
     if (record.controller != XVS_NONE) --records_[record.controller].controlled;
     forget_role(connection);
     if (record.inbound != XVS_NONE) retire(connection, record.inbound);

@@ -73,6 +73,18 @@ struct NewConnection {
            record.protocol_state == static_cast<std::uint8_t>(SctpState::Established);
 }
 
+// Whether its client has not shown yet that it hears what it is answered.
+[[nodiscard]] inline bool is_half_open(const xvs_connection& record) noexcept {
+    if (is_tcp(record)) {
+        const auto state = static_cast<TcpState>(record.protocol_state);
+        return state == TcpState::SynReceived || state == TcpState::SynAck ||
+               state == TcpState::None;
+    }
+    if (!is_sctp(record)) return false;
+    const auto state = static_cast<SctpState>(record.protocol_state);
+    return state == SctpState::Init1 || state == SctpState::Init || state == SctpState::None;
+}
+
 // Whether its state makes it count as ActiveConn.
 [[nodiscard]] inline bool is_in_active_state(const xvs_connection& record) noexcept {
     if (is_tcp(record)) return is_active(static_cast<TcpState>(record.protocol_state));
@@ -228,6 +240,20 @@ public:
     // The same of an assured one. Kernel: ip_vs_expire_nodest_conn_flush().
     void end_with_any_controller(std::uint32_t connection) noexcept;
 
+    // Whether there are records for a new connection and its template.
+    [[nodiscard]] bool has_room() noexcept;
+
+    // Ends the oldest of some half-open connections, or a template that only such ones have used.
+    // Returns false when it found none. REQUIRES: reports were followed just now; no real server's
+    // lock is held. Cost: looks at 64 records for each worker there is, and as many, at the most.
+    bool make_room() noexcept { return make_room(true); }
+
+    // Does it again and again while few records are free, and many half-open. REQUIRES: the same.
+    void keep_room() noexcept;
+
+    // How many make_room() has ended.
+    [[nodiscard]] std::uint64_t ended_for_room() const noexcept { return ended_for_room_; }
+
     // Ends what has run out, at most `limit` connections; returns whether there may be more.
     bool run_timers(std::size_t limit) noexcept;
 
@@ -281,6 +307,11 @@ private:
     void extend_template(std::uint32_t connection, Tick now) noexcept;
     void begin_state(xvs_connection& record, std::uint8_t events) noexcept;
     [[nodiscard]] bool is_to_drop(const xvs_connection& record, Defence& defence) noexcept;
+    // `knows_all`: no report is left to be followed; else more than one packet of the client's
+    // may have been the one that completes the connection.
+    bool make_room(bool knows_all) noexcept;
+    [[nodiscard]] bool has_slots_to_retire() const noexcept;
+    [[nodiscard]] bool end_unused_template(std::uint32_t connection) noexcept;
 
     [[nodiscard]] TcpTable table() const noexcept {
         return settings_.has_secure_tcp ? TcpTable::Secure : TcpTable::Normal;
@@ -344,6 +375,9 @@ private:
     std::array<ServiceState*, kTogether> low_services_{};
     std::size_t low_count_ = 0;
     std::uint64_t drawn_ = 0;
+    std::uint32_t half_open_ = 0;  // of this worker's
+    std::uint32_t looked_at_ = 0;  // by make_room(): where it goes on
+    std::uint64_t ended_for_room_ = 0;
 };
 
 }  // namespace xvs::engine

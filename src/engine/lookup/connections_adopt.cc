@@ -69,6 +69,7 @@ void Connections<Ip>::adopt_record(std::uint32_t connection,
                                          : record.flags | kConnectionInactive;
         services_.adopt_connection(destination, is_counted_active, record.outbound != XVS_NONE);
         set_masks(record);
+        if (is_half_open(record)) ++workers[record.owner]->half_open_;
         if (is_controlled(record)) {
             ++records_[record.controller].controlled;
         } else {

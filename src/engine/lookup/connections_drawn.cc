@@ -60,6 +60,7 @@ bool Connections<Ip>::record_drawn(flow::SlotIndex inbound, flow::SlotIndex outb
     const xvs_translation& written = translations_[flows_.entry(inbound).translation];
     DestinationState& destination = services_.destination(written.destination);
     tables_.stocks().outstanding().take(written.family, 1);
+    if (!records_.has_free(1)) (void)make_room(false);
     const SharingLock lock(*destination.lock);
     forget_stocked(destination);
     const std::uint32_t connection = records_.allocate();
@@ -74,6 +75,7 @@ bool Connections<Ip>::record_drawn(flow::SlotIndex inbound, flow::SlotIndex outb
     if (outbound == XVS_NONE) record.flags |= kConnectionNoOutput;
     record.protocol = flows_.entry(inbound).protocol;
     begin_state(record, is_tcp(record) ? XVS_EVENT_SYN : XVS_EVENT_NONE);
+    if (is_half_open(record)) ++half_open_;
     services_.bind(destination, is_active_record(record));
     schedule_check(connection, flows_.last_seen(inbound) + table_timeout(record));
     services_.count_connection(destination);

@@ -156,11 +156,11 @@ TEST(Connections, LeaveNothingBehindWhenTheyEnd) {
 }
 
 TEST(Connections, RefuseNewOnesWhenTheTableIsFullWhileTheOldGoOn) {
-    Director director(kNat, 16);
+    Director director(kUdp, 16);
     for (unsigned i = 1; i <= 20; ++i)
-        director.receives(Packet::tcp(client(1000 + i), kVip).flags("S"));
+        director.receives(Packet::udp(client(1000 + i), "192.0.2.1:53"_ep));
     EXPECT_THAT(director.drops(), ElementsAre(Pair(engine::DropReason::ConnectionTableFull, 4)));
-    EXPECT_THAT(director.receives(Packet::tcp(client(1001), kVip).flags(".")), SizeIs(1));
+    EXPECT_THAT(director.receives(Packet::udp(client(1001), "192.0.2.1:53"_ep)), SizeIs(1));
     EXPECT_EQ(director.inconsistencies(), "");
 }
 
