@@ -1,8 +1,36 @@
 // Connections that programs in the kernel have begun with a decision from a stock: their entries
 // are there, DRAWN, and their records are made by what the entries say.
+#include <sched.h>
+
 #include "engine/lookup/connections.h"
 
 namespace xvs::engine {
+namespace {
+
+// Yields of the CPU to the program that holds a stripe; far more than it takes.
+constexpr unsigned kPatience = 1U << 14;
+
+void await_free(const std::uint32_t* stripe) noexcept {
+    for (unsigned tries = 0; tries < kPatience && flow::load_acquire(*stripe) != 0; ++tries)
+        (void)::sched_yield();
+}
+
+// The DRAWN entry of that key. Where a program replaces a closed connection's, both are live for a
+// moment, with the client's stripe held, and the other one may be found first.
+template <class Ip>
+flow::SlotIndex find_drawn(const flow::FlowTable<Ip>& flows,
+                           const flow::FlowKey<Ip>& key,
+                           const std::uint32_t* stripe) noexcept {
+    const std::uint32_t hash = flows.hash(key);
+    flow::SlotIndex slot = flows.find(key, hash);
+    if (slot != XVS_NONE && !flows.is_drawn(slot) && stripe != nullptr) {
+        await_free(stripe);
+        slot = flows.find(key, hash);
+    }
+    return slot != XVS_NONE && flows.is_drawn(slot) ? slot : XVS_NONE;
+}
+
+}  // namespace
 
 template <class Ip>
 bool Connections<Ip>::complete(flow::SlotIndex slot) noexcept {
@@ -37,8 +65,7 @@ flow::SlotIndex Connections<Ip>::find_drawn_reply(flow::SlotIndex request) const
     flow::FlowKey<Ip> key = inbound.reversed();
     std::memcpy(&key.source, written.address, sizeof(key.source));
     if ((written.rewrite & XVS_KEEP_PORT) == 0) key.source_port = written.port;
-    const flow::SlotIndex slot = flows_.find(key, flows_.hash(key));
-    return slot != XVS_NONE && flows_.is_drawn(slot) ? slot : XVS_NONE;
+    return find_drawn(flows_, key, tables_.stripes().of(inbound));
 }
 
 // Where the way of replies was not known, neither is the VIP: then the report tells of the request.
@@ -50,8 +77,7 @@ flow::SlotIndex Connections<Ip>::find_drawn_request(flow::SlotIndex reply) const
     flow::FlowKey<Ip> key = flows_.key(reply).reversed();
     std::memcpy(&key.destination, written.address, sizeof(key.destination));
     if ((written.rewrite & XVS_KEEP_PORT) == 0) key.destination_port = written.port;
-    const flow::SlotIndex slot = flows_.find(key, flows_.hash(key));
-    return slot != XVS_NONE && flows_.is_drawn(slot) ? slot : XVS_NONE;
+    return find_drawn(flows_, key, tables_.stripes().of(key));
 }
 
 // Returns false when there is no room.
