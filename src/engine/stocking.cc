@@ -91,12 +91,16 @@ xvs_decision Pipeline<Ip>::decide(const ServiceState& service,
 
 template <class Ip>
 flow::SlotIndex Pipeline<Ip>::find_live(const Packet<Ip>& packet) noexcept {
-    const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
-    if (slot == XVS_NONE || !flows_.is_drawn(slot) || is_of_other(slot)) return slot;
-    // What came before on other CPUs may have been reported; its own report is behind its entries.
-    parts_.reports.follow_all();
-    if (!flows_.is_drawn(slot)) return flows_.find(packet.key, packet.hash);
-    return connections_.complete(slot) ? slot : flows_.find(packet.key, packet.hash);
+    constexpr unsigned kTries = 64;
+    for (unsigned tries = 0; tries < kTries; ++tries) {
+        const flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
+        if (slot == XVS_NONE || !flows_.is_drawn(slot) || is_of_other(slot)) return slot;
+        // What came before on other CPUs may have been reported; its own report is behind its
+        // entries. Meanwhile another CPU may have begun the next one in the place of this.
+        parts_.reports.follow_all();
+        if (flows_.is_drawn(slot) && connections_.complete(slot)) return slot;
+    }
+    return XVS_NONE;
 }
 
 template <class Ip>
