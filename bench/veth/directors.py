@@ -18,6 +18,11 @@ class Director:
     target = VIP
     datagrams = True  # whether it forwards UDP here
 
+    @property
+    def flood_targets(self):
+        """What the flows of datagrams are sent to."""
+        return [self.target]
+
     def missing(self):
         """Returns why it cannot be run here, or None."""
         return None
@@ -31,6 +36,10 @@ class Routing(Director):
     name = "forward"
     title = "plain ip_forward"
     target = REAL_SERVERS[0]
+
+    @property
+    def flood_targets(self):
+        return list(REAL_SERVERS)
 
     def start(self, topology, build):
         topology.director.sysctl(net__ipv4__ip_forward=1)

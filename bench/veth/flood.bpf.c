@@ -44,6 +44,7 @@ int flood(struct xdp_md* ctx) {
     const __u32 flow = (control.random ? shuffled(number) : number) & control.flow_mask;
     const __u32 source = control.first_client + (flow >> FLOOD_PORT_BITS);
     const __u16 port = FLOOD_FIRST_PORT + (flow & ((1 << FLOOD_PORT_BITS) - 1));
+    const struct flood_destination* to = &control.destinations[flow & (FLOOD_DESTINATIONS - 1)];
     const __u32 address_sum = (source >> 16) + (source & 0xffff);
 
     /* The template's other bytes stand: frames come back with what was written before. */
@@ -51,11 +52,11 @@ int flood(struct xdp_md* ctx) {
     ip->tot_len = bpf_htons(FLOOD_FRAME_SIZE - ETH_HLEN);
     ip->ttl = 64;
     ip->saddr = bpf_htonl(source);
-    ip->daddr = control.destination;
-    ip->check = bpf_htons(folded(control.ip_sum + address_sum));
+    ip->daddr = to->address;
+    ip->check = bpf_htons(folded(to->ip_sum + address_sum));
     udp->source = bpf_htons(port);
     udp->dest = control.destination_port;
-    udp->check = bpf_htons(folded(control.udp_sum + address_sum + port));
+    udp->check = bpf_htons(folded(to->udp_sum + address_sum + port));
     return XDP_TX;
 }
 

@@ -120,30 +120,42 @@ struct Sample {
     std::chrono::nanoseconds cpu{};
 };
 
+flood_destination destination_of(net::Ipv4Address address, std::uint16_t port) {
+    constexpr std::uint32_t kLength = FLOOD_FRAME_SIZE - ETH_HLEN;
+    constexpr std::uint32_t kUdpLength = kLength - 20;
+    const std::uint32_t sum = (address.value() >> 16) + (address.value() & 0xffff);
+    flood_destination result{};
+    result.address = to_wire32(address.value());
+    result.ip_sum = 0x4500 + kLength + (64 << 8 | 17) + sum;
+    // The payload is zeros; the length counts twice, as the pseudo-header has it too.
+    result.udp_sum = 17 + 2 * kUdpLength + port + sum;
+    return result;
+}
+
 // Sets what is the same in all packets of a topology, sums of it included.
 Status set_packets(flood_control& control, const Json& plan, const Json& topology) {
     const auto client = net::Ipv4Address::parse(plan.value("first_client", ""));
-    const auto destination = net::Ipv4Address::parse(topology.value("destination", ""));
     const auto from = net::MacAddress::parse(topology.value("client_mac", ""));
     const auto to = net::MacAddress::parse(topology.value("director_mac", ""));
-    if (!client || !destination || !from || !to)
+    if (!client || !from || !to)
         return fail(ErrorCode::InvalidArgument, "the plan names an address that is none");
     std::memcpy(control.ethernet.h_source, from->bytes().data(), ETH_ALEN);
     std::memcpy(control.ethernet.h_dest, to->bytes().data(), ETH_ALEN);
     control.ethernet.h_proto = to_wire16(ETH_P_IP);
     const auto port = topology.value<std::uint16_t>("port", 0);
     control.destination_port = to_wire16(port);
-    control.destination = to_wire32(destination->value());
     control.first_client = client->value();
     control.flow_mask = plan.value("flows", 1u) - 1;
     control.random = plan.value("random", false) ? 1 : 0;
 
-    constexpr std::uint32_t kLength = FLOOD_FRAME_SIZE - ETH_HLEN;
-    constexpr std::uint32_t kUdpLength = kLength - 20;
-    const std::uint32_t to_sum = (destination->value() >> 16) + (destination->value() & 0xffff);
-    control.ip_sum = 0x4500 + kLength + (64 << 8 | 17) + to_sum;
-    // The payload is zeros; the length counts twice, as the pseudo-header has it too.
-    control.udp_sum = 17 + 2 * kUdpLength + port + to_sum;
+    const auto names = topology.value("destinations", std::vector<std::string>{});
+    if (names.empty()) return fail(ErrorCode::InvalidArgument, "the plan names no destination");
+    for (std::size_t i = 0; i < FLOOD_DESTINATIONS; ++i) {
+        const auto address = net::Ipv4Address::parse(names[i % names.size()]);
+        if (!address)
+            return fail(ErrorCode::InvalidArgument, "the plan names a destination that is none");
+        control.destinations[i] = destination_of(*address, port);
+    }
     return {};
 }
 

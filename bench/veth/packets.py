@@ -46,19 +46,19 @@ class Packets:
         self.targets = []
         threads = softirq_threads()
         for director, topology, processes in members:
-            self._add(director.name, topology, topology.server, "s0", director.target,
+            self._add(director.name, topology, topology.server, "s0", director.flood_targets,
                       threads + processes)
         alone = laboratory.topology(SOURCE)
-        self._add(SOURCE, alone, alone.director, "d0", REAL_SERVERS[0], threads)
+        self._add(SOURCE, alone, alone.director, "d0", REAL_SERVERS, threads)
 
-    def _add(self, name, topology, receiver, interface, target, processes):
+    def _add(self, name, topology, receiver, interface, targets, processes):
         # Frames from the source enter through NAPI, which the interface has with GRO.
         topology.director.run("ethtool", "-K", "d0", "gro", "on")
         self.targets.append({
             "name": name, "client": topology.client.name, "server": receiver.name,
             "server_interface": interface,
             "interface": "c0", "client_mac": topology.client.mac("c0"),
-            "director_mac": topology.director.mac("d0"), "destination": target, "port": PORT,
+            "director_mac": topology.director.mac("d0"), "destinations": targets, "port": PORT,
             "processes": processes,
         })
 
