@@ -18,7 +18,7 @@ struct flood_destination {
 
 struct flood_control {
     struct ethhdr ethernet;
-    __u16 destination_port;                                   /* as on the wire */
+    __u16 destination_port;                                    /* as on the wire */
     struct flood_destination destinations[FLOOD_DESTINATIONS]; /* of even flows, and of odd ones */
     __u32 first_client;
     __u32 flow_mask;

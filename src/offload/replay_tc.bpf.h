@@ -10,6 +10,7 @@
 
 #include <bpf/bpf_core_read.h>
 
+#include "offload/replay_ahead.bpf.h"
 #include "offload/replay_flow.bpf.h"
 #include "offload/replay_rewrite.bpf.h"
 #include "offload/steer_access.bpf.h"
@@ -25,12 +26,6 @@
 #define CHECKSUM_COMPLETE 2
 #define CHECKSUM_PARTIAL 3
 #define CHECKSUM_UNKNOWN 4 /* the kernel cannot tell: before Linux 6.2 */
-
-struct sk_buff___xvs {
-    __u8 ip_summed : 2;
-} __attribute__((preserve_access_index));
-
-extern void* bpf_cast_to_kern_ctx(void* ctx) __ksym __weak;
 
 INLINE __u32 checksum_of(struct __sk_buff* skb) {
     if (!constants.can_cast) return CHECKSUM_UNKNOWN;

@@ -199,7 +199,10 @@ INLINE int replay_any(struct __sk_buff* skb, __u32 family, bool link_header, __u
     if (!constants.replays) return REPLAY_UNSIGHTED;
     if (family == 6) return replay6(skb, link_header, direction);
     /* A call and its return are not cheap: the commonest has none. */
-    if (direction == ARRIVING && link_header) return replay(skb, 4, true, ARRIVING);
+    if (direction == ARRIVING && link_header) {
+        read_ahead(skb);
+        return replay(skb, 4, true, ARRIVING);
+    }
     return replay4(skb, link_header, direction);
 }
 
