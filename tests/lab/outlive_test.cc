@@ -1,7 +1,5 @@
 // What outlives the daemon: connections through its death, its restart and a takeover, and what is
 // left when all is handed back.
-#include <algorithm>
-#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -9,40 +7,18 @@
 #include <sstream>
 #include <thread>
 
-#include <sys/stat.h>
-
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <poll.h>
-#include <unistd.h>
 
-#include "lab/sha256.h"
 #include "tests/lab/outlives_fixture.h"
 
 namespace xvs::lab {
 namespace {
 
 using model::ForwardingMethod;
-using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-constexpr std::size_t kTransfer = 40'000'000;
-// Kept back until what happens is over, so that the transfer is not: more than sockets hold.
-constexpr std::size_t kKeptBack = 20'000'000;
-constexpr std::size_t kStep = 40'000;
-constexpr milliseconds kBetween{20};
-
-std::string sum_of_pattern(std::size_t size) {
-    std::string bytes(size, '\0');
-    for (std::size_t at = 0; at < size; ++at)
-        bytes[at] = static_cast<char>(pattern(at));
-    Sha256 sha;
-    sha.update(std::as_bytes(std::span(bytes.data(), bytes.size())));
-    return sha.finish();
-}
 
 // The listing without what runs on: times that are left.
 std::string without_times(const std::string& listing) {
@@ -61,86 +37,18 @@ TEST_P(TakesOver, NewConnectionsAreServedAllAlong) {
     expect_every_new_connection_once();
 }
 
-// A named pipe that curl reads or writes, and a thread at its other end: it moves bytes slowly
-// until it is told to finish, so that a transfer lasts as long as what happens meanwhile.
-class SlowPipe {
-public:
-    enum class Way { ToCurl, FromCurl };
+class OutlivesEach : public Outlives {};
 
-    SlowPipe(const std::filesystem::path& path, Way way) : way_(way) {
-        EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
-        // Both ends: to open it waits for nobody.
-        pipe_ = UniqueFd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
-        thread_ = std::thread([this] { move_all(); });
-    }
+INSTANTIATE_TEST_SUITE_P(Every, OutlivesEach, each_in_turn(), name_of_case);
 
-    SlowPipe(const SlowPipe&) = delete;
-    SlowPipe& operator=(const SlowPipe&) = delete;
+TEST_P(OutlivesEach, EveryNumberedDatagramOfIpv6ComesOnce) {
+    expect_every_datagram_once(net::Family::Ipv6);
+}
 
-    ~SlowPipe() {
-        if (thread_.joinable()) (void)finish();
-    }
-
-    // Returns the sum of all that passed.
-    std::string finish() {
-        is_over_ = true;
-        thread_.join();
-        return sha_.finish();
-    }
-
-private:
-    void move_all() {
-        std::string bytes(kStep, 'x');
-        for (std::size_t moved = 0; moved < kTransfer;) {
-            const bool may_go_on = moved < kTransfer - kKeptBack;
-            if (!is_over_) std::this_thread::sleep_for(kBetween);
-            if (!is_over_ && !may_go_on) continue;
-            constexpr int kPatience = 30'000;
-            pollfd waiting{.fd = pipe_.get(),
-                           .events = static_cast<short>(way_ == Way::ToCurl ? POLLOUT : POLLIN),
-                           .revents = 0};
-            if (::poll(&waiting, 1, kPatience) <= 0) break;
-            const std::size_t size = std::min(kStep, kTransfer - moved);
-            const ssize_t done = way_ == Way::ToCurl ? ::write(pipe_.get(), bytes.data(), size)
-                                                     : ::read(pipe_.get(), bytes.data(), size);
-            if (done < 0) continue;
-            const auto count = static_cast<std::size_t>(done);
-            sha_.update(std::as_bytes(std::span(bytes.data(), count)));
-            moved += count;
-        }
-        // curl has sent all when nobody writes any more.
-        if (way_ == Way::ToCurl) pipe_ = UniqueFd();
-    }
-
-    Way way_;
-    UniqueFd pipe_;
-    std::atomic<bool> is_over_ = false;
-    Sha256 sha_;
-    std::thread thread_;
-};
-
-TEST_P(Outlives, TransfersArriveWhole) {
-    const std::string url = url_of(vip(kHttpPort));
-    const std::string size = std::to_string(kTransfer);
-    SlowPipe up(files_ / "up", SlowPipe::Way::ToCurl);
-    SlowPipe down(files_ / "down", SlowPipe::Way::FromCurl);
-    Process upload = curl({"-H",
-                           "Transfer-Encoding:",
-                           "-H",
-                           "Content-Length: " + size,
-                           "-T",
-                           files_ / "up",
-                           "-o",
-                           files_ / "said",
-                           url});
-    Process download = curl({"-o", files_ / "down", url + "bytes/" + size});
-    std::this_thread::sleep_for(kWhile);
-    happens(std::get<1>(GetParam()));
-    ASSERT_TRUE(upload.is_running() && download.is_running()) << "they were over too early";
-    const std::string sent = up.finish();
-    EXPECT_EQ(down.finish(), sum_of_pattern(kTransfer));
-    ASSERT_TRUE(comes_true([&] { return !upload.is_running() && !download.is_running(); }));
-    EXPECT_THAT(text_of("said"), HasSubstr(sent));
+TEST_P(OutlivesEach, TransfersArriveWholeAndAThousandConnectionsStayOpen) {
+    // One method is enough to show it at length: what carries connections on is the same for all.
+    constexpr std::size_t kLong = 1'000'000'000;
+    expect_transfers_whole(method() == ForwardingMethod::Masquerade ? kLong : kShortTransfer);
 }
 
 TEST_P(Outlives, ListingsAreTheSame) {

@@ -106,6 +106,14 @@ TEST_P(OutlivesAtXdp, EveryNumberedDatagramComesOnce) {
     ASSERT_OK(ask_http(client(), vip(kHttpPort)));
 }
 
+class OutlivesEachAtXdp : public OutlivesAtXdp {};
+
+INSTANTIATE_TEST_SUITE_P(Every, OutlivesEachAtXdp, each_in_turn(), name_of_case);
+
+TEST_P(OutlivesEachAtXdp, TransfersArriveWholeAndAThousandConnectionsStayOpen) {
+    expect_transfers_whole(kShortTransfer);
+}
+
 class TakesOverAtXdp : public OutlivesAtXdp {};
 
 INSTANTIATE_TEST_SUITE_P(Every, TakesOverAtXdp, every_takeover(), name_of_case);

@@ -1,11 +1,15 @@
 // Outlives: a laboratory whose xvsd is killed, stopped or taken over from while traffic goes on.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -18,7 +22,9 @@
 
 #include "base/unique_fd.h"
 #include "lab/traffic.h"
+#include "tests/lab/http_client.h"
 #include "tests/lab/numbered_datagrams.h"
+#include "tests/lab/slow_pipe.h"
 #include "tests/lab/xvsd_fixture.h"
 
 namespace xvs::lab {
@@ -27,7 +33,10 @@ inline constexpr std::uint16_t kPort = 7000;             // of the numbered data
 inline constexpr std::uint32_t kDatagrams = 5000;        // before, and after
 inline constexpr std::chrono::milliseconds kWhile{700};  // of traffic before, during and after
 
-enum class Event { KilledAndRestarted, StoppedAndRestarted, TakenOver };
+inline constexpr std::size_t kOpenConnections = 1000;  // beside an upload and a download
+inline constexpr std::size_t kShortTransfer = 100'000'000;
+
+enum class Event { KilledAndRestarted, StoppedAndRestarted, TakenOver, EachInTurn };
 
 inline std::string name_of(Event event) {
     switch (event) {
@@ -37,6 +46,8 @@ inline std::string name_of(Event event) {
             return "stopped_and_restarted";
         case Event::TakenOver:
             return "taken_over";
+        case Event::EachInTurn:
+            return "each_in_turn";
     }
     return {};
 }
@@ -53,11 +64,13 @@ protected:
         start();
         await_ready();
         ASSERT_OK(lab_->configure(net::Family::Ipv4));
-        const std::string service = vip(kPort).to_string();
-        const std::string real = endpoint(real_address(), kPort).to_string();
-        ASSERT_OK(lab_->xvsadm("-A -u " + service + " -s rr"));
-        ASSERT_OK(lab_->xvsadm("-a -u " + service + " -r " + real + " " +
-                               std::string(method_option(method()))));
+        for (const net::Family family : {net::Family::Ipv4, net::Family::Ipv6}) {
+            const std::string service = vip(kPort, family).to_string();
+            const std::string real = endpoint(real_address(family), kPort).to_string();
+            ASSERT_OK(lab_->xvsadm("-A -u " + service + " -s rr"));
+            ASSERT_OK(lab_->xvsadm("-a -u " + service + " -r " + real + " " +
+                                   std::string(method_option(method()))));
+        }
     }
 
     void TearDown() override {
@@ -83,12 +96,13 @@ protected:
 
     [[nodiscard]] const NetworkNamespace& client() const { return lab_->node("client"); }
 
-    [[nodiscard]] net::Endpoint vip(std::uint16_t port) const {
-        return endpoint(lab_->plan().vip.v4, port);
+    [[nodiscard]] net::Endpoint vip(std::uint16_t port,
+                                    net::Family family = net::Family::Ipv4) const {
+        return endpoint(lab_->plan().vip.of(family), port);
     }
 
-    [[nodiscard]] const net::IpAddress& real_address() const {
-        return lab_->plan().real_servers.front().v4;
+    [[nodiscard]] const net::IpAddress& real_address(net::Family family = net::Family::Ipv4) const {
+        return lab_->plan().real_servers.front().of(family);
     }
 
     [[nodiscard]] std::string text_of(const char* name) const {
@@ -114,25 +128,42 @@ protected:
     void await_ready() { ASSERT_OK(director().run_checked({programs().xvsd, "--wait", "60"})); }
 
     void happens(Event event) {
-        if (event == Event::TakenOver) {
-            start({"--takeover"});
-            ASSERT_TRUE(comes_true([&] { return !former_.is_running(); }));
-            ASSERT_TRUE(
-                comes_true([&] { return log().find("took over from") != std::string::npos; }));
-            return await_ready();
+        if (event == Event::EachInTurn) {
+            for (const Event each :
+                 {Event::KilledAndRestarted, Event::StoppedAndRestarted, Event::TakenOver})
+                happens(each);
+            return;
         }
-        ASSERT_TRUE(daemon_.signal(event == Event::KilledAndRestarted ? SIGKILL : SIGTERM));
+        SCOPED_TRACE(name_of(event));
+        if (event == Event::TakenOver)
+            take_over();
+        else
+            restart(event == Event::KilledAndRestarted ? SIGKILL : SIGTERM);
+        await_ready();
+        meanwhile_();
+    }
+
+    void take_over() {
+        start({"--takeover"});
+        meanwhile_();
+        ASSERT_TRUE(comes_true([&] { return !former_.is_running(); }));
+        ASSERT_TRUE(comes_true([&] { return log().find("took over from") != std::string::npos; }));
+    }
+
+    void restart(int signal) {
+        ASSERT_TRUE(daemon_.signal(signal));
         ASSERT_TRUE(comes_true([&] { return !daemon_.is_running(); }));
+        meanwhile_();
         std::this_thread::sleep_for(kWhile);
         start();
-        await_ready();
     }
 
     // 10,000 a second through what happens, each of them counted.
-    void expect_every_datagram_once() {
+    void expect_every_datagram_once(net::Family family = net::Family::Ipv4) {
         const bool is_nat = method() == model::ForwardingMethod::Masquerade;
-        const net::Endpoint own = is_nat ? endpoint(real_address(), kPort) : vip(kPort);
-        auto stream = NumberedDatagrams::start(client(), vip(kPort), lab_->node("rs1"), own);
+        const net::Endpoint to = vip(kPort, family);
+        const net::Endpoint own = is_nat ? endpoint(real_address(family), kPort) : to;
+        auto stream = NumberedDatagrams::start(client(), to, lab_->node("rs1"), own);
         ASSERT_TRUE(stream) << stream.error().context;
         ASSERT_TRUE((*stream)->await_sent(kDatagrams));
         happens(std::get<1>(GetParam()));
@@ -143,6 +174,82 @@ protected:
         ASSERT_OK(listed);
         EXPECT_THAT(*listed, testing::HasSubstr(" " + std::to_string((*stream)->sent() + 1) + " "))
             << *listed;
+    }
+
+    // An upload and a download go on through what happens, and other connections answer before it,
+    // while no daemon is there, and after it.
+    void expect_transfers_whole(std::size_t usual_size) {
+        const std::size_t bytes = transfer_size(usual_size);
+        const std::string size = std::to_string(bytes);
+        const std::string url = url_of(vip(kHttpPort));
+        std::vector<HttpClient> open;
+        while (open.size() < kOpenConnections) {
+            ASSERT_OK_AND_ASSIGN(one, HttpClient::open(client(), vip(kHttpPort)));
+            open.push_back(std::move(one));
+        }
+        meanwhile_ = [&] {
+            expect_answers(open);
+        };
+        meanwhile_();
+        SlowPipe up(files_ / "up", SlowPipe::Way::ToCurl, bytes);
+        SlowPipe down(files_ / "down", SlowPipe::Way::FromCurl, bytes);
+        const std::string length = "Content-Length: " + size;
+        Process upload = curl({"-H",
+                               "Transfer-Encoding:",
+                               "-H",
+                               length,
+                               "-T",
+                               files_ / "up",
+                               "-o",
+                               files_ / "said",
+                               url});
+        Process download = curl({"-o", files_ / "down", url + "bytes/" + size});
+        // Both are under way.
+        ASSERT_TRUE(comes_true([&] { return std::min(up.moved(), down.moved()) > bytes / 100; }));
+        happens(std::get<1>(GetParam()));
+        meanwhile_ = [] {
+        };
+        ASSERT_TRUE(upload.is_running() && download.is_running()) << "they were over too early";
+        const std::string sent = up.finish();  // pattern()'s, as what comes down
+        EXPECT_EQ(down.finish(), sent);
+        ASSERT_TRUE(comes_true([&] { return !upload.is_running() && !download.is_running(); }));
+        EXPECT_THAT(text_of("said"), testing::HasSubstr(" " + size + " " + sent));
+        expect_answers(open);
+        // The transfers' own have closed, and the last daemon counts and follows the others.
+        EXPECT_TRUE(comes_true([&] { return active() == kOpenConnections; })) << active();
+        open.clear();
+        EXPECT_TRUE(comes_true([&] { return active() == 0; })) << active();
+    }
+
+    static void expect_answers(std::vector<HttpClient>& open) {
+        for (std::size_t number = 0; number < open.size(); ++number) {
+            const auto answer = open[number].get("/");
+            ASSERT_TRUE(answer) << "connection " << number << ": " << answer.error().context;
+            ASSERT_EQ(*answer, "rs1") << "connection " << number;
+        }
+    }
+
+    // How many connections the director counts as active at the HTTP service's real server.
+    [[nodiscard]] std::size_t active() const {
+        const std::string service = vip(kHttpPort).to_string();
+        std::istringstream listed(lab_->xvsadm("-L -n -t " + service).value_or(""));
+        std::string word;
+        while (listed >> word && word != endpoint(real_address(), http_port()).to_string()) {
+        }
+        std::string way;
+        unsigned weight = 0;
+        std::size_t count = std::numeric_limits<std::size_t>::max();
+        listed >> way >> weight >> count;
+        return count;
+    }
+
+    [[nodiscard]] std::uint16_t http_port() const { return lab_->plan().real_http_port; }
+
+    // What the environment wishes, or what is usual.
+    [[nodiscard]] static std::size_t transfer_size(std::size_t usual) {
+        const char* const wanted = std::getenv("XVS_TRANSFER_MB");  // NOLINT(concurrency-mt-unsafe)
+        if (wanted == nullptr) return usual;
+        return std::max(std::strtoul(wanted, nullptr, 10) * 1'000'000, 2 * SlowPipe::kKeptBack);
     }
 
     // A datagram a connection, a thousand of them a second while somebody takes over: all come.
@@ -192,7 +299,7 @@ protected:
     }
 
     [[nodiscard]] Process curl(const std::vector<std::string>& words) {
-        Command all{"curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "120"};
+        Command all{"curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "280"};
         all.insert(all.end(), words.begin(), words.end());
         auto started = client().start(all, files_ / "curl.log");
         EXPECT_TRUE(started);
@@ -203,12 +310,20 @@ protected:
     std::filesystem::path files_;
     Process daemon_;
     Process former_;
+    // Done while the daemon is away or changes, and when the next one is ready.
+    std::function<void()> meanwhile_ = [] {
+    };
 };
 
 inline auto every_event() {
     return ::testing::Combine(
         ::testing::ValuesIn(kMethods),
         ::testing::Values(Event::KilledAndRestarted, Event::StoppedAndRestarted, Event::TakenOver));
+}
+
+// One after another, on the same connections.
+inline auto each_in_turn() {
+    return ::testing::Combine(::testing::ValuesIn(kMethods), ::testing::Values(Event::EachInTurn));
 }
 
 // New connections wait for the next daemon in all other cases.
