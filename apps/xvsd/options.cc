@@ -140,7 +140,7 @@ void describe_stock(CLI::App& app, Options& options) {
                if (!problem.empty()) throw CLI::ValidationError("--stock", problem);
            },
            "begin connections in the kernel, by decisions that schedulers make ahead of time: so "
-           "many for each service, 512 (on, the default), or none (off)")
+           "many for each service, 1024 (on, the default), or none (off)")
         ->type_name("on|off|N");
     app.add_option("--stock-by-counts",
                    options.stock.counts,

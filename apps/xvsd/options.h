@@ -15,7 +15,7 @@
 
 namespace xvs::xvsd {
 
-inline constexpr std::uint32_t kDefaultStock = 512;  // decisions for each service
+inline constexpr std::uint32_t kDefaultStock = 1024;  // decisions for each service
 
 struct Options {
     std::vector<std::string> interfaces;  // empty: every layer-3 interface

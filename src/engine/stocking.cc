@@ -12,7 +12,11 @@ template <class Ip>
 DestinationState* Pipeline<Ip>::draw(ServiceState& service) noexcept {
     if (!service.stock.is_attached()) return nullptr;
     // Before it draws: what is drawn here counts for nothing until it is a connection.
-    if (!service.stock.is_open() || service.stock.is_low()) restock(service);
+    if (!service.stock.is_open() || service.stock.is_low()) {
+        restock(service);
+    } else {
+        service.stock.watch();
+    }
     if (service.stock.is_by_client()) {
         if (service.stock.is_spent()) parts_.services.end_stock(service);
         return nullptr;

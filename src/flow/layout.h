@@ -349,7 +349,7 @@ struct xvs_table_extent {
 struct xvs_stock {
     __u64 drawn;   /* whoever draws, by compare-and-swap; the engine, when it begins an epoch */
     __u64 stocked; /* the engine, as all that follows */
-    __u32 low;     /* whoever finds so many left sends the packet to the engine, to wake it */
+    __u32 low;     /* who finds so few left makes it 0 and sends the packet to the engine */
     __u32 first;
     __u32 size; /* a power of two */
     __u32 kind; /* XVS_STOCK_* */

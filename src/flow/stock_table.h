@@ -85,9 +85,9 @@ public:
         return decisions_[record.first + number % record.size];
     }
 
-    // Whoever finds so many left is to go to the engine.
+    // Whoever finds so many left first, or fewer, is to go to the engine.
     void set_low(std::uint32_t stock, std::uint32_t low) noexcept {
-        store_relaxed(stocks_[stock].low, low);
+        if (load_relaxed(stocks_[stock].low) != low) store_relaxed(stocks_[stock].low, low);
     }
 
     // Decisions of a family that were put in and of which nothing has become yet: neither void, nor

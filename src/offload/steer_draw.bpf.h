@@ -178,6 +178,15 @@ INLINE bool is_same_epoch(const struct beginning* b) {
     return stock && (__u32)(*(const volatile __u64*)&stock->drawn >> 32) == b->service_epoch;
 }
 
+/* Of those who find the stock low, the first is to wake the engine, which makes `low` what it was
+ * when it has stocked anew. What XDP leaves alone may have to be met at tc still, to go up there.
+ */
+INLINE bool is_to_wake(const struct beginning* b, struct xvs_stock* stock, __u32 left) {
+    const __u32 low = *(const volatile __u32*)&stock->low;
+    if (left > low) return false;
+    return b->place == DRAWN_AT_XDP || __sync_val_compare_and_swap(&stock->low, low, 0) == low;
+}
+
 /* Takes the next decision; false where there is none, or the packet is to wake the engine. */
 GLOBAL int take_decision(void) {
     struct beginning* b = beginning_of_cpu();
@@ -189,7 +198,7 @@ GLOBAL int take_decision(void) {
         const __u64 drawn = *(const volatile __u64*)&stock->drawn;
         const __u64 stocked = *(const volatile __u64*)&stock->stocked;
         const __u32 left = (__u32)stocked - (__u32)drawn;
-        if (stocked >> 32 != drawn >> 32 || left == 0 || left == stock->low) return 0;
+        if (stocked >> 32 != drawn >> 32 || left == 0 || is_to_wake(b, stock, left)) return 0;
         const __u32 place = *(const volatile __u32*)&stock->first +
                             ((__u32)drawn & (*(const volatile __u32*)&stock->size - 1));
         const struct xvs_decision* decision = bpf_map_lookup_elem(&decisions, &place);

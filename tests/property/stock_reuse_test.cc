@@ -136,6 +136,25 @@ TEST_F(StockReuse, ABeginningTakesThePlaceOfAConnectionInTimeWait) {
     EXPECT_EQ(director_->inconsistencies(), "");
 }
 
+// Those that come before it has run draw what is left.
+TEST_F(StockReuse, OneBeginningAloneWakesTheEngineWhenTheStockIsLow) {
+    std::uint16_t number = 0;
+    for (unsigned time = 0; time < 2; ++time) {
+        std::vector<Passage> raised;
+        for (unsigned count = 0; count < XVS_STOCK_SIZE / 2 + 20; ++count) {
+            const Packet syn =
+                Packet::tcp(client(static_cast<std::uint16_t>(1000 + number++)), kVip).flags("S");
+            const Passage passage = entrance_->admit(frame_of(syn, Side::Client), Side::Client);
+            if (passage.way == Passage::Way::Engine) raised.push_back(passage);
+        }
+        ASSERT_EQ(raised.size(), 1U) << time;
+        serve(raised.front(), Side::Client);
+        director_->engine.catch_up();
+        EXPECT_EQ(director_->take_output().size(), 1U);
+    }
+    EXPECT_EQ(director_->inconsistencies(), "");
+}
+
 TEST_F(StockReuse, NothingIsLeftOfPortsThatAreUsedOverAndOver) {
     const std::uint64_t drawn = director_->engine.drawn_connections();
     constexpr std::uint16_t kPorts = 16;

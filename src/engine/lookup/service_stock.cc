@@ -56,7 +56,6 @@ void ServiceStock::set_depth() noexcept {
                                            : depths_->turns;
     // The last one drawn by counts is looked up still.
     depth_ = std::min(depth_, is_by_counts() ? XVS_STOCK_SIZE - 1 : XVS_STOCK_SIZE);
-    table_->set_low(index_, depth_ / 2);
 }
 
 bool ServiceStock::prepare(Scheduler& scheduler,
@@ -104,8 +103,6 @@ bool ServiceStock::share_out(Scheduler& scheduler,
     const std::uint32_t size = table_->part(index_, shares_);
     const std::uint32_t wanted = depth_ / (XVS_STOCK_SIZE / size);
     depth_of_share_ = std::clamp(wanted, 1U, size);
-    for (std::uint32_t number = 0; number < shares_; ++number)
-        table_->set_low(table_->share(index_, number), depth_of_share_ / 2);
     const ClientTable table = scheduler.client_table(service_flags);
     for (std::uint32_t place = 0; place < table.places; ++place) {
         const DestinationState* const server =
@@ -166,9 +163,19 @@ ServiceStock::Deciding::Deciding(ServiceStock& stock,
 }
 
 ServiceStock::Deciding::~Deciding() {
+    stock_.watch();
     if (!stock_.is_by_counts()) return;
     for (DestinationState* each = destinations_.first(); each != nullptr; each = each->next)
         pretend(*each, stock_.key_, 0 - each->stocked_connections);
+}
+
+// Has programs wake the engine when it is low. One that was late, and has done so by what was left
+// before, is forgotten.
+void ServiceStock::watch() noexcept {
+    const std::uint32_t low = (is_by_client() ? depth_of_share_ : depth_) / 2;
+    for_each_ring([&](std::uint32_t ring) {
+        if (table_->left(ring) > low) table_->set_low(ring, low);
+    });
 }
 
 DestinationState* ServiceStock::Deciding::decide() noexcept {

@@ -111,6 +111,9 @@ public:
             visit(table_->share(index_, number));
     }
 
+    // Has programs wake the engine as soon as it is low, where it is not.
+    void watch() noexcept;
+
     // Voids what is left, and has `scheduler` decide what was drawn. To be called before each
     // change of the list or of a real server in it, open or not.
     void end(Scheduler* scheduler,
