@@ -93,6 +93,18 @@ protected:
         director_->engine.catch_up();
     }
 
+    bool is_replayed(unsigned cpu, const Packet& packet, Side side) {
+        entrance_->set_cpu(cpu);
+        return entrance_->admit(frame_of(packet, side), side).way == Passage::Way::Replayed;
+    }
+
+    // The answer to its SYN is met by CPU 1, all that follows by CPU 0, and nothing is read of yet.
+    void answers_elsewhere(const net::Endpoint& from) {
+        const Packet answer = Packet::tcp(real_of(from), from).flags("S.");
+        EXPECT_TRUE(is_replayed(1, answer, Side::Real));
+        EXPECT_TRUE(is_replayed(0, Packet::tcp(from, kVip).flags("."), Side::Client));
+    }
+
     // From SYN_RECV to TIME_WAIT.
     void runs_its_course(const net::Endpoint& from) {
         answers(from, "S.");
@@ -152,6 +164,30 @@ TEST_F(StockReuse, OneBeginningAloneWakesTheEngineWhenTheStockIsLow) {
         director_->engine.catch_up();
         EXPECT_EQ(director_->take_output().size(), 1U);
     }
+    EXPECT_EQ(director_->inconsistencies(), "");
+}
+
+// By the CPU whose reports are read last.
+TEST_F(StockReuse, AnAnswerThatIsReadOfLateOpensNothingAgain) {
+    if (TestedProgram::cpus() < 2) GTEST_SKIP() << "there is one CPU";
+    // What was stocked before knows no way for replies.
+    ASSERT_TRUE(director_->ipvsadm("-E -t 192.0.2.1:80 -s wrr"));
+    (void)begins(client(3));
+
+    ASSERT_TRUE(begins(client(1)));
+    const net::Endpoint real = real_of(client(1));
+    answers_elsewhere(client(1));
+    EXPECT_TRUE(is_replayed(0, Packet::tcp(client(1), kVip).flags("F."), Side::Client));
+    EXPECT_TRUE(is_replayed(0, Packet::tcp(real, client(1)).flags("F."), Side::Real));
+    director_->engine.catch_up();
+    EXPECT_EQ(listed(client(1)), real.to_string() + " 5");
+
+    ASSERT_TRUE(begins(client(2)));
+    const std::string reset = real_of(client(2)).to_string();
+    answers_elsewhere(client(2));
+    EXPECT_TRUE(is_replayed(0, Packet::tcp(client(2), kVip).flags("R."), Side::Client));
+    director_->engine.catch_up();
+    EXPECT_EQ(listed(client(2)), reset + " 6");
     EXPECT_EQ(director_->inconsistencies(), "");
 }
 

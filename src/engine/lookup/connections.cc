@@ -219,6 +219,7 @@ void Connections<Ip>::follow(std::uint32_t connection,
                              Tick seen) noexcept {
     xvs_connection& record = records_[connection];
     record.flags &= ~kConnectionUnfollowed;
+    if (is_outbound && (events & XVS_EVENT_SYN) != 0) record.flags &= ~kConnectionUnanswered;
     advance(record, is_outbound, events);
     record.timeout = table_timeout(record);
     set_masks(record);
@@ -236,7 +237,10 @@ void Connections<Ip>::follow(const xvs_report& report) noexcept {
     if (flows_.is_drawn(slot) && !complete(slot)) return;
     if (report.events == XVS_REPORT_DRAWN) return;
     const auto is_outbound = (flows_.entry(slot).flags & XVS_FLOW_OUTBOUND) != 0;
-    follow(flows_.connection(slot), is_outbound, report.events, report.tick);
+    const std::uint32_t connection = flows_.connection(slot);
+    const bool is_syn = is_outbound && (report.events & XVS_EVENT_SYN) != 0;
+    if (is_syn && is_late_answer(records_[connection])) return;
+    follow(connection, is_outbound, report.events, report.tick);
 }
 
 template <class Ip>

@@ -31,6 +31,11 @@ inline constexpr std::uint32_t kConnectionTemplate = model::kConnectionTemplate;
 inline constexpr std::uint32_t kConnectionUnfollowed = 1u << 31;
 // Of a client on the director: its requests come by loopback alone.
 inline constexpr std::uint32_t kConnectionOwnClient = 1u << 30;
+// A program in the kernel has begun it, and its real server's SYN+ACK has not been read of yet.
+inline constexpr std::uint32_t kConnectionUnanswered = 1u << 29;
+// What listings don't show.
+inline constexpr std::uint32_t kConnectionsOwnFlags =
+    kConnectionUnfollowed | kConnectionOwnClient | kConnectionUnanswered;
 
 template <class Ip>
 struct NewConnection {
@@ -293,6 +298,7 @@ private:
     void retire_drawn(flow::SlotIndex slot) noexcept;
     void take_back(const xvs_report& report) noexcept;
     void end_replaced(const xvs_report& report) noexcept;
+    [[nodiscard]] static bool is_late_answer(xvs_connection& record) noexcept;
     static void forget_stocked(DestinationState& destination) noexcept;
     void note_low(DestinationState& destination) noexcept;
     [[nodiscard]] bool is_sound(const xvs_connection& record) const noexcept;

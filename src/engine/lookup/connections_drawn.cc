@@ -102,6 +102,7 @@ bool Connections<Ip>::record_drawn(flow::SlotIndex inbound, flow::SlotIndex outb
     record.protocol = flows_.entry(inbound).protocol;
     begin_state(record, is_tcp(record) ? XVS_EVENT_SYN : XVS_EVENT_NONE);
     if (is_half_open(record)) ++half_open_;
+    if (is_tcp(record) && outbound != XVS_NONE) record.flags |= kConnectionUnanswered;
     services_.bind(destination, is_active_record(record));
     schedule_check(connection, flows_.last_seen(inbound) + table_timeout(record));
     services_.count_connection(destination);
@@ -120,6 +121,15 @@ bool Connections<Ip>::record_drawn(flow::SlotIndex inbound, flow::SlotIndex outb
     ++drawn_;
     note_low(destination);
     return true;
+}
+
+// What other CPUs have met since may have been read before the answer to its SYN, which came
+// first and led nowhere; after the end of the connection it would open it again.
+template <class Ip>
+bool Connections<Ip>::is_late_answer(xvs_connection& record) noexcept {
+    if ((record.flags & kConnectionUnanswered) == 0) return false;
+    record.flags &= ~kConnectionUnanswered;
+    return record.protocol_state != static_cast<std::uint8_t>(TcpState::SynReceived);
 }
 
 template <class Ip>

@@ -62,7 +62,7 @@ model::ConnectionInfo Connections<Ip>::info(std::uint32_t connection) const noex
     if (destination.is_bypass()) info.real.port = net::Port{0};
     if (is_template && is_void(destination, key.destination_port_number()))
         info.client.port = net::Port{0};
-    info.flags = record.flags & ~(kConnectionUnfollowed | kConnectionOwnClient);
+    info.flags = record.flags & ~kConnectionsOwnFlags;
     return info;
 }
 
