@@ -238,12 +238,14 @@ Status measure_established_of(const CaseOptions& options, const Stopwatch& watch
     return {};
 }
 
-// A slot, its owner, the record, and two places in the timer wheel (chunks of 64 bytes hold 15).
+// A slot, its owner, the record, and of the timer its first check and two places in the wheel
+// (chunks of 64 bytes hold 15).
 template <class Entry>
 constexpr double bytes_of(unsigned entries) {
     constexpr double kSlotsOfEntry = 2;  // at half load
     constexpr double kSlot = sizeof(Entry) + sizeof(std::uint32_t);
-    return entries * kSlotsOfEntry * kSlot + sizeof(xvs_connection) + 2 * 64.0 / 15;
+    return entries * kSlotsOfEntry * kSlot + sizeof(xvs_connection) + sizeof(engine::Tick) +
+           2 * 64.0 / 15;
 }
 
 }  // namespace
