@@ -2,6 +2,7 @@
 // packet at a time.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -62,7 +63,11 @@ protected:
     bool passes(const Packet& packet, Side side) {
         const Passage passage = meet(packet, side);
         if (passage.way == Passage::Way::Replayed) return true;
-        return passage.way == Passage::Way::Engine && !director_->take_output().empty();
+        if (passage.way != Passage::Way::Engine) return false;
+        const auto output = director_->take_output();
+        return std::any_of(output.begin(), output.end(), [](const auto& each) {
+            return each.way != io::MemoryPort::Way::ToHost;
+        });
     }
 
     // Until those that were retired are free again.

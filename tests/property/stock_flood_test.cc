@@ -1,6 +1,8 @@
 // A flood of SYNs while programs in the kernel begin connections: it takes no more than the table
 // has, its half-open connections are the first to go, it touches nobody else's, and leaves nothing
 // behind.
+#include <gmock/gmock.h>
+
 #include "tests/property/stock_fixture.h"
 
 namespace xvs::test {
@@ -14,6 +16,7 @@ constexpr std::uint16_t kEstablished = 50;
 constexpr std::uint16_t kFlood = 4 * kRoom;
 constexpr std::uint16_t kBetween = 32;  // SYNs of the flood, while a client opens
 constexpr std::uint32_t kBetweenWaits = 128;
+constexpr std::uint32_t kAtOnce = 16;  // SYNs of the flood, which are of one age
 constexpr auto kVip = "192.0.2.1:80"_ep;
 constexpr auto kReal = "10.0.0.11:8080"_ep;
 
@@ -39,6 +42,7 @@ protected:
     // periods end.
     bool floods() {
         if (++flooded_ % kBetweenWaits == 0) wait_for_slots();
+        if (flooded_ % kAtOnce == 0) (void)director_->advance(20ms);
         const net::Endpoint from = flooder(flooded_ % kFlood);
         return passes(Packet::tcp(from, kVip).flags("S"), Side::Client);
     }
@@ -119,6 +123,9 @@ TEST_F(StockFlood, AConnectionIsEstablishedFromItsPacketOnWhoeverHasMetIt) {
     ASSERT_EQ(entrance_->admit_by(last_cpu, ack, Side::Client).way, Passage::Way::Replayed);
     (void)director_->receives(Packet::tcp(flooder(0), kVip).flags("S"));
     EXPECT_EQ(director_->engine.ended_for_room(), 1U);
+    EXPECT_THAT(
+        director_->connections(),
+        ::testing::Contains("TCP 198.51.100.7:1024 192.0.2.1:80 10.0.0.11:8080 ESTABLISHED"));
     flood(kRoom);
     EXPECT_TRUE(goes_on(0));
     EXPECT_EQ(inconsistencies(), "");
