@@ -230,13 +230,25 @@ Outcome<int> Program::list_services(const Format& format, bool with_version) {
     }
     streams_.out << table_header(format);
     if (format.sorted) sort_services(*services);
-    for (auto& status : *services) {
-        auto destinations = client_->destinations(status.service.key);
-        if (!destinations) return list_failed(Operation::Other, destinations.error());
-        if (format.sorted) sort_destinations(*destinations);
-        streams_.out << service_text({std::move(status), *std::move(destinations)}, format);
-    }
+    const auto status = for_each_listed(*services, [&](const auto& service, auto destinations) {
+        if (format.sorted) sort_destinations(destinations);
+        streams_.out << service_text({service, std::move(destinations)}, format);
+    });
+    if (!status) return list_failed(Operation::Other, status.error());
     return 0;
+}
+
+Status Program::for_each_listed(
+    const std::vector<control::ServiceStatus>& services,
+    const std::function<void(const control::ServiceStatus&,
+                             std::vector<control::DestinationStatus>)>& visit) {
+    std::vector<model::ServiceKey> keys;
+    keys.reserve(services.size());
+    for (const auto& each : services)
+        keys.push_back(each.service.key);
+    return client_->destinations_of_each(keys, [&](std::size_t index, auto destinations) {
+        visit(services[index], std::move(destinations));
+    });
 }
 
 Outcome<int> Program::list_service(const Command& command, const Format& format) {

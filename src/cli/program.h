@@ -53,6 +53,11 @@ private:
     void settle(const Status& status);
     Outcome<int> list(const Command& command);
     Outcome<int> list_services(const Format& format, bool with_version);
+    // Hands each of `services` to `visit` with its real servers.
+    Status for_each_listed(
+        const std::vector<control::ServiceStatus>& services,
+        const std::function<void(const control::ServiceStatus&,
+                                 std::vector<control::DestinationStatus>)>& visit);
     Outcome<int> list_service(const Command& command, const Format& format);
     Outcome<int> list_connections(const Format& format);
     [[nodiscard]] static bool is_about_marks(const std::vector<std::string>& words);

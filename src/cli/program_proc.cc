@@ -39,11 +39,10 @@ Outcome<int> Program::proc_services() {
     const auto services = client_->services();
     if (!services) return list_failed(Operation::Other, services.error());
     streams_.out << control::proc_heading(info->version, info->table_size);
-    for (const control::ServiceStatus& each : *services) {
-        const auto destinations = client_->destinations(each.service.key);
-        if (!destinations) return list_failed(Operation::Other, destinations.error());
-        streams_.out << control::proc_service(each.service, *destinations);
-    }
+    const auto status = for_each_listed(*services, [&](const auto& each, const auto& destinations) {
+        streams_.out << control::proc_service(each.service, destinations);
+    });
+    if (!status) return list_failed(Operation::Other, status.error());
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "control/netlink/client.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -238,6 +239,20 @@ Error Client::no_answer() const {
                                    std::chrono::duration<double>(patience_).count())};
 }
 
+template <class Entry, class Read>
+Result<std::vector<Entry>> Client::dump(Command command, const Read& read) {
+    std::vector<Entry> result;
+    const auto status =
+        request(command, message::kFlagDump, {}, [&](const Attributes& top) -> Status {
+            auto entry = read(top);
+            if (!entry) return fail(std::move(entry).error());
+            result.push_back(*std::move(entry));
+            return {};
+        });
+    if (!status) return fail(status.error());
+    return result;
+}
+
 Result<Client::Info> Client::info() {
     Info info;
     const auto status = request(Command::GetInfo, 0, {}, [&info](const Attributes& top) -> Status {
@@ -315,32 +330,69 @@ Result<ServiceStatus> Client::get_service(const model::ServiceKey& key) {
 }
 
 Result<std::vector<ServiceStatus>> Client::services() {
-    std::vector<ServiceStatus> result;
-    const auto status = request(
-        Command::GetService, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
-            auto entry = read_service_status(top.bytes(attribute::kService));
-            if (!entry) return fail(std::move(entry).error());
-            result.push_back(*std::move(entry));
-            return {};
-        });
-    if (!status) return fail(status.error());
-    return result;
+    return dump<ServiceStatus>(Command::GetService, [](const Attributes& top) {
+        return read_service_status(top.bytes(attribute::kService));
+    });
 }
 
 Result<std::vector<DestinationStatus>> Client::destinations(const model::ServiceKey& key) {
     std::vector<DestinationStatus> result;
-    const auto status = request(
-        Command::GetDestination,
-        message::kFlagDump,
-        [&](MessageWriter& writer) { write_service_key(writer, key); },
-        [&](const Attributes& top) -> Status {
-            auto entry = read_destination_status(top.bytes(attribute::kDestination), key.family());
-            if (!entry) return fail(std::move(entry).error());
-            result.push_back(*std::move(entry));
-            return {};
-        });
+    const auto status = destinations_of_each(
+        {&key, 1}, [&result](std::size_t, auto found) { result = std::move(found); });
     if (!status) return fail(status.error());
     return result;
+}
+
+Status Client::destinations_of_each(std::span<const model::ServiceKey> keys,
+                                    const VisitDestinations& visit) {
+    finish_edits();
+    const std::uint32_t first = sequence_ + 1;
+    std::size_t asked = 0;
+    std::size_t answered = 0;
+    std::vector<DestinationStatus> found;
+    while (answered < keys.size()) {
+        if (asked - answered <= kListingsAhead / 2) {
+            const auto more = std::min(keys.size() - asked, kListingsAhead - (asked - answered));
+            if (auto status = ask_for_destinations(keys.subspan(asked, more)); !status)
+                return status;
+            asked += more;
+        }
+        const auto received = receive();
+        if (!received) return fail(received.error());
+        Bytes rest = *received;
+        while (const auto message = MessageView::take(rest)) {
+            // Others are of requests given up.
+            if (message->header.sequence != first + answered) continue;
+            if (message->header.type == message::kError) {
+                if (auto outcome = outcome_of(*message); !outcome) return outcome;
+            } else if (message->header.type != message::kDone) {
+                const auto generic = GenericView::parse(message->body);
+                if (!generic) continue;
+                const auto body = Attributes(generic->attributes).bytes(attribute::kDestination);
+                auto entry = read_destination_status(body, keys[answered].family());
+                if (!entry) return fail(std::move(entry).error());
+                found.push_back(*std::move(entry));
+                continue;
+            }
+            visit(answered++, std::exchange(found, {}));
+        }
+    }
+    return {};
+}
+
+Status Client::ask_for_destinations(std::span<const model::ServiceKey> keys) {
+    if (keys.empty()) return {};
+    Buffer datagram;
+    MessageWriter writer(datagram);
+    for (const model::ServiceKey& key : keys) {
+        writer.begin(
+            next_header(family_, message::kFlagRequest | message::kFlagAck | message::kFlagDump));
+        writer.put_generic_header(static_cast<std::uint8_t>(Command::GetDestination),
+                                  kFamilyVersion);
+        write_service_key(writer, key);
+        writer.end();
+    }
+    return send(datagram);
 }
 
 Status Client::for_each_connection(const std::function<void(const model::ConnectionInfo&)>& visit) {
@@ -380,16 +432,7 @@ Status Client::remove_mark_rule(const model::MarkRule& rule) {
 }
 
 Result<std::vector<model::MarkRule>> Client::mark_rules() {
-    std::vector<model::MarkRule> result;
-    const auto status = request(
-        Command::GetMarkRule, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
-            auto rule = read_mark_rule(top);
-            if (!rule) return fail(std::move(rule).error());
-            result.push_back(*std::move(rule));
-            return {};
-        });
-    if (!status) return fail(status.error());
-    return result;
+    return dump<model::MarkRule>(Command::GetMarkRule, read_mark_rule);
 }
 
 Status Client::add_access_rule(const model::AccessRule& rule) {
@@ -413,16 +456,9 @@ Status Client::for_each_access_rule(const std::function<void(const model::Access
 }
 
 Result<std::vector<model::SysctlValue>> Client::sysctls() {
-    std::vector<model::SysctlValue> result;
-    const auto status = request(
-        Command::GetSysctl, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
-            auto entry = read_sysctl(top.bytes(attribute::kSysctl));
-            if (!entry) return fail(std::move(entry).error());
-            result.push_back(*std::move(entry));
-            return {};
-        });
-    if (!status) return fail(status.error());
-    return result;
+    return dump<model::SysctlValue>(Command::GetSysctl, [](const Attributes& top) {
+        return read_sysctl(top.bytes(attribute::kSysctl));
+    });
 }
 
 Status Client::set_sysctl(const model::SysctlValue& wanted) {
@@ -431,16 +467,9 @@ Status Client::set_sysctl(const model::SysctlValue& wanted) {
 }
 
 Result<std::vector<model::SyncDaemon>> Client::daemons() {
-    std::vector<model::SyncDaemon> result;
-    const auto status = request(
-        Command::GetDaemon, message::kFlagDump, {}, [&result](const Attributes& top) -> Status {
-            auto entry = read_daemon(top.bytes(attribute::kDaemon));
-            if (!entry) return fail(std::move(entry).error());
-            result.push_back(*std::move(entry));
-            return {};
-        });
-    if (!status) return fail(status.error());
-    return result;
+    return dump<model::SyncDaemon>(Command::GetDaemon, [](const Attributes& top) {
+        return read_daemon(top.bytes(attribute::kDaemon));
+    });
 }
 
 Status Client::start_daemon(const model::SyncDaemon& daemon) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -50,6 +51,11 @@ public:
     [[nodiscard]] Result<ServiceStatus> get_service(const model::ServiceKey& key);
     [[nodiscard]] Result<std::vector<ServiceStatus>> services();
     [[nodiscard]] Result<std::vector<DestinationStatus>> destinations(const model::ServiceKey& key);
+    // The real servers of each service of `keys` in turn, asked for ahead of the answers. `visit`
+    // is told which key it was; none is visited after an error.
+    using VisitDestinations = std::function<void(std::size_t, std::vector<DestinationStatus>)>;
+    Status destinations_of_each(std::span<const model::ServiceKey> keys,
+                                const VisitDestinations& visit);
     // Calls `visit` for each connection as they come.
     Status for_each_connection(const std::function<void(const model::ConnectionInfo&)>& visit);
 
@@ -82,6 +88,9 @@ private:
     // So that neither side waits for the other: while one batch is done the next is made.
     static constexpr std::size_t kEditsInBatch = 64;
     static constexpr std::size_t kEditsAhead = 4 * kEditsInBatch;
+    // Few enough for the server's limit of answers that wait (kMaxWaitingAnswers) and for the
+    // socket's buffer, where such answers are short.
+    static constexpr std::size_t kListingsAhead = 16;
 
     Status resolve_family();
     Status put_into_batch(Command command, const Body& body);
@@ -95,6 +104,10 @@ private:
     // Sends a command and takes its replies until the acknowledgement, or the end of the dump.
     Status request(Command command, std::uint16_t flags, const Body& body, const Visit& visit = {});
     Status edit(Command command, const Body& body);
+    // `read` makes an entry of each reply's attributes.
+    template <class Entry, class Read>
+    Result<std::vector<Entry>> dump(Command command, const Read& read);
+    Status ask_for_destinations(std::span<const model::ServiceKey> keys);
     Status exchange(std::uint16_t type,
                     std::uint16_t flags,
                     std::uint8_t command,

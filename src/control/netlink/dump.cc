@@ -155,6 +155,7 @@ Dump::Dump(std::unique_ptr<DumpSource> source, const MessageHeader& reply)
 Buffer Dump::next() {
     Buffer datagram;
     if (done_) return datagram;
+    datagram.reserve(2 * kMaxDatagramSize);
     MessageWriter writer(datagram);
     while (has_entry_) {
         const std::size_t before = datagram.size();

@@ -103,6 +103,41 @@ TEST_F(ServerTest, ServesAClientFromTheFirstServiceToTheLast) {
     EXPECT_EQ(admin.remove_service(service_on(80).key).error().code, ErrorCode::NoSuchService);
 }
 
+// Asked for many at a time: each answer has to find its service; some have no real server, one
+// takes many datagrams, one service is gone.
+TEST_F(ServerTest, ListsTheRealServersOfEachOfManyServices) {
+    constexpr std::uint16_t kServices = 300;
+    const auto servers_of = [](std::size_t index) {
+        return index == 150 ? 2000 : index % 4;
+    };
+    std::vector<model::ServiceKey> keys;
+    for (std::uint16_t i = 0; i < kServices; ++i) {
+        keys.push_back(service_on(static_cast<std::uint16_t>(i + 1)).key);
+        ASSERT_TRUE(services_.add_service(service_on(static_cast<std::uint16_t>(i + 1))));
+        model::Destination real;
+        for (std::uint32_t j = 0; j < servers_of(i); ++j) {
+            real.real.address = net::Ipv4Address((std::uint32_t{i} << 16) + j);
+            ASSERT_TRUE(services_.add_destination(keys.back(), real));
+        }
+    }
+    ASSERT_TRUE(services_.remove_service(keys[7]));
+    run();
+    Client admin = client();
+    std::size_t visited = 0;
+    const auto check = [&](std::size_t index, const std::vector<DestinationStatus>& found) {
+        EXPECT_EQ(index, visited++);
+        ASSERT_THAT(found, SizeIs(index == 7 ? 0 : servers_of(index)));
+        for (std::size_t j = 0; j < found.size(); ++j) {
+            // The last one added comes first.
+            const auto number = static_cast<std::uint32_t>((index << 16) + found.size() - 1 - j);
+            const net::Ipv4Address wanted(number);
+            EXPECT_EQ(found[j].destination.real.address, net::IpAddress(wanted));
+        }
+    };
+    ASSERT_TRUE(admin.destinations_of_each(keys, check));
+    EXPECT_EQ(visited, std::size_t{kServices});
+}
+
 TEST_F(ServerTest, ListsThousandsOfServicesAndTheirStatistics) {
     for (std::uint16_t port = 1; port <= 5000; ++port)
         ASSERT_TRUE(services_.add_service(service_on(port)));

@@ -65,7 +65,8 @@ Attributes::Attributes(Bytes bytes) noexcept {
                                                        kAttributeNumberMask);
         if (length < kAttributeHeaderSize || length > bytes.size()) return;
         if (number < kNumbers) {
-            payloads_[number] = bytes.subspan(kAttributeHeaderSize, length - kAttributeHeaderSize);
+            payloads_[number] = {.start = bytes.data() + kAttributeHeaderSize,
+                                 .size = length - kAttributeHeaderSize};
             present_ |= std::uint32_t{1} << number;
         }
         bytes = bytes.subspan(std::min(aligned(length), bytes.size()));
@@ -77,7 +78,7 @@ bool Attributes::has(std::uint16_t number) const noexcept {
 }
 
 Bytes Attributes::bytes(std::uint16_t number) const noexcept {
-    return number < kNumbers ? payloads_[number] : Bytes{};
+    return has(number) ? Bytes(payloads_[number].start, payloads_[number].size) : Bytes{};
 }
 
 std::optional<std::uint8_t> Attributes::u8(std::uint16_t number) const noexcept {
@@ -137,12 +138,15 @@ void MessageWriter::put_generic_header(std::uint8_t command, std::uint8_t versio
     out_.resize(out_.size() + 2);
 }
 
-void MessageWriter::put_attribute_header(std::uint16_t number, std::size_t payload_size) {
+std::byte* MessageWriter::put_attribute(std::uint16_t number, std::size_t payload_size) {
     const auto length = static_cast<std::uint16_t>(kAttributeHeaderSize + payload_size);
     const std::size_t at = out_.size();
-    out_.resize(at + kAttributeHeaderSize);
-    std::memcpy(out_.data() + at, &length, sizeof length);
-    std::memcpy(out_.data() + at + 2, &number, sizeof number);
+    // Grown once for header, payload and padding: a listing consists of many small ones.
+    out_.resize(aligned(at + kAttributeHeaderSize + payload_size));
+    std::byte* const header = out_.data() + at;
+    std::memcpy(header, &length, sizeof length);
+    std::memcpy(header + 2, &number, sizeof number);
+    return header + kAttributeHeaderSize;
 }
 
 void MessageWriter::pad() {
@@ -150,8 +154,7 @@ void MessageWriter::pad() {
 }
 
 void MessageWriter::put_bytes(std::uint16_t number, Bytes value) {
-    put_attribute_header(number, value.size());
-    put_raw(value);
+    std::copy(value.begin(), value.end(), put_attribute(number, value.size()));
 }
 
 void MessageWriter::put_raw(Bytes value) {
@@ -161,7 +164,7 @@ void MessageWriter::put_raw(Bytes value) {
 
 template <class Integer>
 void MessageWriter::put_integer(std::uint16_t number, Integer value) {
-    put_bytes(number, std::as_bytes(std::span(&value, 1)));
+    std::memcpy(put_attribute(number, sizeof value), &value, sizeof value);
 }
 
 void MessageWriter::put_u8(std::uint16_t number, std::uint8_t value) {
@@ -189,16 +192,13 @@ void MessageWriter::put_be32(std::uint16_t number, std::uint32_t value) {
 }
 
 void MessageWriter::put_string(std::uint16_t number, std::string_view value) {
-    put_attribute_header(number, value.size() + 1);
     const Bytes text = std::as_bytes(std::span(value));
-    out_.insert(out_.end(), text.begin(), text.end());
-    out_.push_back(std::byte{0});
-    pad();
+    std::copy(text.begin(), text.end(), put_attribute(number, value.size() + 1));
 }
 
 std::size_t MessageWriter::begin_nest(std::uint16_t number) {
     const std::size_t start = out_.size();
-    put_attribute_header(number, 0);
+    put_attribute(number, 0);
     return start;
 }
 

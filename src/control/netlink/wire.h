@@ -80,7 +80,12 @@ public:
                                                     std::size_t max_length) const;
 
 private:
-    std::array<Bytes, kNumbers> payloads_{};
+    struct Payload {
+        const std::byte* start;
+        std::size_t size;
+    };
+
+    std::array<Payload, kNumbers> payloads_;  // of those in present_ alone
     std::uint32_t present_ = 0;
 };
 
@@ -115,7 +120,8 @@ public:
 private:
     template <class Integer>
     void put_integer(std::uint16_t number, Integer value);
-    void put_attribute_header(std::uint16_t number, std::size_t payload_size);
+    // Returns where the payload goes, which is all zeroes; valid until more is put.
+    std::byte* put_attribute(std::uint16_t number, std::size_t payload_size);
     void pad();
 
     Buffer& out_;
