@@ -1,7 +1,9 @@
 // IPv4 headers (RFC 791).
 #pragma once
 
+#include <cstring>
 #include <optional>
+#include <type_traits>
 
 #include "net/address.h"
 #include "net/checksum.h"
@@ -33,6 +35,11 @@ public:
             return std::nullopt;
         }
         return BasicIpv4View(bytes.first(view->total_length()));
+    }
+
+    // The packet once more. REQUIRES: parse() accepted these very bytes.
+    [[nodiscard]] static constexpr BasicIpv4View again(std::span<Byte> bytes) noexcept {
+        return BasicIpv4View(bytes);
     }
 
     // As parse(), for the packet that an ICMP error quotes, which may be cut short after its
@@ -105,7 +112,17 @@ public:
     }
 
     [[nodiscard]] constexpr bool has_valid_checksum() const noexcept {
-        return internet_checksum(header()) == 0;
+        if (std::is_constant_evaluated()) return internet_checksum(header()) == 0;
+        const auto word = [this](std::size_t at) {
+            std::uint32_t value = 0;
+            std::memcpy(&value, this->bytes_.data() + at, sizeof value);
+            return ChecksumSum{value};
+        };
+        ChecksumSum sum = word(0) + word(4) + word(8) + word(12) + word(16);
+        for (std::size_t at = kMinHeaderSize; at < header_size(); at += 4)
+            sum += word(at);
+        // The checksum is then 0, in any order of bytes. The version alone keeps the sum from 0.
+        return sum % 0xffff == 0;
     }
 
     // Writes version 4 and a header of `size` bytes. REQUIRES: size is a multiple of 4, 20 to 60.
@@ -144,10 +161,10 @@ public:
 
     // Counts the TTL down and keeps the checksum right. REQUIRES: ttl() > 0.
     constexpr void decrement_ttl() const noexcept requires BytesView<Byte>::kIsWritable {
-        const std::uint16_t before = this->get16(8);
-        const auto after = static_cast<std::uint16_t>(before - 0x0100);
-        this->put16(8, after);
-        set_checksum(ChecksumDelta().replace(before, after).apply(checksum()));
+        // The TTL is the upper half of its word, whose difference is always the same.
+        constexpr ChecksumDelta kOneLess(static_cast<std::uint16_t>(~0x0100));
+        set_ttl(static_cast<std::uint8_t>(ttl() - 1));
+        set_checksum(kOneLess.apply(checksum()));
     }
 
     constexpr void set_protocol(

@@ -26,6 +26,11 @@ public:
         return BasicIpv6View(bytes.first(kHeaderSize + view->payload_length()));
     }
 
+    // The packet once more. REQUIRES: parse() accepted these very bytes.
+    [[nodiscard]] static constexpr BasicIpv6View again(std::span<Byte> bytes) noexcept {
+        return BasicIpv6View(bytes);
+    }
+
     // As parse(), for the packet that an ICMP error quotes, which may be cut short after its
     // header.
     [[nodiscard]] static constexpr std::optional<BasicIpv6View> parse_quoted(

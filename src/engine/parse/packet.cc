@@ -134,13 +134,18 @@ ParseResult parse_packet(const Frame& frame, Packet<flow::Ipv6>& packet) noexcep
     }
     const auto ip = net::Ipv6View::parse(frame.bytes().subspan(kEthernetHeaderSize));
     if (!ip) return dropped(DropReason::BadIpHeader);
+    packet.frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + ip->total_length());
+    packet.protocol = ip->next_header();
+    const std::byte* source = ip->bytes().data() + 8;
+    if (is_balanced(packet.protocol)) [[likely]] {  // no extension headers
+        packet.transport_offset = kEthernetHeaderSize + net::Ipv6View::kHeaderSize;
+        return parse_transport(packet, source, source + 16);
+    }
     const auto transport = net::find_ipv6_transport(*ip);
     if (!transport) return dropped(DropReason::TruncatedHeader);
-    packet.frame.length = static_cast<std::uint32_t>(kEthernetHeaderSize + ip->total_length());
     packet.transport_offset =
         static_cast<std::uint16_t>(kEthernetHeaderSize + transport->transport_offset);
     packet.protocol = transport->protocol;
-    const std::byte* source = ip->bytes().data() + 8;
     if (transport->fragment) {
         packet.fragment = {.is_fragment = true,
                            .is_first = transport->fragment->is_first(),

@@ -26,6 +26,7 @@ struct Headers<flow::Ipv4> {
     using View = net::Ipv4View;
     using Writer = net::Ipv4Writer;
     static constexpr std::size_t kMinSize = net::Ipv4View::kMinHeaderSize;
+    static constexpr std::size_t kSourceOffset = 12;  // the destination follows
     static constexpr net::IpProtocol kIcmp = net::IpProtocol::Icmp;
     static constexpr net::IpProtocol kIpInIp = net::IpProtocol::Ipv4;
 };
@@ -35,6 +36,7 @@ struct Headers<flow::Ipv6> {
     using View = net::Ipv6View;
     using Writer = net::Ipv6Writer;
     static constexpr std::size_t kMinSize = net::Ipv6View::kHeaderSize;
+    static constexpr std::size_t kSourceOffset = 8;
     static constexpr net::IpProtocol kIcmp = net::IpProtocol::Icmpv6;
     static constexpr net::IpProtocol kIpInIp = net::IpProtocol::Ipv6;
 };
@@ -63,7 +65,7 @@ struct Packet {
 
     // REQUIRES: parse_packet() accepted it.
     [[nodiscard]] Writer ip() const noexcept {
-        return *Writer::parse(frame.bytes().subspan(kEthernetHeaderSize));
+        return Writer::again(frame.bytes().subspan(kEthernetHeaderSize));
     }
 
     [[nodiscard]] std::span<std::byte> transport() const noexcept {
