@@ -125,9 +125,12 @@ public:
 
     [[nodiscard]] std::uint32_t hash(const Key& key) const noexcept { return key.hash(keys_); }
 
-    // Worth its 6-8 ns only where the table has outgrown the L2 cache.
+    // Worth its 6-8 ns only where the table has outgrown the L2 cache. With the slot behind the
+    // home, where every third entry of a table that is half full lies or is passed by: of IPv4 it
+    // is on the same cache line half of the time, of IPv6 never.
     [[gnu::always_inline]] void prefetch(std::uint32_t hash) const noexcept {
         __builtin_prefetch(&entries_[hash & mask()]);
+        __builtin_prefetch(&entries_[(hash + 1) & mask()]);
     }
 
     // For a key that is likely to be inserted: a miss left over stalls at the next
