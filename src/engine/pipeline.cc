@@ -15,14 +15,6 @@ namespace {
 // What an IPv4 header's length can say.
 constexpr std::uint32_t kMaxPacketSize = 65535;
 
-// Entries beyond this do not fit into a core's L2 cache, so fetching them ahead is worth its price.
-constexpr std::size_t kCachedBytes = std::size_t{1} << 20;
-
-net::EtherType ether_type(std::uint8_t family) noexcept {
-    return family == static_cast<std::uint8_t>(net::Family::Ipv4) ? net::EtherType::Ipv4
-                                                                  : net::EtherType::Ipv6;
-}
-
 // Whether it is a piece of a packet of which the whole must be known to rewrite it.
 template <class Ip>
 bool is_torn(const Packet<Ip>& packet, const xvs_translation& translation) noexcept {
@@ -46,75 +38,6 @@ Pipeline<Ip>::Pipeline(const PipelineParts& parts)
       fragments_(parts.clock, parts.drops),
       icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identifications),
       tunnel_errors_(parts) {}
-
-template <class Ip>
-void Pipeline<Ip>::process(std::span<const Frame* const> frames) noexcept {
-    if (frames.empty()) return;
-    now_ = to_tick(parts_.clock.now());
-    std::array<ParseOutcome, kMaxBurst> outcomes;
-    const bool prefetches = std::size_t{flows_.live()} * sizeof(typename Ip::Flow) > kCachedBytes;
-    for (std::size_t i = 0; i < frames.size(); ++i)
-        outcomes[i] = parse(*frames[i], packets_[i], prefetches);
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        parts_.reports.follow_until(*frames[i]);
-        switch (outcomes[i]) {
-            case ParseOutcome::Balanced:
-                (void)handle(packets_[i]);
-                break;
-            case ParseOutcome::Icmp:
-                (void)handle_icmp(packets_[i]);
-                break;
-            case ParseOutcome::Other:
-                (void)give_to_host(packets_[i]);
-                break;
-            case ParseOutcome::Dropped:
-                break;
-        }
-    }
-    (void)install_beginning();
-}
-
-template <class Ip>
-ParseOutcome Pipeline<Ip>::parse(const Frame& frame, Packet<Ip>& packet, bool prefetches) noexcept {
-    const ParseResult result = parse_packet<Ip>(frame, packet);
-    if (result.outcome == ParseOutcome::Dropped) {
-        (void)drop(result.reason);
-    } else if (!parts_.services.serves(Ip::kFamily)) {
-        return ParseOutcome::Other;
-    } else if (result.outcome == ParseOutcome::Balanced) {
-        // No header of a frame can say that what is left to a device is a CRC.
-        if (packet.protocol == net::IpProtocol::Sctp) complete_sctp_checksum(packet);
-        if (is_of_strangers(packet)) return ParseOutcome::Other;
-        packet.hash = flows_.hash(packet.key);
-        if (prefetches) flows_.prefetch(packet.hash);
-    }
-    return result.outcome;
-}
-
-// Whether neither a service nor a connection can be the packet's.
-template <class Ip>
-bool Pipeline<Ip>::is_of_strangers(const Packet<Ip>& packet) const noexcept {
-    const AddressFilter& addresses = parts_.services.addresses();
-    return !packet.fragment.is_fragment && packet.frame.fwmark == 0 &&
-           !addresses.may_hold(packet.key.destination) && !addresses.may_hold(packet.key.source);
-}
-
-template <class Ip>
-Verdict Pipeline<Ip>::handle(Packet<Ip>& packet) noexcept {
-    if (packet.fragment.is_fragment) return handle_fragment(packet);
-    const flow::SlotIndex slot = find_entry(packet);
-    if (slot == XVS_NONE) return miss(packet);
-    if (is_of_other(slot)) return hand_over(packet, flows_.owner(slot));
-    return hit(packet, slot);
-}
-
-template <class Ip>
-flow::SlotIndex Pipeline<Ip>::find_entry(const Packet<Ip>& packet) noexcept {
-    const flow::SlotIndex slot = find_live(packet);
-    if (slot != XVS_NONE || !is_beginning(packet.hash)) return slot;
-    (void)install_beginning();
-    return find_live(packet);
-}
 
 // Kernel: ip_vs_in_icmp(), handle_response_icmp(): an error about a balanced packet goes where the
 // packet's connection goes, rewritten inside and outside.
@@ -205,12 +128,6 @@ Verdict Pipeline<Ip>::leave_removed(Packet<Ip>& packet, flow::SlotIndex slot) no
     return miss(packet);
 }
 
-template <class Ip>
-bool Pipeline<Ip>::is_available(const xvs_translation& translation) const noexcept {
-    const xvs_destination& server = parts_.tables.destinations()[translation.destination];
-    return (flow::load_relaxed(server.flags) & XVS_DESTINATION_AVAILABLE) != 0;
-}
-
 // Whether a translation leads somewhere still: its next hop is current, or it needs none.
 template <class Ip>
 bool Pipeline<Ip>::is_usable(const Packet<Ip>& packet, std::uint32_t translation) const noexcept {
@@ -265,20 +182,6 @@ DropReason Pipeline<Ip>::refresh(const Packet<Ip>& packet, flow::SlotIndex slot)
     if (is_outbound)
         learn_reply_way(inbound, parts_.services.destination(record.destination), translation);
     return DropReason::NoRoute;
-}
-
-template <class Ip>
-void Pipeline<Ip>::count(const xvs_translation& translation,
-                         bool is_outbound,
-                         std::uint32_t bytes) noexcept {
-    xvs_counters& counters = parts_.tables.counters(parts_.worker, translation.destination);
-    if (is_outbound) {
-        ++counters.packets_out;
-        counters.bytes_out += bytes;
-    } else {
-        ++counters.packets_in;
-        counters.bytes_in += bytes;
-    }
 }
 
 template <class Ip>
@@ -377,16 +280,15 @@ Verdict Pipeline<Ip>::send_on_wire(Packet<Ip>& packet,
         limit_segments(packet, mtu - std::min<std::uint32_t>(mtu, translation.overhead));
         if (translation.tunnel != 0) return send_segments(packet, translation);
     }
-    Outgoing outgoing{.frame = packet.frame,
-                      .next_hop = next_hop,
-                      .type = ether_type(static_cast<std::uint8_t>(Ip::kFamily))};
+    Outgoing outgoing{
+        .frame = packet.frame, .next_hop = next_hop, .type = net::ether_type(Ip::kFamily)};
     if ((translation.rewrite & XVS_ENCAPSULATE) != 0) {
         // Not every card finds the checksum of a packet in a tunnel that it does not know.
         if (!is_super) complete_checksum(packet.frame);
         const bool copies_df = parts_.settings.sysctls.pmtu_disc != 0;
         encapsulate(packet, translation, parts_.identifications.next(), copies_df);
         outgoing.frame = packet.frame;
-        outgoing.type = ether_type(translation.outer_family);
+        outgoing.type = net::ether_type(net::Family{translation.outer_family});
         if (is_super) outgoing.outer_size = translation.overhead;
     }
     if (!is_super && packet.network_length() > mtu) {
@@ -430,18 +332,6 @@ bool Pipeline<Ip>::run_timers(std::size_t limit) noexcept {
 template <class Ip>
 Verdict Pipeline<Ip>::hand_over(const Packet<Ip>& packet, std::uint8_t worker) noexcept {
     return parts_.give_to(worker, packet.frame);
-}
-
-template <class Ip>
-Verdict Pipeline<Ip>::drop(DropReason reason) noexcept {
-    return parts_.drop(reason);
-}
-
-template <class Ip>
-Verdict Pipeline<Ip>::give_to_host(const Packet<Ip>& packet) noexcept {
-    ++parts_.totals.to_host;
-    parts_.port.give_to_host(packet.frame);
-    return Verdict::ToHost;
 }
 
 template class Pipeline<flow::Ipv4>;

@@ -98,6 +98,7 @@ private:
 
     [[nodiscard]] bool is_awaiting(flow::SlotIndex slot) noexcept;
 
+    bool forward_established(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss(Packet<Ip>& packet) noexcept;
     [[nodiscard]] std::optional<Verdict> find_service(Packet<Ip>& packet,
@@ -140,8 +141,22 @@ private:
     [[nodiscard]] bool is_usable(const Packet<Ip>& packet,
                                  std::uint32_t translation) const noexcept;
     [[nodiscard]] DropReason refresh(const Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
-    [[nodiscard]] bool is_available(const xvs_translation& translation) const noexcept;
-    void count(const xvs_translation& translation, bool is_outbound, std::uint32_t bytes) noexcept;
+
+    [[nodiscard]] bool is_available(const xvs_translation& translation) const noexcept {
+        const xvs_destination& server = parts_.tables.destinations()[translation.destination];
+        return (flow::load_relaxed(server.flags) & XVS_DESTINATION_AVAILABLE) != 0;
+    }
+
+    void count(const xvs_translation& translation, bool is_outbound, std::uint32_t bytes) noexcept {
+        xvs_counters& counters = parts_.tables.counters(parts_.worker, translation.destination);
+        if (is_outbound) {
+            ++counters.packets_out;
+            counters.bytes_out += bytes;
+        } else {
+            ++counters.packets_in;
+            counters.bytes_in += bytes;
+        }
+    }
 
     // What a translation is applied to: the packet itself, or of an ICMP error what it quotes.
     enum class Subject : std::uint8_t { Packet, Quoted };
@@ -176,8 +191,14 @@ private:
     }
 
     Verdict hand_over(const Packet<Ip>& packet, std::uint8_t worker) noexcept;
-    Verdict drop(DropReason reason) noexcept;
-    Verdict give_to_host(const Packet<Ip>& packet) noexcept;
+
+    Verdict drop(DropReason reason) noexcept { return parts_.drop(reason); }
+
+    Verdict give_to_host(const Packet<Ip>& packet) noexcept {
+        ++parts_.totals.to_host;
+        parts_.port.give_to_host(packet.frame);
+        return Verdict::ToHost;
+    }
 
     // A connection whose entries are installed, and whose packet is sent, at the end of the burst.
     struct Beginning {

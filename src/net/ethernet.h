@@ -15,6 +15,10 @@ enum class EtherType : std::uint16_t {
     Ipv6 = 0x86dd,
 };
 
+[[nodiscard]] constexpr EtherType ether_type(Family family) noexcept {
+    return family == Family::Ipv4 ? EtherType::Ipv4 : EtherType::Ipv6;
+}
+
 // parse() checks every length that the accessors rely on.
 template <ByteLike Byte>
 class BasicEthernetView : public BytesView<Byte> {

@@ -82,10 +82,6 @@ std::size_t write_error(std::byte* at,
     return header + payload;
 }
 
-constexpr net::EtherType ether_type(net::Family family) noexcept {
-    return family == net::Family::Ipv4 ? net::EtherType::Ipv4 : net::EtherType::Ipv6;
-}
-
 }  // namespace
 
 template <>

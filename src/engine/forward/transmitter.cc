@@ -23,22 +23,10 @@ void Transmitter::send(const Outgoing& outgoing) noexcept {
     const xvs_next_hop& hop = tables_.next_hops()[outgoing.next_hop];
     if ((hop.flags & XVS_HOP_RESOLVED) != 0) {
         if (has_waiting()) retry();
-        put_on_wire(outgoing, hop);
+        put_on_wire(outgoing.frame, hop, outgoing.type, outgoing.outer_size);
     } else {
         router_.resolve(outgoing.next_hop);
         keep(outgoing);
-    }
-}
-
-void Transmitter::put_on_wire(const Outgoing& outgoing, const xvs_next_hop& hop) noexcept {
-    std::byte* const link = outgoing.frame.data;
-    std::memcpy(link, hop.mac_destination, sizeof(hop.mac_destination));
-    std::memcpy(link + 6, hop.mac_source, sizeof(hop.mac_source));
-    store_be16(link + 12, static_cast<std::uint16_t>(outgoing.type));
-    if (outgoing.outer_size != 0) {
-        port_.transmit_encapsulated(outgoing.frame, outgoing.outer_size, hop.interface);
-    } else {
-        port_.transmit(outgoing.frame, hop.interface);
     }
 }
 
@@ -94,7 +82,8 @@ void Transmitter::retry(Waiting& waiting) noexcept {
     const bool is_resolved = (hop.flags & XVS_HOP_RESOLVED) != 0;
     if (is_current && !is_resolved) return;
     if (is_current) {
-        put_on_wire(waiting.outgoing, hop);
+        const Outgoing& outgoing = waiting.outgoing;
+        put_on_wire(outgoing.frame, hop, outgoing.type, outgoing.outer_size);
     } else {
         drops_.count(DropReason::NeighbourUnresolved);
     }
