@@ -189,12 +189,24 @@ Result<Topology> open_topology(const Json& plan, const Json& from) {
     return result;
 }
 
+std::uint64_t sent_again(const Topology& topology) {
+    std::uint64_t sum = 0;
+    for (const UniqueFd& connection : topology.connections) {
+        tcp_info info{};
+        socklen_t size = sizeof info;
+        (void)::getsockopt(connection.get(), IPPROTO_TCP, TCP_INFO, &info, &size);
+        sum += info.tcpi_total_retrans;
+    }
+    return sum;
+}
+
 // Sends the file `data` over and over on all connections for `slice`, without copying it: how many
 // bytes were acknowledged in which time.
 Result<Json> measure_bulk(const Topology& topology, int data, std::chrono::milliseconds slice) {
     std::vector<pollfd> waiting;
     for (const UniqueFd& connection : topology.connections)
         waiting.push_back({connection.get(), POLLOUT, 0});
+    const auto sent_again_before = sent_again(topology);
     const auto cpu = topology.clocks.read();
     const auto start = Clock::now();
     std::int64_t bytes = 0;
@@ -218,6 +230,7 @@ Result<Json> measure_bulk(const Topology& topology, int data, std::chrono::milli
     const auto elapsed = Clock::now() - start;
     std::this_thread::sleep_for(kDrain);
     return Json{{"bytes", bytes},
+                {"sent_again", sent_again(topology) - sent_again_before},
                 {"elapsed_ns", elapsed.count()},
                 {"cpu_ns", (topology.clocks.read() - cpu).count()}};
 }
