@@ -12,9 +12,6 @@
 
 #include "offload/replay_flow.bpf.h"
 
-/* Slots in use (4 MB) from which on it pays. */
-#define READ_AHEAD_FROM 131072u
-
 /* What the kernel gathers before it hands packets over (net.core.gro_normal_batch). */
 #define READ_AT_ONCE 8
 
@@ -84,15 +81,10 @@ GLOBAL int read_entries_ahead(struct __sk_buff* skb) {
     return count - 1;
 }
 
-/* Tests have few flows, and are to see what this does. */
-INLINE bool pays_to_read_ahead(void) {
-    const struct xvs_table_header* h = table_header();
-    return constants.is_tested || *(const volatile __u32*)&h->extent4.active >= READ_AHEAD_FROM;
-}
-
 /* To be called with each packet that may have a flow of IPv4, before that is looked up. */
 INLINE void read_ahead(struct __sk_buff* skb) {
-    if (!constants.can_cast || !pays_to_read_ahead()) return;
+    const struct xvs_table_header* h = table_header();
+    if (*(const volatile __u32*)&h->extent4.active < constants.reads_ahead_from) return;
     const __u32 cpu = bpf_get_smp_processor_id() & (AHEAD_CPUS - 1);
     volatile __u64* ahead = &packets_ahead[cpu].count;
     const __u64 left = *ahead - 1;

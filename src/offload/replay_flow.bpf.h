@@ -13,10 +13,24 @@ struct found {
     __u32 slot;
     __u32 state;
     __u32 translation;
-    __u8 punt;
-    __u8 report;
-    __u8 owner; /* worker */
+    __u32 rest; /* as they lie in the entry: protocol, flags, punt, report */
 };
+
+/* `rest` of nothing but a worker. */
+#define OWNED_BY(worker) ((__u32)(worker) << (8 + XVS_FLOW_OWNER_SHIFT))
+
+INLINE __u32 owner_of(const struct found* f) {
+    return f->rest >> (8 + XVS_FLOW_OWNER_SHIFT) & (XVS_MAX_WORKERS - 1);
+}
+
+/* Of some events those that a packet is punted for, and those that are reported. */
+INLINE __u32 punted_of(const struct found* f, __u32 events) {
+    return events & f->rest >> 16;
+}
+
+INLINE __u32 reported_of(const struct found* f, __u32 events) {
+    return events & f->rest >> 24;
+}
 
 INLINE bool is_live_state(__u32 state) {
     const __u32 slot_state = state & XVS_STATE_MASK;
@@ -27,15 +41,16 @@ INLINE bool is_empty_state(__u32 state) {
     return (state & XVS_STATE_MASK) == XVS_SLOT_EMPTY;
 }
 
-#define NOTE_ENTRY(f, entry, at, word)                       \
-    do {                                                     \
-        (f)->flow = (entry);                                 \
-        (f)->slot = (at);                                    \
-        (f)->state = (word);                                 \
-        (f)->translation = (entry)->translation;             \
-        (f)->punt = (entry)->punt;                           \
-        (f)->report = (entry)->report;                       \
-        (f)->owner = (entry)->flags >> XVS_FLOW_OWNER_SHIFT; \
+/* Protocol, flags, punt and report as one word. */
+#define REST_OF(entry) (*(const volatile __u32*)&(entry)->protocol)
+
+#define NOTE_ENTRY(f, entry, at, word, others)   \
+    do {                                         \
+        (f)->flow = (entry);                     \
+        (f)->slot = (at);                        \
+        (f)->state = (word);                     \
+        (f)->translation = (entry)->translation; \
+        (f)->rest = (others);                    \
     } while (0)
 
 /* A field of the entry found. */
@@ -43,45 +58,44 @@ INLINE bool is_empty_state(__u32 state) {
     ((family) == 4 ? &((volatile struct xvs_flow4*)(f)->flow)->name \
                    : &((volatile struct xvs_flow6*)(f)->flow)->name)
 
-/* Ports and protocol as one word. */
-INLINE __u64 rest_of_key4(__u32 ports, __u32 protocol) {
-    return ports | (__u64)(__u8)protocol << 32;
-}
+/* What a flow of IPv4 is found by. Addresses are read again where they lie: registers are few. */
+struct wanted4 {
+    const volatile __u32* source;
+    const volatile __u32* destination;
+    __u32 ports;
+    __u32 protocol;
+};
 
-/* Among so many slots from the one that belongs to `hash` on. */
-INLINE bool probe4(__u32 hash, __u32 slots, __u32 from, __u32 to, __u64 rest, struct found* f) {
+/* Among `last` + 1 slots from the one that belongs to `hash` on. */
+INLINE bool probe4(__u32 hash, __u32 last, const struct wanted4* w, struct found* f) {
+    __u32 slot = hash & last;
     for (__u32 step = 0; step < XVS_PROBES; ++step) {
-        const __u32 slot = (hash + step) & (slots - 1);
         struct xvs_flow4* flow = bpf_map_lookup_elem(&flows4, &slot);
         if (!flow) return false;
         const __u32 state = *(const volatile __u32*)&flow->state;
         if (is_empty_state(state)) return false;
+        const __u32 rest = REST_OF(flow);
         /* One branch: each more is one more way, from each step on, for the verifier to follow. */
-        const __u32 difference = (flow->source ^ from) | (flow->destination ^ to) |
-                                 (word_at(&flow->source_port) ^ (__u32)rest) |
-                                 (flow->protocol ^ (__u8)(rest >> 32));
+        const __u32 difference =
+            (flow->source ^ *w->source) | (flow->destination ^ *w->destination) |
+            (word_at(&flow->source_port) ^ w->ports) | ((rest ^ w->protocol) & 0xff);
         if (!difference && is_live_state(state)) {
-            NOTE_ENTRY(f, flow, slot, state);
+            NOTE_ENTRY(f, flow, slot, state, rest);
             return true;
         }
+        slot = (slot + 1) & last;
     }
     return false;
 }
 
 /* While the table grows, some are among the former slots still. */
-INLINE bool find_flow4(__u32 from, __u32 to, __u32 ports, __u32 protocol, struct found* f) {
+INLINE bool find_flow4(const struct wanted4* w, struct found* f) {
     const struct xvs_table_header* h = table_header();
-    const __u64 rest = rest_of_key4(ports, protocol);
-    const __u32 hash = xvs_hash4(hash_keys(), from, to, ports, protocol);
+    const __u32 hash = xvs_hash4(hash_keys(), *w->source, *w->destination, w->ports, w->protocol);
     const __u32 active = *(const volatile __u32*)&h->extent4.active;
-    __u32 slots = active;
-#pragma clang loop unroll(disable)
-    for (int pass = 0; pass < 2; ++pass) {
-        if (probe4(hash, slots, from, to, rest, f)) return true;
-        slots = *(const volatile __u32*)&h->extent4.former;
-        if (slots == active) return false;
-    }
-    return false;
+    if (probe4(hash, active - 1, w, f)) return true;
+    const __u32 former = *(const volatile __u32*)&h->extent4.former;
+    return former != active && probe4(hash, former - 1, w, f);
 }
 
 INLINE __u32 difference6(const void* a, const void* b) {
@@ -131,14 +145,18 @@ INLINE bool find_flow6(const struct addresses6* a, __u32 ports, __u32 protocol, 
     const __u32 slot = (__u32)found;
     struct xvs_flow6* flow = bpf_map_lookup_elem(&flows6, &slot);
     if (!flow) return false;
-    NOTE_ENTRY(f, flow, slot, (__u32)(found >> 32));
+    NOTE_ENTRY(f, flow, slot, (__u32)(found >> 32), REST_OF(flow));
     return true;
 }
 
 INLINE bool find_flow(const struct sighting* s, __u8 family, struct found* f) {
     if (family == 4) {
         const struct ipv4_header* ip = s->ip;
-        return find_flow4(word_at(ip->source), word_at(ip->destination), s->ports, s->protocol, f);
+        const struct wanted4 wanted = {(const volatile __u32*)ip->source,
+                                       (const volatile __u32*)ip->destination,
+                                       s->ports,
+                                       s->protocol};
+        return find_flow4(&wanted, f);
     }
     const struct ipv6_header* ip = s->ip;
     return find_flow6((const struct addresses6*)ip->source, s->ports, s->protocol, f);
@@ -162,20 +180,24 @@ INLINE bool is_strange(const struct sighting* s, __u8 family) {
     return !is_known6(ip->destination) && !is_known6(ip->source);
 }
 
-/* What is to be done with a packet of a live flow, and what its next hop said at one moment.
- * `interface` is 0 for the host's own stack, and for what the host itself sends, which has its way
- * already. */
+/* What is to be done with a packet of a live flow, and what its next hop said at one moment: from
+ * `interface` on, of a packet that LEAVES alone. */
 struct plan {
     const struct xvs_translation* translation;
+    __u32 rewrite; /* the translation's */
     __u32 interface;
     __u32 lower;
     __u32 macs[3]; /* of the frame: destination, source */
-    __u16 vlan;
-    __u8 hop_flags;
+    __u32 vlan;
+    __u32 hop_flags;
 };
 
 /* A packet that the host sends itself as a real server needs no next hop. */
 enum direction { ARRIVING, LEAVING };
+
+/* What make_plan() finds. Of what stays the host's own stack is the target, or the host itself
+ * sends it, and it has its way. */
+enum way { NO_WAY, STAYS, LEAVES };
 
 /* Copies the next hop; false when that is not a way for `length` bytes, or was changed meanwhile.
  * Index and generation are read as one word, as they are written; the record was the one they name
@@ -185,9 +207,9 @@ INLINE bool copy_next_hop(const struct xvs_translation* t, __u32 length, struct 
     const __u64 both = *(const volatile __u64*)&t->next_hop;
     const __u32 index = (__u32)both;
     const __u32 generation = (__u32)(both >> 32);
-    const struct xvs_next_hop* hop = next_hop_at(index);
-    if (!hop) return false;
-    const __u8 flags = *(const volatile __u8*)&hop->flags;
+    const struct xvs_next_hop* hop;
+    if (!find_next_hop(index, &hop)) return false;
+    const __u32 flags = *(const volatile __u8*)&hop->flags;
     if (!(flags & XVS_HOP_RESOLVED) || length > hop->mtu) return false;
     asm volatile("" ::: "memory");
     plan->interface = hop->interface;
@@ -200,22 +222,24 @@ INLINE bool copy_next_hop(const struct xvs_translation* t, __u32 length, struct 
            *(const volatile __u32*)&hop->generation == generation;
 }
 
-/* False: the packet is for the engine. `segment`: bytes of the longest piece that will be on the
+/* NO_WAY: the packet is for the engine. `segment`: bytes of the longest piece that will be on the
  * wire, from the IP header on. */
-INLINE bool make_plan(const struct found* f,
-                      const struct sighting* s,
-                      __u32 segment,
-                      enum direction direction,
-                      struct plan* plan) {
-    if (s->events & f->punt) return false;
-    const struct xvs_translation* t = translation_at(f->translation);
-    if (!t || (t->rewrite & XVS_SUSPENDED)) return false;
+INLINE enum way make_plan(const struct found* f,
+                          const struct sighting* s,
+                          __u32 segment,
+                          enum direction direction,
+                          struct plan* plan) {
+    const struct xvs_translation* t;
+    if (punted_of(f, s->events) || !find_translation(f->translation, &t)) return NO_WAY;
+    const __u32 rewrite = *(const volatile __u8*)&t->rewrite;
+    if (rewrite & XVS_SUSPENDED) return NO_WAY;
     plan->translation = t;
-    plan->interface = 0;
-    if (t->rewrite & XVS_TO_HOST) return direction == ARRIVING;
-    if (t->next_hop == XVS_NONE) return direction == LEAVING;
-    if (direction == LEAVING || s->ttl <= 1) return false;
-    return s->length + t->overhead <= 0xffff && copy_next_hop(t, segment + t->overhead, plan);
+    plan->rewrite = rewrite;
+    if (rewrite & XVS_TO_HOST) return direction == ARRIVING ? STAYS : NO_WAY;
+    if (t->next_hop == XVS_NONE) return direction == LEAVING ? STAYS : NO_WAY;
+    if (direction == LEAVING || hops_left(s) <= 1 || s->length + t->overhead > 0xffff)
+        return NO_WAY;
+    return copy_next_hop(t, segment + t->overhead, plan) ? LEAVES : NO_WAY;
 }
 
 /* The clock is asked once a jiffy; in between, its last answer stands. */
@@ -246,7 +270,7 @@ INLINE __u32 report_position(__u32 worker) {
 
 /* False when the ring is full. */
 INLINE bool report_packet(const struct found* f, __u8 family, __u8 events, __u32 tick) {
-    const __u32 number = ring_of(f->owner);
+    const __u32 number = ring_of(owner_of(f));
     struct xvs_report_ring* ring = bpf_map_lookup_elem(&report_rings, &number);
     if (!ring) return false;
     const __u32 head = ring->head;
@@ -289,12 +313,11 @@ INLINE bool note_replay(const struct found* f,
     BETWEEN_READINGS(FIELD_OF(f, family, state));
     if (*FIELD_OF(f, family, state) != f->state) return false;
     const __u32 tick = now_tick();
-    if ((s->events & f->report) && !report_packet(f, family, s->events, tick)) return false;
+    if (reported_of(f, s->events) && !report_packet(f, family, (__u8)s->events, tick)) return false;
     volatile __u32* last_seen = FIELD_OF(f, family, last_seen);
     if (*last_seen != tick) *last_seen = tick;
     *FIELD_OF(f, family, packets) += 1;
-    count_packet(
-        plan->translation, s->length, (plan->translation->rewrite & XVS_REWRITE_SOURCE) != 0);
+    count_packet(plan->translation, s->length, (plan->rewrite & XVS_REWRITE_SOURCE) != 0);
     return true;
 }
 

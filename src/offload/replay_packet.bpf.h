@@ -45,19 +45,23 @@ struct sighting {
     void* frame; /* where it begins: its link header, if it has one */
     void* ip;
     void* transport;
-    void* end;           /* of the bytes that can be read in place */
-    __u32 ports;         /* as the first four bytes of the transport header */
-    __u32 length;        /* of the packet, from its IP header on */
-    __u32 header_length; /* of IP and transport headers */
-    __u8 protocol;
-    __u8 events; /* XVS_EVENT_* */
-    __u8 ttl;
-    __u8 tos; /* or traffic class */
-    bool dont_fragment;
+    void* end;    /* of the bytes that can be read in place */
+    __u32 ports;  /* as the first four bytes of the transport header */
+    __u32 length; /* of the packet, from its IP header on */
+    __u32 protocol;
+    __u32 events; /* XVS_EVENT_* */
+    __u32 family; /* 4 or 6: a constant where the packet was sighted */
+    /* All headers are known to lie before `end`, to the kernel's verifier as well: a constant. */
+    bool lies_open;
 };
 
 INLINE __u32 word_at(const void* bytes) {
     return *(const __u32*)bytes;
+}
+
+/* A byte that is not to be taken out of a word read before: that would be more instructions. */
+INLINE __u32 byte_at(const void* byte) {
+    return *(const volatile __u8*)byte;
 }
 
 INLINE void copy_words(void* to, const void* from, __u32 words) {
@@ -73,28 +77,30 @@ INLINE bool is_sctp_data(__u8 chunk) {
     return chunk > 31 || !(states >> chunk & 1);
 }
 
+/* Whether bytes up to `to` can be read in place. */
+INLINE bool lies_before(const struct sighting* s, const void* to) {
+    return s->lies_open || to <= s->end;
+}
+
 /* Of the transport header; false when the packet is for the engine to look at. `room`: bytes of the
  * packet behind its IP header. */
-INLINE bool sight_transport(struct sighting* s, void* end, __u32 room) {
+INLINE bool sight_transport(struct sighting* s, __u32 room) {
     const __u8* transport = s->transport;
-    s->end = end;
     if (s->protocol == IPPROTO_TCP) {
-        if (transport + TCP_HEADER_SIZE > (__u8*)end) return false;
+        if (!lies_before(s, transport + TCP_HEADER_SIZE)) return false;
         const __u32 size = (transport[12] >> 4) * 4u;
         if (size < TCP_HEADER_SIZE || size > room) return false;
-        const __u8 events = transport[TCP_FLAGS_AT] &
-                            (XVS_EVENT_FIN | XVS_EVENT_SYN | XVS_EVENT_RST | XVS_EVENT_ACK);
+        const __u32 events = transport[TCP_FLAGS_AT] &
+                             (XVS_EVENT_FIN | XVS_EVENT_SYN | XVS_EVENT_RST | XVS_EVENT_ACK);
         s->events = events ? events : XVS_EVENT_NONE;
-        s->header_length += size;
     } else if (s->protocol == IPPROTO_UDP) {
-        if (transport + UDP_HEADER_SIZE > (__u8*)end || room < UDP_HEADER_SIZE) return false;
+        if (!lies_before(s, transport + UDP_HEADER_SIZE) || room < UDP_HEADER_SIZE) return false;
         s->events = XVS_EVENT_NONE;
-        s->header_length += UDP_HEADER_SIZE;
     } else if (s->protocol == IPPROTO_SCTP) {
-        if (transport + SCTP_SIGHTED_SIZE > (__u8*)end || room < SCTP_SIGHTED_SIZE) return false;
+        if (!lies_before(s, transport + SCTP_SIGHTED_SIZE) || room < SCTP_SIGHTED_SIZE)
+            return false;
         if (!is_sctp_data(transport[SCTP_HEADER_SIZE])) return false;
         s->events = XVS_EVENT_NONE;
-        s->header_length += SCTP_HEADER_SIZE;
     } else {
         return false;
     }
@@ -111,38 +117,48 @@ INLINE bool has_valid_checksum(const struct ipv4_header* ip) {
     return sum * inverse <= ~0ull / 0xffff;
 }
 
-/* `whole`: bytes of the frame behind its link header, wherever they lie. */
-INLINE bool sight4(void* at, void* end, __u32 whole, struct sighting* s) {
+/* Of IP and transport headers. */
+INLINE __u32 header_length(const struct sighting* s) {
+    const __u32 size = s->family == 4 ? sizeof(struct ipv4_header) : sizeof(struct ipv6_header);
+    if (s->protocol == IPPROTO_UDP) return size + UDP_HEADER_SIZE;
+    if (s->protocol == IPPROTO_SCTP) return size + SCTP_HEADER_SIZE;
+    const __u8* transport = s->transport;
+    if (!lies_before(s, transport + TCP_HEADER_SIZE)) return size; /* never */
+    return size + (transport[12] >> 4) * 4u;
+}
+
+INLINE __u32 hops_left(const struct sighting* s) {
+    return s->family == 4 ? ((const struct ipv4_header*)s->ip)->ttl
+                          : ((const struct ipv6_header*)s->ip)->hop_limit;
+}
+
+/* `end`: as struct sighting has it. `whole`: bytes of the frame behind its link header, wherever
+ * they lie. */
+INLINE bool sight4(void* at, __u32 whole, struct sighting* s) {
     struct ipv4_header* ip = at;
-    if ((void*)(ip + 1) > end) return false;
+    if (!lies_before(s, ip + 1)) return false;
     if (ip->version_length != 0x45 || (ip->fragment & bpf_htons(0x3fff))) return false;
+    s->family = 4;
     s->ip = ip;
     s->transport = ip + 1;
     s->length = bpf_ntohs(ip->total_length);
     if (s->length < sizeof(*ip) || s->length > whole || !has_valid_checksum(ip)) return false;
-    s->protocol = ip->protocol;
-    s->ttl = ip->ttl;
-    s->tos = ip->tos;
-    s->dont_fragment = (ip->fragment & bpf_htons(IP_DONT_FRAGMENT)) != 0;
-    s->header_length = sizeof(*ip);
-    return sight_transport(s, end, s->length - sizeof(*ip));
+    s->protocol = byte_at(&ip->protocol);
+    return sight_transport(s, s->length - sizeof(*ip));
 }
 
-INLINE bool sight6(void* at, void* end, __u32 whole, struct sighting* s) {
+INLINE bool sight6(void* at, __u32 whole, struct sighting* s) {
     struct ipv6_header* ip = at;
-    if ((void*)(ip + 1) > end) return false;
+    if (!lies_before(s, ip + 1)) return false;
     if (ip->version_class[0] >> 4 != 6) return false;
     const __u32 payload = bpf_ntohs(ip->payload_length);
+    s->family = 6;
     s->ip = ip;
     s->transport = ip + 1;
     s->length = sizeof(*ip) + payload;
     if (s->length > whole) return false;
-    s->protocol = ip->next_header;
-    s->ttl = ip->hop_limit;
-    s->tos = (__u8)(ip->version_class[0] << 4 | ip->version_class[1] >> 4);
-    s->dont_fragment = true;
-    s->header_length = sizeof(*ip);
-    return sight_transport(s, end, payload);
+    s->protocol = byte_at(&ip->next_header);
+    return sight_transport(s, payload);
 }
 
 #endif

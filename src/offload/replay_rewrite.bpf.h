@@ -5,7 +5,7 @@
 #ifndef XVS_OFFLOAD_REPLAY_REWRITE_BPF_H
 #define XVS_OFFLOAD_REPLAY_REWRITE_BPF_H
 
-#include "offload/replay_packet.bpf.h"
+#include "offload/replay_flow.bpf.h"
 
 /* One hop less, as a difference of the 16-bit word that TTL and protocol share, on little-endian
  * machines. */
@@ -25,47 +25,46 @@ INLINE __u16 add_difference(__u16 checksum, __u32 difference) {
     return (__u16)~fold_sum((__u16)~checksum + difference);
 }
 
-INLINE bool is_nat(const struct xvs_translation* t) {
-    return t->rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION);
+INLINE bool is_nat(const struct plan* plan) {
+    return plan->rewrite & (XVS_REWRITE_SOURCE | XVS_REWRITE_DESTINATION);
 }
 
 /* Between the two places there is a branch, not a sum: the kernel's verifier follows the former. */
-INLINE void write_address(void* source,
-                          void* destination,
-                          const struct xvs_translation* t,
-                          __u32 words) {
-    if (t->rewrite & XVS_REWRITE_SOURCE) {
-        copy_words(source, t->address, words);
+INLINE void write_address(void* source, void* destination, const struct plan* plan, __u32 words) {
+    const __u8* address = plan->translation->address;
+    if (plan->rewrite & XVS_REWRITE_SOURCE) {
+        copy_words(source, address, words);
         asm volatile("");
     } else {
-        copy_words(destination, t->address, words);
+        copy_words(destination, address, words);
     }
 }
 
 /* The IP header: address and hops. */
-INLINE void rewrite_ip4(struct ipv4_header* ip, const struct xvs_translation* t, __u32 hops) {
+INLINE void rewrite_ip4(struct ipv4_header* ip, const struct plan* plan, __u32 hops) {
     __u32 difference = hops ? ONE_HOP_LESS : 0;
-    if (is_nat(t)) {
-        write_address(ip->source, ip->destination, t, 1);
-        difference += t->network_difference;
+    if (is_nat(plan)) {
+        write_address(ip->source, ip->destination, plan, 1);
+        difference += plan->translation->network_difference;
     }
     ip->ttl -= hops;
     ip->checksum = add_difference(ip->checksum, difference);
 }
 
-INLINE void rewrite_ip6(struct ipv6_header* ip, const struct xvs_translation* t, __u32 hops) {
-    if (is_nat(t)) write_address(ip->source, ip->destination, t, 4);
+INLINE void rewrite_ip6(struct ipv6_header* ip, const struct plan* plan, __u32 hops) {
+    if (is_nat(plan)) write_address(ip->source, ip->destination, plan, 4);
     ip->hop_limit -= hops;
 }
 
-INLINE void rewrite_port(void* transport, const struct xvs_translation* t) {
-    if (t->rewrite & XVS_KEEP_PORT) return;
+INLINE void rewrite_port(void* transport, const struct plan* plan) {
+    if (plan->rewrite & XVS_KEEP_PORT) return;
     __u16* ports = transport;
-    if (t->rewrite & XVS_REWRITE_SOURCE) {
-        ports[0] = t->port;
+    const __u16 port = plan->translation->port;
+    if (plan->rewrite & XVS_REWRITE_SOURCE) {
+        ports[0] = port;
         asm volatile("");
     } else {
-        ports[1] = t->port;
+        ports[1] = port;
     }
 }
 
@@ -80,7 +79,7 @@ INLINE void rewrite_checksum(const struct sighting* s,
                              bool is_partial) {
     if (s->protocol == IPPROTO_TCP) {
         /* Known since it was sighted, but not to the verifier any more. */
-        if (s->transport + TCP_HEADER_SIZE > s->end) return;
+        if (!lies_before(s, s->transport + TCP_HEADER_SIZE)) return;
         __u16* field = s->transport + TCP_CHECKSUM_AT;
         *field = new_checksum(*field, t, is_partial);
         asm volatile("");
@@ -96,9 +95,17 @@ INLINE void rewrite_checksum(const struct sighting* s,
 /* What an outer header takes over from the packet behind it, in one word. */
 #define INNER_DONT_FRAGMENT (1ull << 32)
 
+INLINE __u32 traffic_class(const struct ipv6_header* ip) {
+    return (__u8)(ip->version_class[0] << 4 | ip->version_class[1] >> 4);
+}
+
+/* Before it is rewritten. */
 INLINE __u64 inner_of(const struct sighting* s) {
-    return s->length | (__u32)s->ttl << 16 | (__u32)s->tos << 24 |
-           (s->dont_fragment ? INNER_DONT_FRAGMENT : 0);
+    if (s->family == 6)
+        return s->length | hops_left(s) << 16 | traffic_class(s->ip) << 24 | INNER_DONT_FRAGMENT;
+    const struct ipv4_header* ip = s->ip;
+    return s->length | hops_left(s) << 16 | (__u32)ip->tos << 24 |
+           (ip->fragment & bpf_htons(IP_DONT_FRAGMENT) ? INNER_DONT_FRAGMENT : 0);
 }
 
 INLINE __u16 inner_length(__u64 inner) {

@@ -51,16 +51,17 @@ INLINE bool rewrite_checksum_by_kernel(struct __sk_buff* skb,
  * `by_kernel`: the transport checksum is brought up to date by the kernel, which then does its
  * part. */
 INLINE void follow_complete_sum(struct __sk_buff* skb,
-                                const struct xvs_translation* t,
+                                const struct plan* plan,
                                 __u32 hops,
                                 bool by_kernel) {
+    const struct xvs_translation* t = plan->translation;
     __u32 difference = 0;
     if (t->family == 4) {
         /* The IP header's checksum makes up for the rest of the header. */
-        if (is_nat(t) && !by_kernel) difference = (__u16)~t->address_difference;
+        if (is_nat(plan) && !by_kernel) difference = (__u16)~t->address_difference;
     } else {
         /* The transport checksum makes up for the addresses. Hops are the high byte of a word. */
-        if (is_nat(t) && by_kernel) difference = t->address_difference;
+        if (is_nat(plan) && by_kernel) difference = t->address_difference;
         if (hops) difference += 0xfeffu;
     }
     if (difference) (void)bpf_csum_update(skb, fold_sum(difference));
@@ -69,26 +70,27 @@ INLINE void follow_complete_sum(struct __sk_buff* skb,
 /* Rewrites addresses, ports, hops and checksums. False: the packet is lost. */
 INLINE bool rewrite(struct __sk_buff* skb,
                     struct sighting* s,
-                    const struct xvs_translation* t,
+                    const struct plan* plan,
                     __u32 offset,
                     __u32 hops,
                     __u8 family) {
+    const struct xvs_translation* t = plan->translation;
     const __u32 checksum = checksum_of(skb);
     if (family == 4) {
-        rewrite_ip4(s->ip, t, hops);
+        rewrite_ip4(s->ip, plan, hops);
     } else {
-        rewrite_ip6(s->ip, t, hops);
+        rewrite_ip6(s->ip, plan, hops);
     }
-    if (is_nat(t)) {
-        rewrite_port(s->transport, t);
+    if (is_nat(plan)) {
+        rewrite_port(s->transport, plan);
         if (checksum != CHECKSUM_UNKNOWN) rewrite_checksum(s, t, checksum == CHECKSUM_PARTIAL);
     }
     const bool by_kernel = checksum == CHECKSUM_UNKNOWN;
     /* Nothing in SCTP's own header makes up for an address, as if the kernel were to do so. */
     const bool is_sctp = s->protocol == IPPROTO_SCTP;
     if (by_kernel || checksum == CHECKSUM_COMPLETE)
-        follow_complete_sum(skb, t, hops, by_kernel || is_sctp);
-    if (!by_kernel || is_sctp || !is_nat(t)) return true;
+        follow_complete_sum(skb, plan, hops, by_kernel || is_sctp);
+    if (!by_kernel || is_sctp || !is_nat(plan)) return true;
     const __u32 transport = offset + (family == 4 ? 20 : 40);
     return rewrite_checksum_by_kernel(skb, t, transport, s->protocol == IPPROTO_UDP);
 }
@@ -151,18 +153,24 @@ INLINE bool add_link_header(struct __sk_buff* skb, const struct plan* plan, __u8
            bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0) == 0;
 }
 
-INLINE bool sight(struct __sk_buff* skb, __u8 family, __u32 offset, struct sighting* s) {
+/* `lies_open`: as struct sighting has it. */
+INLINE bool sight(
+    struct __sk_buff* skb, __u8 family, __u32 offset, bool lies_open, struct sighting* s) {
     void* data = (void*)(long)skb->data;
-    void* end = (void*)(long)skb->data_end;
     const __u32 whole = skb->len - offset;
     s->frame = data;
-    return family == 4 ? sight4(data + offset, end, whole, s)
-                       : sight6(data + offset, end, whole, s);
+    s->end = (void*)(long)skb->data_end;
+    s->lies_open = lies_open;
+    return family == 4 ? sight4(data + offset, whole, s) : sight6(data + offset, whole, s);
+}
+
+INLINE bool has_open_headers(const struct __sk_buff* skb, __u32 size) {
+    return (void*)(long)skb->data + size <= (void*)(long)skb->data_end;
 }
 
 /* Headers that lie beyond the linear part are fetched into it. */
 INLINE bool pull_headers(struct __sk_buff* skb, __u32 size) {
-    if ((void*)(long)skb->data + size <= (void*)(long)skb->data_end) return true;
+    if (has_open_headers(skb, size)) return true;
     const __u32 wanted = size < skb->len ? size : skb->len;
     if ((void*)(long)skb->data + wanted <= (void*)(long)skb->data_end) return true;
     return bpf_skb_pull_data(skb, wanted) == 0;
@@ -170,7 +178,7 @@ INLINE bool pull_headers(struct __sk_buff* skb, __u32 size) {
 
 /* Of a super-packet the longest segment, else all of it. */
 INLINE __u32 segment_length(const struct __sk_buff* skb, const struct sighting* s) {
-    return skb->gso_size ? s->header_length + skb->gso_size : s->length;
+    return skb->gso_size ? header_length(s) + skb->gso_size : s->length;
 }
 
 /* Rewrites a packet as planned, and sends it on; `link_header`: it has one. */
@@ -180,14 +188,15 @@ INLINE int carry_out(struct __sk_buff* skb,
                      __u8 family,
                      bool link_header) {
     const __u32 offset = link_header ? ETH_HLEN : 0;
-    const bool encapsulates = plan->translation->rewrite & XVS_ENCAPSULATE;
+    const bool encapsulates = plan->rewrite & XVS_ENCAPSULATE;
+    const __u64 inner = encapsulates ? inner_of(s) : 0;
     const bool needs_link = encapsulates || (plan->hop_flags & XVS_HOP_LINK_HEADER);
     if (link_header) copy_words(s->frame, plan->macs, 3);
-    if (!rewrite(skb, s, plan->translation, offset, 1, family)) return TC_ACT_SHOT;
+    if (!rewrite(skb, s, plan, offset, 1, family)) return TC_ACT_SHOT;
     if (!link_header && needs_link && !add_link_header(skb, plan, family)) return TC_ACT_SHOT;
     if (encapsulates)
         return leave_encapsulated(
-            skb, plan->translation, inner_of(s), plan->interface | (__u64)plan->hop_flags << 32);
+            skb, plan->translation, inner, plan->interface | (__u64)plan->hop_flags << 32);
     return leave(skb, plan->interface, plan->hop_flags);
 }
 
@@ -197,17 +206,17 @@ INLINE int replay(struct __sk_buff* skb, __u8 family, bool link_header, enum dir
     struct sighting s;
     struct found f;
     struct plan plan;
-    if (!pull_headers(skb, offset + SIGHTED_SIZE(family)) || !sight(skb, family, offset, &s))
+    if (!pull_headers(skb, offset + SIGHTED_SIZE(family)) || !sight(skb, family, offset, false, &s))
         return REPLAY_UNSIGHTED;
     if (is_strange(&s, family)) return REPLAY_STRANGE;
     if (!find_flow(&s, family, &f)) return REPLAY_MISSED;
     if (refuses_flow(&f, &s, family)) return TC_ACT_SHOT;
-    if (skb->vlan_present || !make_plan(&f, &s, segment_length(skb, &s), direction, &plan) ||
-        !note_replay(&f, &s, &plan, family))
-        return REPLAY_PUNTED - f.owner;
-    if (!plan.interface) {
-        return rewrite(skb, &s, plan.translation, offset, 0, family) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
-    }
+    const enum way way =
+        skb->vlan_present ? NO_WAY : make_plan(&f, &s, segment_length(skb, &s), direction, &plan);
+    if (way == NO_WAY || !note_replay(&f, &s, &plan, family))
+        return REPLAY_PUNTED - (int)owner_of(&f);
+    if (way == STAYS)
+        return rewrite(skb, &s, &plan, offset, 0, family) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
     return carry_out(skb, &s, &plan, family, link_header);
 }
 
@@ -217,6 +226,22 @@ GLOBAL int replay4(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
 
 GLOBAL int replay6(struct __sk_buff* skb, __u32 link_header, __u32 direction) {
     return replay(skb, 6, link_header, direction);
+}
+
+/* As replay(), of a packet of IPv4 that came in with a link header and without a tag, and whose
+ * headers all lie open. What is for the host's own stack is begun anew. */
+INLINE int replay_commonest(struct __sk_buff* skb) {
+    struct sighting s;
+    struct found f;
+    struct plan plan;
+    if (!sight(skb, 4, ETH_HLEN, true, &s)) return REPLAY_UNSIGHTED;
+    if (is_strange(&s, 4)) return REPLAY_STRANGE;
+    if (!find_flow(&s, 4, &f)) return REPLAY_MISSED;
+    if (refuses_flow(&f, &s, 4)) return TC_ACT_SHOT;
+    const enum way way = make_plan(&f, &s, segment_length(skb, &s), ARRIVING, &plan);
+    if (way == STAYS) return replay4(skb, true, ARRIVING);
+    if (way == NO_WAY || !note_replay(&f, &s, &plan, 4)) return REPLAY_PUNTED - (int)owner_of(&f);
+    return carry_out(skb, &s, &plan, 4, true);
 }
 
 #endif

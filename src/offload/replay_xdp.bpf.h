@@ -52,8 +52,9 @@ INLINE bool sight_link(struct xdp_md* xdp, struct link_sight* l) {
     return l->family != 0;
 }
 
-INLINE __u16 packet_type(const struct xvs_translation* t, __u8 family) {
-    const __u8 outermost = t->rewrite & XVS_ENCAPSULATE ? t->outer_family : family;
+INLINE __u16 packet_type(const struct plan* plan, __u8 family) {
+    const __u8 outermost =
+        plan->rewrite & XVS_ENCAPSULATE ? plan->translation->outer_family : family;
     return outermost == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 }
 
@@ -74,7 +75,7 @@ INLINE void* write_link(void* at, void* end, const struct plan* plan, __u16 type
     return at + ETH_HLEN + VLAN_TAG_SIZE;
 }
 
-INLINE bool write_outer(void* at, void* end, const struct plan* plan, const struct sighting* s) {
+INLINE bool write_outer(void* at, void* end, const struct plan* plan, __u64 inner) {
     union {
         struct ipv4_header ip4;
         struct ipv6_header ip6;
@@ -82,35 +83,35 @@ INLINE bool write_outer(void* at, void* end, const struct plan* plan, const stru
 
     if (plan->translation->outer_family == 4) {
         if (at + sizeof(outer.ip4) > end) return false;
-        write_outer4(&outer.ip4, plan->translation, inner_of(s));
+        write_outer4(&outer.ip4, plan->translation, inner);
         __builtin_memcpy(at, &outer.ip4, sizeof(outer.ip4));
     } else {
         if (at + sizeof(outer.ip6) > end) return false;
-        write_outer6(&outer.ip6, plan->translation, inner_of(s));
+        write_outer6(&outer.ip6, plan->translation, inner);
         __builtin_memcpy(at, &outer.ip6, sizeof(outer.ip6));
     }
     return true;
 }
 
-INLINE void rewrite_frame(struct sighting* s, const struct xvs_translation* t, __u8 family) {
+INLINE void rewrite_frame(struct sighting* s, const struct plan* plan, __u8 family) {
     if (family == 4) {
-        rewrite_ip4(s->ip, t, 1);
+        rewrite_ip4(s->ip, plan, 1);
     } else {
-        rewrite_ip6(s->ip, t, 1);
+        rewrite_ip6(s->ip, plan, 1);
     }
-    if (!is_nat(t)) return;
-    rewrite_port(s->transport, t);
-    rewrite_checksum(s, t, false);
+    if (!is_nat(plan)) return;
+    rewrite_port(s->transport, plan);
+    rewrite_checksum(s, plan->translation, false);
 }
 
 /* The packet behind the link header is ready but for its outer header. Returns an action. Drivers
  * leave 192 bytes and more in front, so that there is room. */
 INLINE int leave_at_xdp(struct xdp_md* xdp,
                         const struct link_sight* l,
-                        const struct sighting* s,
-                        const struct plan* plan) {
+                        const struct plan* plan,
+                        __u64 inner) {
     const struct xvs_translation* t = plan->translation;
-    const bool encapsulates = t->rewrite & XVS_ENCAPSULATE;
+    const bool encapsulates = plan->rewrite & XVS_ENCAPSULATE;
     const int link_size = plan->vlan ? ETH_HLEN + VLAN_TAG_SIZE : ETH_HLEN;
     const int outer_size = !encapsulates          ? 0
                            : t->outer_family == 4 ? (int)sizeof(struct ipv4_header)
@@ -119,11 +120,21 @@ INLINE int leave_at_xdp(struct xdp_md* xdp,
     if (growth && bpf_xdp_adjust_head(xdp, -growth)) return XDP_DROP;
     void* data = (void*)(long)xdp->data;
     void* end = (void*)(long)xdp->data_end;
-    void* behind = write_link(data, end, plan, packet_type(t, l->family));
+    void* behind = write_link(data, end, plan, packet_type(plan, l->family));
     if (!behind) return XDP_DROP;
-    if (encapsulates && !write_outer(behind, end, plan, s)) return XDP_DROP;
+    if (encapsulates && !write_outer(behind, end, plan, inner)) return XDP_DROP;
     const __u32 interface = plan->lower;
     return interface == xdp->ingress_ifindex ? XDP_TX : (int)bpf_redirect(interface, 0);
+}
+
+INLINE int replay_planned(struct xdp_md* xdp,
+                          const struct link_sight* l,
+                          struct sighting* s,
+                          const struct plan* plan,
+                          __u8 family) {
+    const __u64 inner = plan->rewrite & XVS_ENCAPSULATE ? inner_of(s) : 0;
+    rewrite_frame(s, plan, family);
+    return leave_at_xdp(xdp, l, plan, inner);
 }
 
 /* What becomes of a frame that was to be replayed: an XDP action, or this. */
@@ -135,11 +146,11 @@ INLINE int replay_frame(struct xdp_md* xdp,
                         const struct found* f,
                         __u8 family) {
     struct plan plan;
-    if (!make_plan(f, s, s->length, ARRIVING, &plan)) return FRAME_FOR_ENGINE;
-    if (!plan.interface || !(plan.hop_flags & XVS_HOP_XDP)) return XDP_PASS;
+    const enum way way = make_plan(f, s, s->length, ARRIVING, &plan);
+    if (way == NO_WAY) return FRAME_FOR_ENGINE;
+    if (way == STAYS || !(plan.hop_flags & XVS_HOP_XDP)) return XDP_PASS;
     if (!note_replay(f, s, &plan, family)) return FRAME_FOR_ENGINE;
-    rewrite_frame(s, plan.translation, family);
-    return leave_at_xdp(xdp, l, s, &plan);
+    return replay_planned(xdp, l, s, &plan, family);
 }
 
 #endif

@@ -197,24 +197,12 @@ INLINE __u32 family_of(const struct __sk_buff* skb) {
 
 INLINE int replay_any(struct __sk_buff* skb, __u32 family, bool link_header, __u32 direction) {
     if (!constants.replays) return REPLAY_UNSIGHTED;
-    if (family == 6) return replay6(skb, link_header, direction);
-    /* A call and its return are not cheap: the commonest has none. */
-    if (direction == ARRIVING && link_header) {
-        read_ahead(skb);
-        return replay(skb, 4, true, ARRIVING);
-    }
-    return replay4(skb, link_header, direction);
+    return family == 6 ? replay6(skb, link_header, direction)
+                       : replay4(skb, link_header, direction);
 }
 
-INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
-    if (skb->mark == XVS_MARK_TO_HOST) {
-        skb->mark = 0;
-        return TC_ACT_UNSPEC;
-    }
-    const __u32 family = family_of(skb);
-    if (skb->pkt_type != PACKET_HOST || family == 0 || is_tagged(skb)) return TC_ACT_UNSPEC;
-    const int replayed = replay_any(skb, family, link_header, ARRIVING);
-    if (replayed > REPLAY_UNSIGHTED) return replayed;
+/* What came in and was not replayed, for one of these reasons. */
+GLOBAL int steer_unreplayed(struct __sk_buff* skb, __u32 family, __u32 link_header, int replayed) {
     if (replayed == REPLAY_STRANGE) return TC_ACT_UNSPEC;
     if (constants.draws && (replayed == REPLAY_MISSED || replayed <= REPLAY_PUNTED)) {
         const bool is_live = replayed <= REPLAY_PUNTED;
@@ -229,6 +217,34 @@ INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
         judge_ingress(skb, family, link_header ? ETH_HLEN : 0, replayed == REPLAY_UNSIGHTED);
     if (judged == JUDGED_REFUSED) return TC_ACT_SHOT;
     return judged ? send_up(skb, judged, link_header) : TC_ACT_UNSPEC;
+}
+
+GLOBAL int steer_uncommon(struct __sk_buff* skb, __u32 link_header) {
+    const __u32 family = family_of(skb);
+    if (skb->pkt_type != PACKET_HOST || family == 0 || is_tagged(skb)) return TC_ACT_UNSPEC;
+    const int replayed = replay_any(skb, family, link_header, ARRIVING);
+    return replayed > REPLAY_UNSIGHTED ? replayed
+                                       : steer_unreplayed(skb, family, link_header, replayed);
+}
+
+/* The commonest is of IPv4, has no tag, and its headers lie open. Calls and returns are not cheap,
+ * and it meets none. What is found here of its headers does not outlast a call. */
+INLINE bool is_commonest(struct __sk_buff* skb) {
+    if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST || skb->vlan_present ||
+        !constants.replays)
+        return false;
+    read_ahead(skb);
+    return has_open_headers(skb, ETH_HLEN + SIGHTED_SIZE(4));
+}
+
+INLINE int steer_ingress(struct __sk_buff* skb, bool link_header) {
+    if (skb->mark == XVS_MARK_TO_HOST) {
+        skb->mark = 0;
+        return TC_ACT_UNSPEC;
+    }
+    if (!link_header || !is_commonest(skb)) return steer_uncommon(skb, link_header);
+    const int replayed = replay_commonest(skb);
+    return replayed > REPLAY_UNSIGHTED ? replayed : steer_unreplayed(skb, 4, true, replayed);
 }
 
 INLINE int steer_egress(struct __sk_buff* skb, bool link_header) {

@@ -78,8 +78,8 @@ INLINE void note_client(struct xvs_access_key* client,
 
 INLINE bool refuses_flow(const struct found* f, const struct sighting* s, __u8 family) {
     if (!kinds.access) return false;
-    const struct xvs_translation* t = translation_at(f->translation);
-    if (!t) return false;
+    const struct xvs_translation* t;
+    if (!find_translation(f->translation, &t)) return false;
     struct xvs_access_key client = {};
     note_client(&client, s, (t->rewrite & XVS_REWRITE_SOURCE) != 0, family);
     return refuses_client(&client, list_of_flow(t));

@@ -154,11 +154,12 @@ INLINE bool is_closed(__u32 state, __u8 punt, __u8 flags, __u32 direction) {
  * It is that of the key as long as its state word is the same. */
 GLOBAL __u64 find_closed4(const struct flow_key* key, __u32 direction) {
     struct found f;
-    if (!key || !find_flow4(key->source[0], key->destination[0], key->ports, key->protocol, &f))
-        return NO_SLOT;
-    const struct xvs_flow4* flow = f.flow;
-    return is_closed(f.state, f.punt, flow->flags, direction) ? f.slot | (__u64)f.state << 32
-                                                              : NO_SLOT;
+    if (!key) return NO_SLOT;
+    const struct wanted4 wanted = {key->source, key->destination, key->ports, key->protocol};
+    if (!find_flow4(&wanted, &f)) return NO_SLOT;
+    const __u8 punt = (__u8)(f.rest >> 16);
+    const __u8 flags = (__u8)(f.rest >> 8);
+    return is_closed(f.state, punt, flags, direction) ? f.slot | (__u64)f.state << 32 : NO_SLOT;
 }
 
 GLOBAL __u64 find_closed6(const struct flow_key* key, __u32 direction) {

@@ -120,7 +120,8 @@ GLOBAL int is_awaited(__u32 family) {
     const __u32 ports = key->ports & bpf_htonl(0xffff);
     if (family == 6)
         return find_slot6((const struct addresses6*)key->source, ports, IPPROTO_TCP) != NO_SLOT;
-    return find_flow4(key->source[0], key->destination[0], ports, IPPROTO_TCP, &b->awaited);
+    const struct wanted4 wanted = {key->source, key->destination, ports, IPPROTO_TCP};
+    return find_flow4(&wanted, &b->awaited);
 }
 
 /* Finds the stock of the packet's service, and whether all that a connection needs is there. */
@@ -144,9 +145,10 @@ GLOBAL int find_stock(void) {
 /* Whether it can be carried out where the packet is: what must leave by tc is for tc to draw. */
 INLINE bool is_for_here(const struct beginning* b) {
     if (b->place == DRAWN_AT_TC) return true;
-    const struct xvs_translation* t = translation_at(b->decision.inbound);
-    const struct xvs_next_hop* hop = t ? next_hop_at(t->next_hop) : 0;
-    return hop && (hop->flags & XVS_HOP_XDP);
+    const struct xvs_translation* t;
+    const struct xvs_next_hop* hop;
+    return find_translation(b->decision.inbound, &t) && find_next_hop(t->next_hop, &hop) &&
+           (hop->flags & XVS_HOP_XDP);
 }
 
 /* Finds what the packet may draw from: false where that is nothing. */
@@ -221,7 +223,7 @@ INLINE void put_back(const struct beginning* b, __u32 family) {
         __sync_val_compare_and_swap(&stock->drawn, b->drawn + 1, b->drawn) == b->drawn + 1)
         return;
     const struct found lost = {
-        .state = b->decision.inbound, .slot = b->decision.outbound, .owner = (__u8)b->worker};
+        .state = b->decision.inbound, .slot = b->decision.outbound, .rest = OWNED_BY(b->worker)};
     (void)report_packet(&lost, (__u8)family, XVS_REPORT_LOST, 0);
 }
 
@@ -247,8 +249,8 @@ INLINE bool draw_decision(struct beginning* b, __u32 family, __u32 place, bool i
 GLOBAL int note_reply(void) {
     struct beginning* b = beginning_of_cpu();
     if (!b) return 0;
-    const struct xvs_translation* t = translation_at(b->decision.inbound);
-    if (!t) return 0;
+    const struct xvs_translation* t;
+    if (!find_translation(b->decision.inbound, &t)) return 0;
     const __u16 port = t->rewrite & XVS_KEEP_PORT ? (__u16)(b->request.ports >> 16) : t->port;
     b->reply =
         (struct flow_key){.ports = port | b->request.ports << 16, .protocol = b->request.protocol};
@@ -265,8 +267,8 @@ INLINE bool is_usual_way(const struct beginning* b, __u32 family) {
                                    : xvs_client_hash6(hash_keys(), client, 0);
     const __u32 at = hash & (XVS_CLIENT_WAYS - 1);
     const struct xvs_client_way* way = bpf_map_lookup_elem(&client_ways, &at);
-    const struct xvs_translation* t = translation_at(b->decision.outbound);
-    if (!way || !t) return false;
+    const struct xvs_translation* t;
+    if (!way || !find_translation(b->decision.outbound, &t)) return false;
     const __u32 version = *(const volatile __u32*)&way->version;
     asm volatile("" ::: "memory");
     const __u64 both = *(const volatile __u64*)&t->next_hop;
@@ -324,7 +326,7 @@ INLINE void replace(const struct beginning* b, __u64 former, __u32 family) {
     if (flow6) state = &flow6->state;
     const __u32 replaced = (word & ~XVS_STATE_MASK) | XVS_SLOT_REPLACED;
     if (!state || __sync_val_compare_and_swap(state, word, replaced) != word) return;
-    const struct found f = {.state = word, .slot = at, .owner = (__u8)b->worker};
+    const struct found f = {.state = word, .slot = at, .rest = OWNED_BY(b->worker)};
     (void)report_packet(&f, (__u8)family, XVS_REPORT_REPLACED, 0);
 }
 
@@ -364,7 +366,7 @@ GLOBAL int publish_drawn(__u32 family) {
     if (b->reply_slot >= 0) (void)publish(b->reply_slot, family);
     const struct found drawn = {.state = publish(b->request_slot, family),
                                 .slot = (__u32)b->request_slot,
-                                .owner = (__u8)b->worker};
+                                .rest = OWNED_BY(b->worker)};
     (void)report_packet(&drawn, (__u8)family, XVS_REPORT_DRAWN, tick);
     return 1;
 }

@@ -14,11 +14,12 @@ INLINE int draw(struct __sk_buff* skb, __u8 family, bool link_header, bool is_li
     const __u32 offset = link_header ? ETH_HLEN : 0;
     struct sighting s;
     struct plan plan;
-    if (skb->vlan_present || !sight(skb, family, offset, &s)) return DRAWN_NOTHING;
+    if (skb->vlan_present || !sight(skb, family, offset, false, &s)) return DRAWN_NOTHING;
     struct beginning* b = note_request(&s, family);
     if (!b || !draw_decision(b, family, DRAWN_AT_TC, is_live)) return DRAWN_NOTHING;
     const struct found f = {.translation = b->decision.inbound};
-    if (!make_plan(&f, &s, segment_length(skb, &s), ARRIVING, &plan)) {
+    const enum way way = make_plan(&f, &s, segment_length(skb, &s), ARRIVING, &plan);
+    if (way != LEAVES) {
         (void)abandon_drawn(family);
         return DRAWN_NOTHING;
     }

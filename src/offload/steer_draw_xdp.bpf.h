@@ -15,8 +15,8 @@ INLINE bool draw_frame(const struct sighting* s, __u8 family, bool is_live, stru
     struct beginning* b = note_request(s, family);
     if (!b || !draw_decision(b, family, DRAWN_AT_XDP, is_live)) return false;
     const struct found f = {.translation = b->decision.inbound};
-    const bool is_way = make_plan(&f, s, s->length, ARRIVING, plan) && plan->interface &&
-                        (plan->hop_flags & XVS_HOP_XDP);
+    const bool is_way =
+        make_plan(&f, s, s->length, ARRIVING, plan) == LEAVES && (plan->hop_flags & XVS_HOP_XDP);
     if (!is_way) {
         (void)abandon_drawn(family);
         return false;

@@ -163,14 +163,16 @@ struct xvs_steer_constants {
     __u32 destinations;
     __u32 translations;
     __u32 next_hops;
-    __u32 workers;     /* there may be: so many rows of counters precede those of the CPUs */
-    __u32 cpus;        /* report rings of each worker */
-    __u32 watched;     /* steer only while the daemon's socket is in the map `alive` */
-    __u32 replays;     /* replay live flows; else their packets go to the engine */
-    __u32 can_cast;    /* the kernel tells how a packet's checksum stands */
-    __u32 has_sockets; /* the kernel has AF_XDP */
-    __u32 draws;       /* begin connections with decisions from stocks */
-    __u32 is_tested;   /* the clock is moved by xvs_steer_control.tick_offset */
+    __u32 workers;          /* there may be: so many rows of counters precede those of the CPUs */
+    __u32 cpus;             /* report rings of each worker */
+    __u32 watched;          /* steer only while the daemon's socket is in the map `alive` */
+    __u32 replays;          /* replay live flows; else their packets go to the engine */
+    __u32 can_cast;         /* the kernel tells how a packet's checksum stands */
+    __u32 has_sockets;      /* the kernel has AF_XDP */
+    __u32 draws;            /* begin connections with decisions from stocks */
+    __u32 is_tested;        /* the clock is moved by xvs_steer_control.tick_offset */
+    __u32 reads_ahead_from; /* slots in use from which on entries are read ahead: replay_ahead.bpf.h
+                             */
 };
 
 /* What the daemon changes while they run: one record, which a later daemon finds again. */

@@ -32,13 +32,9 @@ INLINE __u32 both_ports(const struct tuple* t) {
 GLOBAL int owner_of_flow4(const struct tuple* t) {
     struct found f;
     if (!t) return 0; /* never */
-    return find_flow4(word_of(t->source.address),
-                      word_of(t->destination.address),
-                      both_ports(t),
-                      t->source.protocol,
-                      &f)
-               ? 1 + f.owner
-               : 0;
+    const __u32 addresses[2] = {word_of(t->source.address), word_of(t->destination.address)};
+    const struct wanted4 wanted = {&addresses[0], &addresses[1], both_ports(t), t->source.protocol};
+    return find_flow4(&wanted, &f) ? 1 + (int)owner_of(&f) : 0;
 }
 
 NOINLINE int owner_of_flow6(const struct tuple* t) {
@@ -46,7 +42,8 @@ NOINLINE int owner_of_flow6(const struct tuple* t) {
     struct addresses6 addresses;
     __builtin_memcpy(addresses.source, t->source.address, sizeof(addresses.source));
     __builtin_memcpy(addresses.destination, t->destination.address, sizeof(addresses.destination));
-    return find_flow6(&addresses, both_ports(t), t->source.protocol, &f) ? 1 + f.owner : 0;
+    return find_flow6(&addresses, both_ports(t), t->source.protocol, &f) ? 1 + (int)owner_of(&f)
+                                                                         : 0;
 }
 
 /* The owner of the live flow that has these five fields, from 1 on, or 0. */

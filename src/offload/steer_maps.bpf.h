@@ -205,14 +205,26 @@ INLINE struct xvs_table_header* table_header(void) {
     return VALUE_OF(header);
 }
 
-INLINE const struct xvs_translation* translation_at(__u32 index) {
-    if (index >= constants.translations) return 0;
-    return (const struct xvs_translation*)VALUE_OF(translations) + index;
+/* One register, whatever it was made of. */
+#define HELD(pointer)                     \
+    ({                                    \
+        typeof(pointer) held = (pointer); \
+        asm("" : "+r"(held));             \
+        held;                             \
+    })
+
+/* False where there is no such element; it is not for the compiler to see that the others have an
+ * address. */
+INLINE bool find_translation(__u32 index, const struct xvs_translation** found) {
+    if (index >= constants.translations) return false;
+    *found = HELD((const struct xvs_translation*)VALUE_OF(translations) + index);
+    return true;
 }
 
-INLINE const struct xvs_next_hop* next_hop_at(__u32 index) {
-    if (index >= constants.next_hops) return 0;
-    return (const struct xvs_next_hop*)VALUE_OF(next_hops) + index;
+INLINE bool find_next_hop(__u32 index, const struct xvs_next_hop** found) {
+    if (index >= constants.next_hops) return false;
+    *found = HELD((const struct xvs_next_hop*)VALUE_OF(next_hops) + index);
+    return true;
 }
 
 INLINE struct xvs_steer_control* steer_control(void) {

@@ -99,8 +99,9 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     void* packet = l->data + l->size;
     const __u32 whole = (__u32)(l->end - packet);
     s.frame = l->data;
-    if (!(family == 4 ? sight4(packet, l->end, whole, &s) : sight6(packet, l->end, whole, &s)))
-        return XDP_PASS;
+    s.end = l->end;
+    s.lies_open = false;
+    if (!(family == 4 ? sight4(packet, whole, &s) : sight6(packet, whole, &s))) return XDP_PASS;
     if (is_strange(&s, family)) return XDP_PASS;
     const bool is_live = find_flow(&s, family, &f);
     const struct xvs_host* host = bpf_map_lookup_elem(&hosts, &l->host);
@@ -108,11 +109,10 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
     const bool unfilled = (host->flags & XVS_HOST_UNFILLED) && is_unfilled(&s, family);
     int judged = 0;
     if (is_live && refuses_flow(&f, &s, family)) return XDP_DROP;
-    if (constants.draws && !unfilled && (!is_live || (f.punt & XVS_PUNT_CLOSED))) {
+    if (constants.draws && !unfilled && (!is_live || punted_of(&f, XVS_PUNT_CLOSED))) {
         struct plan plan;
         if (draw_frame(&s, family, is_live, &plan)) {
-            rewrite_frame(&s, plan.translation, family);
-            return leave_at_xdp(xdp, l, &s, &plan);
+            return replay_planned(xdp, l, &s, &plan, family);
         }
     }
     if (!is_live) {
@@ -127,7 +127,7 @@ INLINE int steer_frame(struct xdp_md* xdp, struct link_sight* l, __u8 family) {
         if (action != FRAME_FOR_ENGINE) return action;
     }
     if (!constants.has_sockets) return XDP_PASS;
-    if (is_live) judged = JUDGED(XVS_REASON_FLOW, f.owner);
+    if (is_live) judged = JUDGED(XVS_REASON_FLOW, owner_of(&f));
     return raise_frame(xdp, l, &s, host, judged, unfilled);
 }
 

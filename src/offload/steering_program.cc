@@ -118,6 +118,9 @@ bool has_cast() {
     return type > 0;
 }
 
+// Slots in use (4 MB) from which on it pays.
+constexpr std::uint32_t kReadAheadFrom = 131072;
+
 Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& options) {
     xvs_steer_constants& constants = skeleton.rodata->constants;
     constants = {};
@@ -141,6 +144,9 @@ Status prepare(const steer_bpf& skeleton, const SteeringProgram::Options& option
     constants.replays = options.replays ? 1 : 0;
     constants.draws = options.replays && options.draws && options.header->stocks != 0 ? 1 : 0;
     constants.can_cast = has_cast() ? 1 : 0;
+    // Tests have few flows, and are to see what reading ahead does.
+    if (!options.is_tested) constants.reads_ahead_from = kReadAheadFrom;
+    if (constants.can_cast == 0) constants.reads_ahead_from = ~0u;
     return share_tables(skeleton, *options.storage);
 }
 
