@@ -119,6 +119,11 @@ void Rig<Ip>::establish(std::uint32_t count) {
         send(first, last, kAck);
     }
     next_client_ = count;
+    // A table that has grown moves its entries, and cleans up, a little with each burst.
+    const flow::FlowTable<Ip>& flows = tables_->template flows<Ip>();
+    port_.set_ready(0);
+    while (flows.is_growing() || flows.has_to_grow())
+        run_burst();
 }
 
 template <class Ip>
