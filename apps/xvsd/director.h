@@ -89,6 +89,7 @@ private:
     [[nodiscard]] std::string status_text();
     void empty_sockets();
     void tell_alive();
+    void warn_of_full_table();
     void hand_back();
     void undo();
 
@@ -103,6 +104,7 @@ private:
     Gate gate_;  // of as many workers as there are to be
     UniqueFd signals_;
     bool is_stopping_ = false;
+    bool is_full_said_ = false;
     bool is_handed_over_ = false;
     bool has_made_tables_ = false;
     std::string no_fast_path_;             // why

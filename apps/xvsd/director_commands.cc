@@ -122,6 +122,7 @@ std::string Director::status_text() {
     status.services = engine_->services().in_order().size();
     const auto refusals = program_->refusals();
     const engine::DropCounters drops = engine_->drops();
+    status.without_room = drops[engine::DropReason::ConnectionTableFull];
     status.access_prefixes = engine_->services().access_lists().prefixes();
     status.denied = drops[engine::DropReason::ClientDenied] + refusals[XVS_ACCESS_DENIED - 1];
     status.not_allowed =
@@ -133,6 +134,16 @@ void Director::tell_alive() {
     const Nanoseconds now = clock_.now();
     heartbeat_at_ = now + kHeartbeat;
     __atomic_store_n(&program_->control().heartbeat, engine::to_tick(now), __ATOMIC_RELEASE);
+}
+
+// Once: whoever fills the table must not fill the log as well. `xvs status` counts.
+void Director::warn_of_full_table() {
+    if (is_full_said_ || engine_->drops()[engine::DropReason::ConnectionTableFull] == 0) return;
+    is_full_said_ = true;
+    spdlog::warn(
+        "new connections are dropped for want of room: {} of a family are there, and none is "
+        "half-open; for more, xvsd --detach and start with --connections",
+        engine_->connection_capacity());
 }
 
 void Director::log_stop() const {

@@ -48,6 +48,8 @@ std::string room(const DaemonStatus& status) {
     std::string text = fmt::format("room for {} of each family", status.capacity);
     if (status.ended_for_room > 0)
         text += fmt::format("; {} half-open ones ended for others", status.ended_for_room);
+    if (status.without_room > 0)
+        text += fmt::format("; {} packets of new ones dropped for want of it", status.without_room);
     return text;
 }
 

@@ -121,5 +121,38 @@ TEST_P(SynFlooded, EveryClientIsServedAndNobodysConnectionEnds) {
     EXPECT_OK(established.get("/"));
 }
 
+// What is established makes way for nobody. That there is no room is said once, and counted.
+TEST_P(SynFlooded, AFullTableIsSaidAndKeepsWhatItHolds) {
+    ASSERT_OK_AND_ASSIGN(lab, build_bare(model::ForwardingMethod::Masquerade));
+    std::vector<std::string> arguments = arguments_of(GetParam());
+    arguments.insert(arguments.end(), {"--connections", "8"});
+    ASSERT_OK(lab.start_director(arguments));
+    ASSERT_OK(lab.configure(net::Family::Ipv4));
+    const net::Endpoint vip = endpoint(lab.plan().vip.v4, kHttpPort);
+    std::vector<HttpClient> held;
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_OK_AND_ASSIGN(client, HttpClient::open(lab.node("client"), vip));
+        EXPECT_OK(client.get("/"));
+        held.push_back(std::move(client));
+    }
+    const Command one_more = command("curl -s -m 2 -o /dev/null http://" + vip.to_string() + "/");
+    // Closed ones stay for a while, too.
+    int failed = 0;
+    for (int i = 0; i < 20 && failed < 2; ++i)
+        failed += lab.node("client").run_checked(one_more) ? 0 : 1;
+    EXPECT_EQ(failed, 2);
+    constexpr std::string_view kSaid = "new connections are dropped for want of room";
+    const auto log = [&] {
+        return lab.last_words("xvsd");
+    };
+    EXPECT_TRUE(comes_true([&] { return log().find(kSaid) != std::string::npos; }));
+    EXPECT_EQ(log().find(kSaid), log().rfind(kSaid));
+    ASSERT_OK_AND_ASSIGN(status,
+                         lab.node("director").run_checked({programs().xvs.string(), "status"}));
+    EXPECT_THAT(status, testing::HasSubstr("of new ones dropped for want of it"));
+    for (HttpClient& each : held)
+        EXPECT_OK(each.get("/"));
+}
+
 }  // namespace
 }  // namespace xvs::lab
