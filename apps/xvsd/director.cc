@@ -433,7 +433,7 @@ void Director::run_timers() {
     if (heartbeat_at_ <= now) {
         tell_alive();
         const std::lock_guard lock(gate_);
-        warn_of_full_table();
+        warn_of_shortages();
         af_xdp_->on_timer();
         router_->make_room();
         router_->forget_old_paths();

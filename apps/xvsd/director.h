@@ -89,7 +89,7 @@ private:
     [[nodiscard]] std::string status_text();
     void empty_sockets();
     void tell_alive();
-    void warn_of_full_table();
+    void warn_of_shortages();
     void hand_back();
     void undo();
 
@@ -105,6 +105,7 @@ private:
     UniqueFd signals_;
     bool is_stopping_ = false;
     bool is_full_said_ = false;
+    bool is_full_ring_said_ = false;
     bool is_handed_over_ = false;
     bool has_made_tables_ = false;
     std::string no_fast_path_;             // why

@@ -119,6 +119,7 @@ std::string Director::status_text() {
     status.stock = engine_->stock_depths();
     status.drawn = engine_->drawn_connections();
     status.ended_for_room = engine_->ended_for_room();
+    status.full_rings = engine_->full_rings();
     status.services = engine_->services().in_order().size();
     const auto refusals = program_->refusals();
     const engine::DropCounters drops = engine_->drops();
@@ -136,8 +137,14 @@ void Director::tell_alive() {
     __atomic_store_n(&program_->control().heartbeat, engine::to_tick(now), __ATOMIC_RELEASE);
 }
 
-// Once: whoever fills the table must not fill the log as well. `xvs status` counts.
-void Director::warn_of_full_table() {
+// Once: whoever fills a table must not fill the log as well. `xvs status` counts.
+void Director::warn_of_shortages() {
+    if (!is_full_ring_said_ && engine_->full_rings() > 0) {
+        is_full_ring_said_ = true;
+        spdlog::warn(
+            "the programs in the kernel report more than xvsd has read: a CPU's ring was full; "
+            "packets that change a connection's state then come by user space, and none is lost");
+    }
     if (is_full_said_ || engine_->drops()[engine::DropReason::ConnectionTableFull] == 0) return;
     is_full_said_ = true;
     spdlog::warn(

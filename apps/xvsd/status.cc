@@ -33,6 +33,12 @@ std::string access(const DaemonStatus& status) {
         status.not_allowed);
 }
 
+std::string fast_path(const DaemonStatus& status) {
+    if (!status.no_fast_path.empty()) return "off: " + status.no_fast_path;
+    if (status.full_rings == 0) return "on";
+    return fmt::format("on; a CPU's reports filled their ring {} times", status.full_rings);
+}
+
 std::string stock_of(const DaemonStatus& status) {
     if (status.stock.turns == 0) return "off";
     const std::string by_counts = status.stock.counts > 1
@@ -73,7 +79,7 @@ std::string to_text(const DaemonStatus& status) {
         "{}",
         XVS_VERSION,
         ::getpid(),
-        status.no_fast_path.empty() ? "on" : "off: " + status.no_fast_path,
+        fast_path(status),
         stock_of(status),
         status.workers,
         ports(status.ftp_ports),

@@ -21,6 +21,7 @@ struct DaemonStatus {
     engine::ServiceStock::Depths stock{};  // decisions for each service
     std::uint64_t ended_for_room = 0;      // half-open connections
     std::uint64_t without_room = 0;        // packets of new connections that were dropped
+    std::uint64_t full_rings = 0;          // reports found to fill their ring
     std::uint64_t drawn = 0;               // connections that programs have begun by them
     std::uint32_t connections = 0;         // of both families
     std::uint32_t capacity = 0;            // of each

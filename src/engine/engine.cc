@@ -356,6 +356,13 @@ PacketTotals Engine::totals() const noexcept {
     return sum;
 }
 
+std::uint64_t Engine::full_rings() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers_)
+        sum += worker->full_rings();
+    return sum;
+}
+
 std::uint64_t Engine::ended_for_room() const noexcept {
     std::uint64_t sum = 0;
     for (const auto& worker : workers_)

@@ -60,6 +60,9 @@ public:
     // How many half-open ones, and templates of theirs, have ended since others needed room.
     [[nodiscard]] std::uint64_t ended_for_room() const noexcept;
 
+    // How often the reports of a CPU were found to fill their ring.
+    [[nodiscard]] std::uint64_t full_rings() const noexcept;
+
     // With one worker.
     Engine(flow::Tables& tables,
            Router& router,

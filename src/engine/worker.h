@@ -71,6 +71,8 @@ public:
 
     void follow(const xvs_report& report) noexcept { reports_.follow(report); }
 
+    [[nodiscard]] std::uint64_t full_rings() const noexcept { return reports_.full_rings(); }
+
     void retry_waiting() noexcept { transmitter_.retry(); }
 
     template <class Ip>

@@ -60,6 +60,9 @@ public:
             drain(ring, load_acquire(rings_[ring].head), visit);
     }
 
+    // Returns how often a ring was full when it was read: its CPU may have had no room.
+    [[nodiscard]] std::uint64_t found_full() const noexcept { return load_relaxed(found_full_); }
+
 private:
     template <class Visit>
     void drain(std::size_t ring, std::uint32_t until, Visit& visit) noexcept {
@@ -67,6 +70,8 @@ private:
         std::uint32_t tail = positions.tail;
         if (tail == until) return;
         const std::uint32_t head = load_acquire(positions.head);
+        if (head - tail >= XVS_REPORTS) [[unlikely]]
+            store_relaxed(found_full_, found_full_ + 1);
         const xvs_report* const first = &reports_[ring * XVS_REPORTS];
         for (; tail != until && tail != head; ++tail)
             visit(first[tail % XVS_REPORTS]);
@@ -75,6 +80,7 @@ private:
 
     std::span<xvs_report_ring> rings_;
     std::span<xvs_report> reports_;
+    std::uint64_t found_full_ = 0;
 };
 
 }  // namespace xvs::flow

@@ -57,6 +57,18 @@ TEST_F(ReportRingsTest, ReadsAsFarAsAsked) {
     EXPECT_THAT(seen_, ElementsAre(10, 11, 20, 12));
 }
 
+TEST_F(ReportRingsTest, SaysHowOftenARingWasFull) {
+    for (std::uint32_t slot = 0; slot < XVS_REPORTS - 1; ++slot)
+        report(0, slot);
+    rings_.drain_all(note());
+    EXPECT_EQ(rings_.found_full(), 0U);
+    while (report(0, 7)) {
+    }
+    rings_.drain_all(note());
+    rings_.drain_all(note());
+    EXPECT_EQ(rings_.found_full(), 1U);
+}
+
 TEST_F(ReportRingsTest, IsNotLedAstrayByAPositionThatNeverWas) {
     report(0, 1);
     rings_.drain_to(7, 1, note());

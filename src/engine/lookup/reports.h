@@ -49,6 +49,9 @@ public:
         }
     }
 
+    // Returns how often a CPU's ring was found full.
+    [[nodiscard]] std::uint64_t full_rings() const noexcept { return rings_.found_full(); }
+
 private:
     flow::ReportRings& rings_;
     Connections<flow::Ipv4>* ipv4_ = nullptr;
