@@ -225,6 +225,17 @@ TEST(Replay, DropsWhatOutgrowsItsOuterHeader) {
     EXPECT_EQ(director.drops().at(engine::DropReason::TooBig), 1U);
 }
 
+TEST(Replay, CompletesTheChecksumOfALaterPacketInATunnel) {
+    Director director(kTunnel);
+    director.receives(Packet::tcp(kClient, kVip).flags("S"));
+    const Packet later = Packet::tcp(kClient, kVip).flags(".").length(100);
+    director.receives(later);  // the engine follows the handshake up to here
+    const auto sent = director.receives(
+        with_partial_checksum(later), {.offload = partial_tcp()}, net::EtherType::Ipv4);
+    ASSERT_THAT(sent, SizeIs(1));
+    EXPECT_FALSE(sent[0].offload.has_partial_checksum);
+}
+
 TEST(Replay, CopiesTtlDfAndEcnButForCongestionIntoTheOuterHeader) {
     Director director(kTunnel);
     const Packet inner = Packet::tcp(kClient, kVip).flags("S").df().ttl(9).tos(0x2b);

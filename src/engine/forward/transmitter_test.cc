@@ -69,6 +69,14 @@ TEST_F(TransmitterTest, LetsNoPacketOvertakeThoseThatWait) {
     EXPECT_THAT(director.receives(packet(2)), ElementsAre(packet(1).ttl(63), packet(2).ttl(63)));
 }
 
+TEST_F(TransmitterTest, KeepsALaterPacketWhoseNeighbourIsNoLongerKnown) {
+    resolve();
+    EXPECT_THAT(director.receives(packet(1)), SizeIs(1));
+    director.tables->next_hops().unresolve(hop);
+    EXPECT_THAT(director.receives(packet(2)), IsEmpty());
+    EXPECT_THAT(director.router.asked(), ElementsAre(hop));
+}
+
 TEST_F(TransmitterTest, DropsWhatWaitedThreeSeconds) {
     director.receives(packet(1));
     EXPECT_THAT(director.advance(2900ms), IsEmpty());
