@@ -138,8 +138,8 @@ void connect_and_end(benchmark::State& state) {
             flows.prefetch_insert(flows.hash(key.reversed()));
         }
         for (std::size_t i = 0; i < kBurst; ++i) {
-            flows.prefetch_slot(connections[order[at + i]].inbound);
-            flows.prefetch_slot(connections[order[at + i]].outbound);
+            flows.prefetch_retire(connections[order[at + i]].inbound);
+            flows.prefetch_retire(connections[order[at + i]].outbound);
         }
         for (std::size_t i = 0; i < kBurst; ++i) {
             end(order[at + i]);

@@ -205,8 +205,8 @@ std::size_t ConnectionSkeleton<Ip>::run_timers() noexcept {
             [&](std::uint32_t id) noexcept { due[count++] = id; });
         for (std::size_t at = 0; at < count; ++at) {
             const xvs_connection& record = tables_->connections<Ip>()[due[at]];
-            if (record.inbound != XVS_NONE) flows.prefetch_slot(record.inbound);
-            if (record.outbound != XVS_NONE) flows.prefetch_slot(record.outbound);
+            if (record.inbound != XVS_NONE) flows.prefetch_retire(record.inbound);
+            if (record.outbound != XVS_NONE) flows.prefetch_retire(record.outbound);
         }
         for (std::size_t at = 0; at < count; ++at)
             end(due[at]);

@@ -100,7 +100,7 @@ public:
           former_mask_(mask_),
           keys_(xvs_make_hash_keys(seed)),
           grace_(grace),
-          retired_(owners, grace),
+          retired_(capacity_, grace),
           first_(this) {}
 
     // The next worker's, over the entries of `first`, which must outlive it. REQUIRES: no worker
@@ -113,7 +113,7 @@ public:
           former_mask_(first->former_mask_),
           keys_(first->keys_),
           grace_(first->grace_),
-          retired_({owners_, capacity_}, grace_),
+          retired_(capacity_, grace_),
           first_(first),
           is_shared_(true) {
         first->join(*this);
@@ -133,20 +133,24 @@ public:
         __builtin_prefetch(&entries_[(hash + 1) & mask()]);
     }
 
-    // For a key that is likely to be inserted: a miss left over stalls at the next
-    // compare-and-swap.
+    // For a key that is likely to be inserted: with its owner, and the line behind it.
     [[gnu::always_inline]] void prefetch_insert(std::uint32_t hash) const noexcept {
-        prefetch_slot(hash & mask());
+        constexpr SlotIndex kNextLine = 64 / sizeof(Entry);
+        const SlotIndex home = hash & mask();
+        __builtin_prefetch(&entries_[home], 1);
+        __builtin_prefetch(&entries_[(home + kNextLine) & mask()], 1);
+        __builtin_prefetch(&owners_[home], 1);
     }
 
-    // For writing, with its owner and what lies behind it: of an entry that is about to be retired,
-    // whose slot is known. Always inline: g++ 12 takes a function that only prefetches for one
-    // without any effect, and leaves its calls out.
-    [[gnu::always_inline]] void prefetch_slot(SlotIndex slot) const noexcept {
-        constexpr SlotIndex kNextLine = 64 / sizeof(Entry);
-        __builtin_prefetch(&entries_[slot], 1);
-        __builtin_prefetch(&entries_[(slot + kNextLine) & mask()], 1);
-        __builtin_prefetch(&owners_[slot], 1);
+    // Of an entry that is about to be retired, and what freeing its slot at once looks at. Always
+    // inline: g++ 12 leaves calls of functions that only prefetch out, as without any effect.
+    [[gnu::always_inline]] void prefetch_retire(SlotIndex slot) const noexcept {
+        __builtin_prefetch(&owners_[slot]);
+        if (grace_.is_needed()) {
+            __builtin_prefetch(&entries_[slot], 1);
+        } else {
+            prefetch_free(slot);
+        }
     }
 
     // Returns the live entry for `key`, or XVS_NONE. Cost: 1 cache miss expected.
@@ -177,7 +181,7 @@ public:
             Entry& entry = entries_[place.slot];
             const std::uint32_t claimed =
                 with_state(next_generation(place.state), XVS_SLOT_CLAIMED);
-            if (!swap_if(entry.state, place.state, claimed)) continue;  // somebody was faster
+            if (!swap_state(entry.state, place.state, claimed)) continue;  // somebody was faster
             if (is_shared_ && has_empty(hash & mask, place.slot, mask)) {
                 give_back(place, claimed);
                 continue;
@@ -312,7 +316,7 @@ public:
         const SharingLock lock(first_->cleaning_);
         retired_.drain(
             limit,
-            [this](SlotIndex slot) { prefetch_slot(slot); },
+            [this](SlotIndex slot) { prefetch_free(slot); },
             [this](SlotIndex slot) { free_slot(slot); });
     }
 
@@ -411,18 +415,20 @@ private:
                       std::uint8_t worker) noexcept;
     void free_slot(SlotIndex slot) noexcept;
 
+    [[gnu::always_inline]] void prefetch_free(SlotIndex slot) const noexcept {
+        __builtin_prefetch(&entries_[slot], 1);
+        __builtin_prefetch(&entries_[(slot + 1) & mask()]);
+        __builtin_prefetch(&entries_[(slot - 1) & mask()], 1);
+    }
+
     // A slot of an entry of `key` that this worker has retired, whatever its grace period, for
     // another of that key: where a key comes and goes faster than grace periods end, all its slots
     // would be DEAD.
     [[nodiscard]] Place revive(const Key& key, SlotIndex home) noexcept;
 
     // A claim that is of no use after all.
-    void give_back(const Place& place, std::uint32_t claimed) noexcept {
-        const bool was_dead = slot_state(place.state) == XVS_SLOT_DEAD;
-        store_release(entries_[place.slot].state,
-                      with_state(claimed, was_dead ? XVS_SLOT_DEAD : XVS_SLOT_TOMBSTONE));
-        if (was_dead) dispose(place.slot);
-    }
+    void give_back(const Place& place, std::uint32_t claimed) noexcept;
+    bool swap_state(std::uint32_t& word, std::uint32_t expected, std::uint32_t wanted) noexcept;
 
     // Of a slot that is DEAD.
     void dispose(SlotIndex slot) noexcept {
@@ -441,11 +447,7 @@ private:
         return first_->extent_ != nullptr ? first_->extent_->cleanings : first_->cleanings_;
     }
 
-    // With a full barrier: what it is about is done by whoever sees it, and not before it is seen.
-    void note_cleaning() noexcept {
-        std::uint32_t& word = cleanings();
-        (void)swap_if(word, word, word + 1);
-    }
+    void note_cleaning() noexcept;
 
     [[nodiscard]] bool is_empty(SlotIndex slot) const noexcept {
         return slot_state(load_acquire(entries_[slot].state)) == XVS_SLOT_EMPTY;

@@ -63,6 +63,7 @@ TEST(FlowTableClaim, NeverLosesAFlowThatAProgramDrawsWhileSlotsAreFreed) {
     std::vector<std::uint32_t> owners(kSlots);
     GracePeriod at_once;
     FlowTable<Ipv4> table(entries, owners, kSeed, at_once);
+    table.share_with_programs();
     // Flows of one home: the program's comes to lie behind the worker's, which comes and goes.
     std::vector<FlowKey<Ipv4>> keys;
     for (std::uint32_t number = 0; keys.size() < 2; ++number) {

@@ -27,6 +27,25 @@ typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(const Key& key,
     return free;
 }
 
+// swap_if(), or two steps where neither other workers nor programs change state words.
+template <class Ip>
+bool FlowTable<Ip>::swap_state(std::uint32_t& word,
+                               std::uint32_t expected,
+                               std::uint32_t wanted) noexcept {
+    if (is_shared_) return swap_if(word, expected, wanted);
+    if (load_relaxed(word) != expected) return false;
+    store_release(word, wanted);
+    return true;
+}
+
+template <class Ip>
+void FlowTable<Ip>::give_back(const Place& place, std::uint32_t claimed) noexcept {
+    const bool was_dead = slot_state(place.state) == XVS_SLOT_DEAD;
+    store_release(entries_[place.slot].state,
+                  with_state(claimed, was_dead ? XVS_SLOT_DEAD : XVS_SLOT_TOMBSTONE));
+    if (was_dead) dispose(place.slot);
+}
+
 template <class Ip>
 bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
     const Entry& from = entries_[slot];
@@ -46,9 +65,8 @@ bool FlowTable<Ip>::read(SlotIndex slot, Entry& copy) const noexcept {
 template <class Ip>
 bool FlowTable<Ip>::retire_if(SlotIndex slot, std::uint32_t state_word) noexcept {
     if (!is_live_state(state_word) && !is_owned_state(state_word)) return false;
-    if (!swap_if(entries_[slot].state, state_word, with_state(state_word, XVS_SLOT_DEAD))) {
-        return false;
-    }
+    const std::uint32_t dead = with_state(state_word, XVS_SLOT_DEAD);
+    if (!swap_state(entries_[slot].state, state_word, dead)) return false;
     // A DRAWN one was not counted yet.
     if (is_owned_state(state_word)) store_relaxed(live_, live_ - 1);
     dispose(slot);
@@ -74,6 +92,13 @@ void FlowTable<Ip>::adopt() noexcept {
     set_growth_limit();
 }
 
+// With a full barrier: what it is about is done by whoever sees it, and not before it is seen.
+template <class Ip>
+void FlowTable<Ip>::note_cleaning() noexcept {
+    std::uint32_t& word = cleanings();
+    (void)swap_if(word, word, word + 1);
+}
+
 // A look-up stops at an EMPTY slot, so a slot that one passes by must be a TOMBSTONE. Where an
 // EMPTY one follows, none does, nor by the TOMBSTONEs before it.
 template <class Ip>
@@ -89,11 +114,12 @@ void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
     for (SlotIndex at = slot;; at = (at - 1) & mask) {
         const std::uint32_t state = load_acquire(entries_[at].state);
         if (slot_state(state) != XVS_SLOT_TOMBSTONE) break;
-        if (!swap_if(entries_[at].state, state, with_state(state, XVS_SLOT_EMPTY))) break;
+        if (!swap_state(entries_[at].state, state, with_state(state, XVS_SLOT_EMPTY))) break;
         first = at;
     }
+    if (!is_shared_) return;
     take_back_if_claimed(first, slot);
-    if (is_shared_) note_cleaning();
+    note_cleaning();
 }
 
 // A program that is in such an entry still finds, before it acts by what it has read, that the

@@ -30,9 +30,10 @@ public:
 
     [[nodiscard]] bool is_needed() const noexcept { return thread_.joinable(); }
 
-    // Returns the next period to begin, without asking for it.
+    // Returns the next period to begin, without asking for it. A full barrier: what this thread has
+    // taken out before is seen by all who come inside once that period has begun.
     [[nodiscard]] Number next() const noexcept {
-        return begun_.load(std::memory_order_seq_cst) + 1;
+        return begun_.fetch_add(0, std::memory_order_seq_cst) + 1;
     }
 
     // Asks for a period that begins after this call and returns its number. Never waits. Thread:
@@ -52,7 +53,7 @@ private:
     void run() noexcept;
 
     std::function<void()> wait_;
-    std::atomic<Number> begun_ = 0;
+    mutable std::atomic<Number> begun_ = 0;
     std::atomic<Number> ended_ = 0;
     std::atomic<Number> wanted_ = 0;
     std::atomic<bool> stop_ = false;

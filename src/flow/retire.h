@@ -1,11 +1,12 @@
 // RetireQueue: retired slots of a flow table, until no program in the kernel can still be in them.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <memory>
+#include <utility>
 
+#include "base/page_allocator.h"
 #include "flow/grace_period.h"
 #include "flow/layout.h"
 
@@ -13,32 +14,32 @@ namespace xvs::flow {
 
 using SlotIndex = std::uint32_t;  // XVS_NONE: none
 
-// Slots gather in one batch while an earlier batch waits for its grace period. They are linked
-// through the table's owner array, where a dead slot has no owner, so the queue cannot be full.
-// Thread: the worker.
+// Slots gather in one batch while an earlier batch waits for its grace period. Either has room for
+// all slots of the table, in pages that take no memory before they are needed, so the queue cannot
+// be full. Thread: the worker.
 class RetireQueue {
 public:
-    RetireQueue(std::span<std::uint32_t> links, GracePeriod& grace) noexcept
-        : links_(links), grace_(grace) {}
+    // REQUIRES: no more than `slots` are in it at a time.
+    RetireQueue(std::uint32_t slots, GracePeriod& grace) noexcept
+        : grace_(grace), gathering_(grace.is_needed() ? slots : 0), waiting_(gathering_.room()) {}
 
-    // REQUIRES: `slot` is DEAD.
-    void push(SlotIndex slot) noexcept { gathering_.push(slot, links_); }
+    // REQUIRES: `slot` is DEAD, and a grace period is needed.
+    void push(SlotIndex slot) noexcept { gathering_.push(slot); }
 
     // Calls `reclaim(slot)` for at most `limit` slots whose grace period has ended, having called
-    // `prefetch(slot)` a few slots ahead, and returns for how many. Never waits.
+    // `prefetch(slot)` some slots ahead, and returns for how many. Never waits.
     template <class Prefetch, class Reclaim>
     std::size_t drain(std::size_t limit, Prefetch&& prefetch, Reclaim&& reclaim) noexcept {
-        if (waiting_.count == 0) start_batch();
-        if (waiting_.count == 0 || !grace_.has_ended(period_)) return 0;
-        const std::size_t count = limit < waiting_.count ? limit : waiting_.count;
+        if (waiting_.size() == 0) start_batch();
+        if (waiting_.size() == 0 || !grace_.has_ended(period_)) return 0;
+        const std::size_t count = limit < waiting_.size() ? limit : waiting_.size();
+        for (std::size_t i = 0; i < kAhead && i < count; ++i)
+            prefetch(waiting_.from_end(i));
         for (std::size_t i = 0; i < count; ++i) {
-            const SlotIndex slot = waiting_.pop(links_, [&](SlotIndex head) {
-                __builtin_prefetch(&links_[head]);
-                prefetch(head);
-            });
-            reclaim(slot);
+            if (i + kAhead < count) prefetch(waiting_.from_end(kAhead));
+            reclaim(waiting_.pop());
         }
-        if (waiting_.count == 0) start_batch();
+        if (waiting_.size() == 0) start_batch();
         return count;
     }
 
@@ -48,66 +49,65 @@ public:
     SlotIndex take(std::size_t most, IsWanted&& is_wanted) noexcept {
         if (size() > most) return XVS_NONE;
         for (Batch* batch : {&waiting_, &gathering_}) {
-            for (std::uint32_t& head : batch->heads) {
-                for (SlotIndex slot = head; slot != XVS_NONE; slot = links_[slot]) {
-                    if (!is_wanted(slot)) continue;
-                    batch->remove(slot, head, links_);
-                    return slot;
-                }
+            for (std::size_t i = 0; i < batch->size(); ++i) {
+                if (is_wanted(batch->from_end(i))) return batch->remove(i);
             }
         }
         return XVS_NONE;
     }
 
     // Returns how many slots are not yet free for reuse.
-    [[nodiscard]] std::size_t size() const noexcept { return gathering_.count + waiting_.count; }
+    [[nodiscard]] std::size_t size() const noexcept { return gathering_.size() + waiting_.size(); }
 
 private:
-    // Lists of one batch are walked in turn, so that eight cache misses overlap.
-    static constexpr std::size_t kLanes = 8;
+    static constexpr std::size_t kAhead = 16;  // slots that are prefetched before they are freed
 
-    struct Batch {
-        Batch() noexcept { heads.fill(XVS_NONE); }
-
-        void push(SlotIndex slot, std::span<std::uint32_t> links) noexcept {
-            std::uint32_t& head = heads[count++ % kLanes];
-            links[slot] = head;
-            head = slot;
+    class Batch {
+    public:
+        explicit Batch(std::size_t room) noexcept
+            : slots_(room == 0 ? nullptr : PageAllocator<SlotIndex>().allocate(room), Pages{room}) {
         }
 
-        // Of the lane that was pushed to last; calls `next(slot)` for the one behind it there.
-        template <class Next>
-        SlotIndex pop(std::span<const std::uint32_t> links, Next&& next) noexcept {
-            std::uint32_t& head = heads[--count % kLanes];
-            const SlotIndex slot = head;
-            head = links[slot];
-            if (head != XVS_NONE) next(head);
-            return slot;
+        [[nodiscard]] std::size_t room() const noexcept { return slots_.get_deleter().count; }
+
+        [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+        void push(SlotIndex slot) noexcept { slots_[size_++] = slot; }
+
+        SlotIndex pop() noexcept { return slots_[--size_]; }
+
+        // The last one is number 0. REQUIRES: number < size().
+        [[nodiscard]] SlotIndex from_end(std::size_t number) const noexcept {
+            return slots_[size_ - 1 - number];
         }
 
-        // Of the lane that begins with `head`: the one that was pushed last takes its place.
-        void remove(SlotIndex slot, std::uint32_t& head, std::span<std::uint32_t> links) noexcept {
-            const SlotIndex last = pop(links, [](SlotIndex) {});
-            if (last == slot) return;
-            std::uint32_t* link = &head;
-            while (*link != slot)
-                link = &links[*link];
-            links[last] = links[slot];
-            *link = last;
+        // The last one takes its place.
+        SlotIndex remove(std::size_t number) noexcept {
+            const SlotIndex last = slots_[size_ - 1];
+            const SlotIndex removed = std::exchange(slots_[size_ - 1 - number], last);
+            --size_;
+            return removed;
         }
 
-        std::array<std::uint32_t, kLanes> heads{};
-        std::size_t count = 0;
+    private:
+        struct Pages {
+            std::size_t count;
+
+            void operator()(SlotIndex* slots) const noexcept {
+                PageAllocator<SlotIndex>().deallocate(slots, count);
+            }
+        };
+
+        std::unique_ptr<SlotIndex[], Pages> slots_;
+        std::size_t size_ = 0;
     };
 
     void start_batch() noexcept {
-        if (gathering_.count == 0) return;
-        waiting_ = gathering_;
-        gathering_ = Batch();
+        if (gathering_.size() == 0) return;
+        std::swap(waiting_, gathering_);
         period_ = grace_.request();
     }
 
-    std::span<std::uint32_t> links_;
     GracePeriod& grace_;
     Batch gathering_;
     Batch waiting_;

@@ -41,22 +41,25 @@ public:
         earliest = due == kNone ? due + 1 : due;
     }
 
-    // Hands back at most `limit` connections whose time has come, having called `prefetch` some of
-    // them ahead, and returns how many. One that is not due any more is to be scheduled again.
-    template <class Prefetch, class Expire>
-    std::size_t advance(Tick now,
-                        std::size_t limit,
-                        Prefetch&& prefetch,
-                        Expire&& expire) noexcept {
-        return wheel_.advance(now, limit, prefetch, [&](std::uint32_t connection) noexcept {
-            Tick& earliest = earliest_[connection];
-            // Else a check that another one was put before.
-            if (earliest != kNone && ticks_between(earliest, now) >= 0) {
-                earliest = kNone;
-                --waiting_;
-            }
-            expire(connection);
-        });
+    // Hands back at most `limit` connections whose time has come, and returns how many. Each is to
+    // be passed to take() then; one that is not due any more is to be scheduled again.
+    template <class HandBack>
+    std::size_t advance(Tick now, std::size_t limit, HandBack&& hand_back) noexcept {
+        return wheel_.advance(now, limit, hand_back);
+    }
+
+    // Before take().
+    [[gnu::always_inline]] void prefetch(std::uint32_t connection) const noexcept {
+        __builtin_prefetch(&earliest_[connection], 1);
+    }
+
+    // Of a connection that was handed back by `now`.
+    void take(std::uint32_t connection, Tick now) noexcept {
+        Tick& earliest = earliest_[connection];
+        // Else a check that another one was put before.
+        if (earliest == kNone || ticks_between(earliest, now) < 0) return;
+        earliest = kNone;
+        --waiting_;
     }
 
 private:

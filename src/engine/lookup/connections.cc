@@ -1,8 +1,5 @@
 #include "engine/lookup/connections.h"
 
-#include <algorithm>
-#include <array>
-
 namespace xvs::engine {
 namespace {
 
@@ -45,8 +42,6 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
         }
         records_[connection].role = wanted.role;
     }
-    flows_.prefetch_insert(wanted.inbound_hash);
-    if (wanted.outbound) flows_.prefetch_insert(wanted.outbound_hash);
     xvs_connection& record = records_[connection];
     flow::store_release(record.destination, destination.index);
     record.flags = wanted.flags | kConnectionInactive;
@@ -346,83 +341,6 @@ void Connections<Ip>::retire(std::uint32_t connection, flow::SlotIndex slot) noe
     const std::uint32_t translation = flows_.entry(slot).translation;
     flows_.retire(slot);
     if (translation != XVS_NONE) translations_.release(translation);
-}
-
-template <class Ip>
-bool Connections<Ip>::run_timers(std::size_t limit) noexcept {
-    const Tick now = to_tick(clock_.now());
-    std::size_t done = 0;
-    while (done < limit) {
-        std::array<std::uint32_t, kTogether> due;
-        std::size_t count = 0;
-        const std::size_t room = std::min(limit - done, due.size());
-        // An id may have come to name another worker's record since.
-        const std::size_t taken = checks_.advance(
-            now,
-            room,
-            [this](std::uint32_t id) noexcept { records_.prefetch(id); },
-            [this, &due, &count](std::uint32_t id) noexcept {
-                if (records_.is_own(id)) due[count++] = id;
-            });
-        for (std::size_t each = 0; each < count; ++each) {
-            const xvs_connection& record = records_[due[each]];
-            const flow::SlotIndex inbound = flow::load_relaxed(record.inbound);
-            if (inbound != XVS_NONE) flows_.prefetch_slot(inbound);
-            if (record.outbound != XVS_NONE) flows_.prefetch_slot(record.outbound);
-        }
-        for (std::size_t each = 0; each < count; ++each)
-            check(due[each], now);
-        done += taken;
-        if (taken < room) break;
-    }
-    return done == limit;
-}
-
-template <class Ip>
-void Connections<Ip>::check(std::uint32_t connection, Tick now) noexcept {
-    // One ended with another that was due, and may be another worker's already.
-    if (!records_.is_own(connection)) return;
-    xvs_connection& record = records_[connection];
-    // Not due: a record used again, or one whose check was moved since.
-    if (ticks_between(record.check_at, now) < 0)
-        return checks_.schedule(connection, record.check_at);
-    if ((record.flags & kConnectionTemplate) != 0) return end_template_or_wait(connection, now);
-    const Tick last = last_seen(record);
-    const Tick expires = last + timeout(record, last);
-    if (ticks_between(expires, now) < 0) {
-        schedule_check(connection, next_check(record, expires, now));
-    } else if (record.controlled > 0) {
-        schedule_check(connection, now + to_ticks(kControllerExtension));
-    } else {
-        end(connection);
-    }
-}
-
-// Another worker may be about to use it.
-template <class Ip>
-void Connections<Ip>::end_template_or_wait(std::uint32_t connection, Tick now) noexcept {
-    const xvs_connection& record = records_[connection];
-    const SharingLock lock(lock_of(record));
-    const Tick expires = last_seen(record) + record.timeout;
-    if (ticks_between(expires, now) < 0) {
-        schedule_check(connection, expires);
-    } else if (record.controlled > 0) {
-        extend_template(connection, now);
-    } else {
-        end_locked(connection);
-    }
-}
-
-// As if it was used now. Whoever adopts it finds that in its entry and its timeout, as listings do.
-// From now on it is kept that long after each use. Kernel: ip_vs_conn_expire() sets its timeout.
-template <class Ip>
-void Connections<Ip>::extend_template(std::uint32_t connection, Tick now) noexcept {
-    xvs_connection& record = records_[connection];
-    const Tick extension = to_ticks(kControllerExtension);
-    if (record.inbound != XVS_NONE)
-        flow::store_relaxed(flows_.entry(record.inbound).last_seen, now);
-    record.timeout = extension;
-    schedule_check(connection, now + extension);
 }
 
 template <class Ip>

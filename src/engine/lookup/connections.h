@@ -140,9 +140,9 @@ public:
 
     // Makes a connection in two steps, so that what begins in one burst waits for memory together.
     //
-    // Binds a connection to `destination`, follows its first packet, and has the slots of its
-    // entries fetched. Returns its index, or XVS_NONE when there is no room; then nothing has
-    // changed but the reference, which is released. REQUIRES: the real server's lock is held.
+    // Binds a connection to `destination`, and follows its first packet. Returns its index, or
+    // XVS_NONE when there is no room; then nothing has changed but the reference, which is
+    // released. REQUIRES: the real server's lock is held.
     std::uint32_t begin(const NewConnection<Ip>& wanted, DestinationState& destination) noexcept;
 
     // Installs the entries of what begin() has returned for `wanted`. Returns false when the table
@@ -289,6 +289,11 @@ private:
     // How many connections the timers look at together.
     static constexpr std::size_t kTogether = 32;
 
+    struct Batch {
+        std::array<std::uint32_t, kTogether> connections;
+        std::size_t count = 0;
+    };
+
     // The entry of requests that a DRAWN entry of replies belongs to, and the reverse; XVS_NONE: no
     // such is DRAWN.
     [[nodiscard]] flow::SlotIndex find_drawn_request(flow::SlotIndex reply) const noexcept;
@@ -352,6 +357,7 @@ private:
                                   std::uint32_t translation) const noexcept;
     [[nodiscard]] bool has_template_to_assure(const xvs_connection& record) const noexcept;
     void schedule_check(std::uint32_t connection, Tick at) noexcept;
+    void fetch_entries(Batch& batch, Tick now) noexcept;
     void check(std::uint32_t connection, Tick now) noexcept;
     // When it must be looked at next: when it expires, or as soon as it may after a packet that
     // brings it shorter timeouts.
