@@ -91,7 +91,9 @@ bool Pipeline<Ip>::is_reused(const Packet<Ip>& packet, std::uint32_t connection)
     if (!is_inbound) return false;
     // Another CPU may have met the reset or the last FIN that this SYN comes after. Of its own,
     // what it reported later came later.
+    const flow::SlotIndex slot = record.inbound;
     parts_.reports.follow_others(packet.frame);
+    if (flows_.connection(slot) != connection) return false;
     const model::Sysctls& sysctls = parts_.settings.sysctls;
     const bool is_quiesced = parts_.services.destination(record.destination).config.weight == 0;
     if (sysctls.expire_nodest_conn != 0 && is_quiesced) return true;

@@ -82,16 +82,22 @@ Verdict Pipeline<Ip>::hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept {
         return give_to_host(packet);
     if (const auto reason = refusal_of(slot)) return drop(*reason);
     const bool is_marked = ((entry.punt | entry.report) & packet.events) != 0;
-    if (is_marked && is_reused(packet, flows_.connection(slot))) {
+    const std::uint32_t former = is_marked ? flows_.connection(slot) : XVS_NONE;
+    if (is_marked && is_reused(packet, former)) {
         // Its real server is chosen while the former connection still counts. Kernel:
         // ip_vs_conn_expire_now() ends that one at the next tick.
-        const std::uint32_t former = flows_.connection(slot);
         connections_.set_aside(former);
         former_ = former;
         const Verdict verdict = miss(packet);
         former_ = XVS_NONE;
         connections_.end(former);
         return verdict;
+    }
+    // What was read of other CPUs' packets may have ended it: a program has put another in its
+    // place.
+    if (is_marked && flows_.connection(slot) != former) [[unlikely]] {
+        const flow::SlotIndex other = find_entry(packet);
+        return other == XVS_NONE ? miss(packet) : hit(packet, other);
     }
     return replay(packet, slot, is_marked);
 }
