@@ -41,7 +41,8 @@ void Pipeline<Ip>::process(std::span<const Frame* const> frames) noexcept {
     std::array<ParseOutcome, kMaxBurst> outcomes;
     const bool prefetches = std::size_t{flows_.live()} * sizeof(typename Ip::Flow) > kCachedBytes;
     for (std::size_t i = 0; i < frames.size(); ++i)
-        outcomes[i] = parse(*frames[i], packets_[i], prefetches);
+        outcomes[i] = parse(*frames[i], packets_[i]);
+    if (prefetches) prefetch_entries(std::span(outcomes).first(frames.size()));
     for (std::size_t i = 0; i < frames.size(); ++i) {
         parts_.reports.follow_until(*frames[i]);
         switch (outcomes[i]) {
@@ -63,8 +64,7 @@ void Pipeline<Ip>::process(std::span<const Frame* const> frames) noexcept {
 
 template <class Ip>
 [[gnu::always_inline]] inline ParseOutcome Pipeline<Ip>::parse(const Frame& frame,
-                                                               Packet<Ip>& packet,
-                                                               bool prefetches) noexcept {
+                                                               Packet<Ip>& packet) noexcept {
     const ParseResult result = parse_packet<Ip>(frame, packet);
     if (result.outcome == ParseOutcome::Dropped) {
         (void)drop(result.reason);
@@ -75,9 +75,23 @@ template <class Ip>
         if (packet.protocol == net::IpProtocol::Sctp) complete_sctp_checksum(packet);
         if (is_of_strangers(packet)) return ParseOutcome::Other;
         packet.hash = flows_.hash(packet.key);
-        if (prefetches) flows_.prefetch(packet.hash);
     }
     return result.outcome;
+}
+
+// With nothing in between: a prefetch holds up what follows until it knows where its page is, so
+// the walks through page tables overlap only where prefetches follow each other closely.
+template <class Ip>
+[[gnu::always_inline]] inline void Pipeline<Ip>::prefetch_entries(
+    std::span<const ParseOutcome> outcomes) const noexcept {
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        if (outcomes[i] != ParseOutcome::Balanced) continue;
+        if ((packets_[i].events & XVS_EVENT_SYN) != 0) {
+            flows_.prefetch_insert(packets_[i].hash);
+        } else {
+            flows_.prefetch(packets_[i].hash);
+        }
+    }
 }
 
 // Whether neither a service nor a connection can be the packet's.

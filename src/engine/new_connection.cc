@@ -336,11 +336,12 @@ bool Pipeline<Ip>::is_beginning(std::uint32_t hash) const noexcept {
     return is_found;
 }
 
-// Installs the connections that have begun in this burst, whose slots have been on their way into
-// cache meanwhile, and sends their packets. Returns what became of the last one.
+// Installs the connections that have begun in this burst, whose slots are fetched together, and
+// sends their packets. Returns what became of the last one.
 template <class Ip>
 Verdict Pipeline<Ip>::install_beginning() noexcept {
     Verdict verdict = Verdict::Dropped;
+    prefetch_beginning();
     for (std::size_t each = 0; each < beginning_count_; ++each) {
         const Beginning& begun = beginning_[each];
         if (!connections_.install(begun.connection, begun.wanted)) {

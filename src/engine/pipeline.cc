@@ -39,6 +39,16 @@ Pipeline<Ip>::Pipeline(const PipelineParts& parts)
       icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identifications),
       tunnel_errors_(parts) {}
 
+// Not in the file of its caller, where g++ 12 would leave the call out as one without effect.
+template <class Ip>
+void Pipeline<Ip>::prefetch_beginning() const noexcept {
+    for (std::size_t each = 0; each < beginning_count_; ++each) {
+        const NewConnection<Ip>& wanted = beginning_[each].wanted;
+        flows_.prefetch_insert(wanted.inbound_hash);
+        if (wanted.outbound) flows_.prefetch_insert(wanted.outbound_hash);
+    }
+}
+
 // Kernel: ip_vs_in_icmp(), handle_response_icmp(): an error about a balanced packet goes where the
 // packet's connection goes, rewritten inside and outside.
 template <class Ip>

@@ -58,7 +58,8 @@ public:
 private:
     class Announcements;
 
-    ParseOutcome parse(const Frame& frame, Packet<Ip>& packet, bool prefetches) noexcept;
+    ParseOutcome parse(const Frame& frame, Packet<Ip>& packet) noexcept;
+    void prefetch_entries(std::span<const ParseOutcome> outcomes) const noexcept;
     Verdict send_segments(const Packet<Ip>& packet, const xvs_translation& translation) noexcept;
     [[nodiscard]] bool may_start(const Packet<Ip>& packet) const noexcept;
     [[nodiscard]] bool is_forged(const Packet<Ip>& packet) const noexcept;
@@ -109,6 +110,7 @@ private:
                     DestinationState& destination,
                     std::uint32_t controller) noexcept;
     [[nodiscard]] bool is_beginning(std::uint32_t hash) const noexcept;
+    void prefetch_beginning() const noexcept;
     Verdict install_beginning() noexcept;
     Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
     // A fragment whose first one was sent so.
