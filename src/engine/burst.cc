@@ -110,7 +110,8 @@ template <class Ip>
     flow::SlotIndex slot = flows_.find(packet.key, packet.hash);
     if (slot != XVS_NONE && forward_established(packet, slot)) [[likely]]
         return Verdict::Forwarded;
-    const bool is_known = slot == XVS_NONE ? !is_beginning(packet.hash) : !flows_.is_drawn(slot);
+    const bool is_known =
+        slot == XVS_NONE ? !beginning_hashes_.contains(packet.hash) : !flows_.is_drawn(slot);
     if (!is_known) slot = find_entry(packet);
     if (slot == XVS_NONE) return miss(packet);
     if (is_of_other(slot)) return hand_over(packet, flows_.owner(slot));
@@ -127,6 +128,15 @@ template <class Ip>
     const unsigned marked = entry.punt | entry.report | XVS_EVENT_SYN;
     const bool is_marked = (marked & packet.events) != 0 || entry.punt == XVS_EVENT_ANY;
     if (is_marked || has_access_lists()) return false;
+    return forward_plainly(packet, slot);
+}
+
+// By an entry whose masks do not matter. Returns false, and has changed nothing, where more is to
+// be done than to rewrite the packet and to send it.
+template <class Ip>
+[[gnu::always_inline]] inline bool Pipeline<Ip>::forward_plainly(Packet<Ip>& packet,
+                                                                 flow::SlotIndex slot) noexcept {
+    const auto& entry = flows_.entry(slot);
     const std::uint32_t index = entry.translation;
     if (index == XVS_NONE || packet.frame.reason == XVS_REASON_EGRESS) return false;
     const xvs_translation& translation = parts_.tables.translations()[index];
@@ -161,13 +171,51 @@ template <class Ip>
 template <class Ip>
 flow::SlotIndex Pipeline<Ip>::find_entry(const Packet<Ip>& packet) noexcept {
     const flow::SlotIndex slot = find_live(packet);
-    if (slot != XVS_NONE || !is_beginning(packet.hash)) return slot;
+    if (slot != XVS_NONE || !beginning_hashes_.contains(packet.hash)) return slot;
     (void)install_beginning();
     return find_live(packet);
 }
 
+// Installs the connections that have begun in this burst, whose slots are fetched together, and
+// sends their packets. Returns what became of the last one.
+template <class Ip>
+Verdict Pipeline<Ip>::install_beginning() noexcept {
+    Verdict verdict = Verdict::Dropped;
+    prefetch_beginning();
+    for (std::size_t each = 0; each < beginning_count_; ++each) {
+        const Beginning& begun = beginning_[each];
+        if (!connections_.install(begun.connection, begun.wanted)) {
+            // A program in the kernel may have met the connection's next packet meanwhile.
+            const flow::SlotIndex other = find_live(*begun.packet);
+            verdict = other == XVS_NONE ? drop(DropReason::ConnectionTableFull)
+                                        : replay(*begun.packet, other, true);
+            continue;
+        }
+        parts_.services.count_connection(*begun.destination);
+        verdict = forward_first(begun);
+    }
+    beginning_count_ = 0;
+    beginning_hashes_.clear();
+    return verdict;
+}
+
+// The packet that a connection begins with.
+template <class Ip>
+[[gnu::always_inline]] inline Verdict Pipeline<Ip>::forward_first(const Beginning& begun) noexcept {
+    Packet<Ip>& packet = *begun.packet;
+    const flow::SlotIndex slot = connections_[begun.connection].inbound;
+    if (!begun.wanted.is_followed) return forward_quoted(packet, slot);
+    const xvs_translation& first = parts_.tables.translations()[begun.wanted.inbound_translation];
+    const bool may_be_plain = !packet.fragment.is_fragment && begun.wanted.role == XVS_ROLE_NONE &&
+                              !is_to_fit(packet, first);
+    if (may_be_plain && forward_plainly(packet, slot)) return Verdict::Forwarded;
+    return replay(packet, slot, false);
+}
+
 template void Pipeline<flow::Ipv4>::process(std::span<const Frame* const>) noexcept;
 template void Pipeline<flow::Ipv6>::process(std::span<const Frame* const>) noexcept;
+template Verdict Pipeline<flow::Ipv4>::install_beginning() noexcept;
+template Verdict Pipeline<flow::Ipv6>::install_beginning() noexcept;
 template flow::SlotIndex Pipeline<flow::Ipv4>::find_entry(const Packet<flow::Ipv4>&) noexcept;
 template flow::SlotIndex Pipeline<flow::Ipv6>::find_entry(const Packet<flow::Ipv6>&) noexcept;
 

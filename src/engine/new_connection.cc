@@ -294,14 +294,16 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
     const std::uint32_t translation = translation_for(destination, key);
     if (translation == XVS_NONE) return drop(why_no_translation(destination));
     const model::ForwardingMethod method = destination.config.method;
-    NewConnection<Ip> wanted{.inbound = key,
-                             .inbound_hash = packet.hash,
-                             .inbound_translation = translation,
-                             .outbound = std::nullopt,
-                             .flags = static_cast<std::uint32_t>(method),
-                             .controller = controller,
-                             .events = packet.events,
-                             .is_followed = packet.protocol != Headers<Ip>::kIcmp};
+    Beginning& begun = beginning_[beginning_count_];
+    NewConnection<Ip>& wanted = begun.wanted;
+    wanted = {.inbound = key,
+              .inbound_hash = packet.hash,
+              .inbound_translation = translation,
+              .outbound = std::nullopt,
+              .flags = static_cast<std::uint32_t>(method),
+              .controller = controller,
+              .events = packet.events,
+              .is_followed = packet.protocol != Headers<Ip>::kIcmp};
     if (method == model::ForwardingMethod::Masquerade) {
         const auto rip = destination.config.real.address.template as<typename Ip::Address>();
         const net::Port port = real_port(destination, key.destination_port_number());
@@ -319,45 +321,13 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
         wanted.flags |= kConnectionNoOutput;
     }
     if (packet.frame.interface == kLoopbackInterface) wanted.flags |= kConnectionOwnClient;
-    const std::uint32_t connection = connections_.begin(wanted, destination);
-    if (connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
-    beginning_hashes_[beginning_count_] = packet.hash;
-    beginning_[beginning_count_++] = {
-        .packet = &packet, .connection = connection, .destination = &destination, .wanted = wanted};
+    begun.connection = connections_.begin(wanted, destination);
+    if (begun.connection == XVS_NONE) return drop(DropReason::ConnectionTableFull);
+    begun.packet = &packet;
+    begun.destination = &destination;
+    ++beginning_count_;
+    beginning_hashes_.add(packet.hash);
     return Verdict::Held;
-}
-
-// Whether `hash` is that of a connection that begins in this burst: then its entries come first.
-template <class Ip>
-bool Pipeline<Ip>::is_beginning(std::uint32_t hash) const noexcept {
-    bool is_found = false;
-    for (std::size_t each = 0; each < beginning_count_; ++each)
-        is_found |= beginning_hashes_[each] == hash;
-    return is_found;
-}
-
-// Installs the connections that have begun in this burst, whose slots are fetched together, and
-// sends their packets. Returns what became of the last one.
-template <class Ip>
-Verdict Pipeline<Ip>::install_beginning() noexcept {
-    Verdict verdict = Verdict::Dropped;
-    prefetch_beginning();
-    for (std::size_t each = 0; each < beginning_count_; ++each) {
-        const Beginning& begun = beginning_[each];
-        if (!connections_.install(begun.connection, begun.wanted)) {
-            // A program in the kernel may have met the connection's next packet meanwhile.
-            const flow::SlotIndex other = find_live(*begun.packet);
-            verdict = other == XVS_NONE ? drop(DropReason::ConnectionTableFull)
-                                        : replay(*begun.packet, other, true);
-            continue;
-        }
-        parts_.services.count_connection(*begun.destination);
-        const flow::SlotIndex slot = connections_[begun.connection].inbound;
-        verdict = begun.wanted.is_followed ? replay(*begun.packet, slot, false)
-                                           : forward_quoted(*begun.packet, slot);
-    }
-    beginning_count_ = 0;
-    return verdict;
 }
 
 // One-packet scheduling: a connection for this packet alone, or for the error that quotes it, of

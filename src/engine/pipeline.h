@@ -13,6 +13,7 @@
 #include <span>
 
 #include "base/clock.h"
+#include "engine/burst_hashes.h"
 #include "engine/defend/defence.h"
 #include "engine/drop_reason.h"
 #include "engine/forward/forwarder.h"
@@ -100,6 +101,7 @@ private:
     [[nodiscard]] bool is_awaiting(flow::SlotIndex slot) noexcept;
 
     bool forward_established(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
+    bool forward_plainly(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict hit(Packet<Ip>& packet, flow::SlotIndex slot) noexcept;
     Verdict miss(Packet<Ip>& packet) noexcept;
     [[nodiscard]] std::optional<Verdict> find_service(Packet<Ip>& packet,
@@ -109,9 +111,18 @@ private:
     Verdict connect(Packet<Ip>& packet,
                     DestinationState& destination,
                     std::uint32_t controller) noexcept;
-    [[nodiscard]] bool is_beginning(std::uint32_t hash) const noexcept;
+
+    // A connection whose entries are installed, and whose packet is sent, at the end of the burst.
+    struct Beginning {
+        Packet<Ip>* packet = nullptr;
+        std::uint32_t connection = XVS_NONE;
+        DestinationState* destination = nullptr;
+        NewConnection<Ip> wanted;
+    };
+
     void prefetch_beginning() const noexcept;
     Verdict install_beginning() noexcept;
+    Verdict forward_first(const Beginning& begun) noexcept;
     Verdict send_one(Packet<Ip>& packet, DestinationState& destination) noexcept;
     // A fragment whose first one was sent so.
     Verdict follow_one(Packet<Ip>& packet, const typename Fragments<Ip>::Fate& first) noexcept;
@@ -202,14 +213,6 @@ private:
         return Verdict::ToHost;
     }
 
-    // A connection whose entries are installed, and whose packet is sent, at the end of the burst.
-    struct Beginning {
-        Packet<Ip>* packet = nullptr;
-        std::uint32_t connection = XVS_NONE;
-        DestinationState* destination = nullptr;
-        NewConnection<Ip> wanted;
-    };
-
     PipelineParts parts_;
     flow::FlowTable<Ip>& flows_;
     Connections<Ip> connections_;
@@ -220,7 +223,7 @@ private:
     std::uint32_t sent_alone_to_ = XVS_NONE;  // destination of a first fragment that was sent alone
     std::array<Packet<Ip>, kMaxBurst> packets_;
     std::array<Beginning, kMaxBurst> beginning_;
-    std::array<std::uint32_t, kMaxBurst> beginning_hashes_{};
+    BurstHashes beginning_hashes_;
     std::size_t beginning_count_ = 0;
     std::uint32_t former_ = XVS_NONE;  // the connection that is being replaced
 };

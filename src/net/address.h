@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,19 @@ enum class Port : std::uint16_t {};
 [[nodiscard]] constexpr std::uint16_t number(Port port) noexcept {
     return static_cast<std::uint16_t>(port);
 }
+
+namespace detail {
+
+// In two words: std::array compares byte by byte.
+[[nodiscard]] constexpr bool are_equal(const std::array<std::byte, 16>& one,
+                                       const std::array<std::byte, 16>& other) noexcept {
+    using Halves = std::array<std::uint64_t, 2>;
+    const auto left = std::bit_cast<Halves>(one);
+    const auto right = std::bit_cast<Halves>(other);
+    return ((left[0] ^ right[0]) | (left[1] ^ right[1])) == 0;
+}
+
+}  // namespace detail
 
 class Ipv4Address {
 public:
@@ -105,6 +119,10 @@ public:
 
     auto operator<=>(const Ipv6Address&) const noexcept = default;
 
+    constexpr bool operator==(const Ipv6Address& other) const noexcept {
+        return detail::are_equal(bytes_, other.bytes_);
+    }
+
 private:
     std::array<std::byte, kSize> bytes_{};
 };
@@ -166,6 +184,10 @@ public:
     [[nodiscard]] std::string to_string() const;
 
     auto operator<=>(const IpAddress&) const noexcept = default;
+
+    constexpr bool operator==(const IpAddress& other) const noexcept {
+        return family_ == other.family_ && detail::are_equal(bytes_, other.bytes_);
+    }
 
 private:
     Family family_ = Family::Ipv4;
