@@ -133,12 +133,12 @@ public:
         __builtin_prefetch(&entries_[(hash + 1) & mask()]);
     }
 
-    // For a key that is likely to be inserted: with its owner, and the line behind it.
+    // For a key that is likely to be inserted: with its owner, and the two lines behind it.
     [[gnu::always_inline]] void prefetch_insert(std::uint32_t hash) const noexcept {
-        constexpr SlotIndex kNextLine = 64 / sizeof(Entry);
         const SlotIndex home = hash & mask();
         __builtin_prefetch(&entries_[home], 1);
-        __builtin_prefetch(&entries_[(home + kNextLine) & mask()], 1);
+        __builtin_prefetch(&entries_[(home + kSlotsOfLine) & mask()], 1);
+        __builtin_prefetch(&entries_[(home + 2 * kSlotsOfLine) & mask()], 1);
         __builtin_prefetch(&owners_[home], 1);
     }
 
@@ -338,6 +338,7 @@ public:
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
 
 private:
+    static constexpr SlotIndex kSlotsOfLine = 64 / sizeof(Entry);
     static constexpr std::uint32_t kNoReview = 1u << 31;
     // More retired slots than that are not searched for a few: it would take a millisecond.
     static constexpr std::size_t kMostToSearch = 1u << 13;
@@ -414,12 +415,7 @@ private:
                       const NewEntry& wanted,
                       std::uint8_t worker) noexcept;
     void free_slot(SlotIndex slot) noexcept;
-
-    [[gnu::always_inline]] void prefetch_free(SlotIndex slot) const noexcept {
-        __builtin_prefetch(&entries_[slot], 1);
-        __builtin_prefetch(&entries_[(slot + 1) & mask()]);
-        __builtin_prefetch(&entries_[(slot - 1) & mask()], 1);
-    }
+    void prefetch_free(SlotIndex slot) const noexcept;
 
     // A slot of an entry of `key` that this worker has retired, whatever its grace period, for
     // another of that key: where a key comes and goes faster than grace periods end, all its slots
@@ -440,7 +436,11 @@ private:
         }
     }
 
-    void take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept;
+    void take_back_if_claimed(SlotIndex first, SlotIndex last, SlotIndex end) noexcept;
+    // The first EMPTY slot behind `slot`, if no entry between them is found by way of `slot` for
+    // certain; else XVS_NONE.
+    [[nodiscard]] SlotIndex end_of_unpassed(SlotIndex slot) const noexcept;
+    [[nodiscard]] bool may_pass(SlotIndex at, std::uint32_t state, SlotIndex slot) const noexcept;
 
     // Programs that install entries look at it as well.
     [[nodiscard]] std::uint32_t& cleanings() const noexcept {

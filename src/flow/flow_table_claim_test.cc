@@ -58,17 +58,31 @@ private:
     std::vector<xvs_flow4>& entries_;
 };
 
-TEST(FlowTableClaim, NeverLosesAFlowThatAProgramDrawsWhileSlotsAreFreed) {
+std::vector<FlowKey<Ipv4>> keys_of_home(const FlowTable<Ipv4>& table,
+                                        SlotIndex home,
+                                        std::size_t count) {
+    std::vector<FlowKey<Ipv4>> keys;
+    for (std::uint32_t number = 0; keys.size() < count; ++number) {
+        const FlowKey<Ipv4> key{number, 1, 2, 3, 6};
+        if (table.hash(key) % kSlots == home) keys.push_back(key);
+    }
+    return keys;
+}
+
+// Whether an entry that stays lies between the two that come and go.
+class FlowTableClaim : public testing::TestWithParam<bool> {};
+
+TEST_P(FlowTableClaim, NeverLosesAFlowThatAProgramDrawsWhileSlotsAreFreed) {
     std::vector<xvs_flow4> entries(kSlots);
     std::vector<std::uint32_t> owners(kSlots);
     GracePeriod at_once;
     FlowTable<Ipv4> table(entries, owners, kSeed, at_once);
     table.share_with_programs();
     // Flows of one home: the program's comes to lie behind the worker's, which comes and goes.
-    std::vector<FlowKey<Ipv4>> keys;
-    for (std::uint32_t number = 0; keys.size() < 2; ++number) {
-        const FlowKey<Ipv4> key{number, 1, 2, 3, 6};
-        if (table.hash(key) % kSlots == 0) keys.push_back(key);
+    const std::vector<FlowKey<Ipv4>> keys = keys_of_home(table, 0, 2);
+    const FlowKey<Ipv4> between = keys_of_home(table, 1, 1)[0];
+    if (GetParam()) {
+        ASSERT_EQ(table.insert(between, table.hash(between), {}).slot, 1u);
     }
     std::atomic<bool> stop = false;
     std::atomic<bool> wants_quiet = false;
@@ -124,6 +138,8 @@ TEST(FlowTableClaim, NeverLosesAFlowThatAProgramDrawsWhileSlotsAreFreed) {
     program.join();
     EXPECT_EQ(lost, 0u) << "of " << drawn;
 }
+
+INSTANTIATE_TEST_SUITE_P(WithNothingOrAnEntryBetween, FlowTableClaim, testing::Bool());
 
 }  // namespace
 }  // namespace xvs::flow

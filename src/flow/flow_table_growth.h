@@ -184,8 +184,7 @@ void FlowTable<Ip>::continue_growing(std::size_t limit, Moved&& moved) noexcept 
     }
     // Those that moved have left TOMBSTONEs, which only make look-ups longer.
     for (; limit > 0 && looked_at_ < clean_until_; --limit, ++looked_at_) {
-        const bool is_tombstone = slot_state(state_word(looked_at_)) == XVS_SLOT_TOMBSTONE;
-        if (is_tombstone && is_empty((looked_at_ + 1) & mask())) free_slot(looked_at_);
+        if (slot_state(state_word(looked_at_)) == XVS_SLOT_TOMBSTONE) free_slot(looked_at_);
     }
 }
 

@@ -29,9 +29,9 @@ typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(const Key& key,
 
 // swap_if(), or two steps where neither other workers nor programs change state words.
 template <class Ip>
-bool FlowTable<Ip>::swap_state(std::uint32_t& word,
-                               std::uint32_t expected,
-                               std::uint32_t wanted) noexcept {
+[[gnu::always_inline]] inline bool FlowTable<Ip>::swap_state(std::uint32_t& word,
+                                                             std::uint32_t expected,
+                                                             std::uint32_t wanted) noexcept {
     if (is_shared_) return swap_if(word, expected, wanted);
     if (load_relaxed(word) != expected) return false;
     store_release(word, wanted);
@@ -99,8 +99,16 @@ void FlowTable<Ip>::note_cleaning() noexcept {
     (void)swap_if(word, word, word + 1);
 }
 
-// A look-up stops at an EMPTY slot, so a slot that one passes by must be a TOMBSTONE. Where an
-// EMPTY one follows, none does, nor by the TOMBSTONEs before it.
+// What free_slot() looks at: nearly always no more than the lines of its neighbours.
+template <class Ip>
+[[gnu::always_inline]] inline void FlowTable<Ip>::prefetch_free(SlotIndex slot) const noexcept {
+    __builtin_prefetch(&entries_[slot], 1);
+    __builtin_prefetch(&entries_[(slot + kSlotsOfLine) & mask()]);
+    __builtin_prefetch(&entries_[(slot - 1) & mask()], 1);
+}
+
+// A look-up stops at an EMPTY slot, so a slot that one passes by must be a TOMBSTONE. Where none
+// does, none passes by the TOMBSTONEs right before it either.
 template <class Ip>
 void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
     std::uint32_t& word = entries_[slot].state;
@@ -108,7 +116,8 @@ void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
     // Entries that have not moved yet are looked for in another order.
     if (is_growing()) return;
     const std::uint32_t mask = this->mask();
-    if (!is_empty((slot + 1) & mask)) return;
+    const SlotIndex end = end_of_unpassed(slot);
+    if (end == XVS_NONE) return;
     if (is_shared_) note_cleaning();
     SlotIndex first = slot;
     for (SlotIndex at = slot;; at = (at - 1) & mask) {
@@ -118,8 +127,31 @@ void FlowTable<Ip>::free_slot(SlotIndex slot) noexcept {
         first = at;
     }
     if (!is_shared_) return;
-    take_back_if_claimed(first, slot);
+    take_back_if_claimed(first, slot, end);
     note_cleaning();
+}
+
+template <class Ip>
+SlotIndex FlowTable<Ip>::end_of_unpassed(SlotIndex slot) const noexcept {
+    const std::uint32_t mask = this->mask();
+    SlotIndex at = slot;
+    for (unsigned step = 1; step < XVS_PROBES; ++step) {
+        at = (at + 1) & mask;
+        const std::uint32_t state = load_acquire(entries_[at].state);
+        if (slot_state(state) == XVS_SLOT_EMPTY) return at;
+        if (slot_state(state) != XVS_SLOT_TOMBSTONE && may_pass(at, state, slot)) return XVS_NONE;
+    }
+    return XVS_NONE;
+}
+
+// Whether the way from its home to the entry in slot `at`, which is of that state, leads by `slot`.
+// Of one that is being written nobody knows.
+template <class Ip>
+bool FlowTable<Ip>::may_pass(SlotIndex at, std::uint32_t state, SlotIndex slot) const noexcept {
+    if (slot_state(state) == XVS_SLOT_CLAIMED) return true;
+    const SlotIndex home = hash(key(at));
+    const bool is_same = load_relaxed(entries_[at].state) == state;
+    return !is_same || ((at - home) & mask()) >= ((at - slot) & mask());
 }
 
 // A program that is in such an entry still finds, before it acts by what it has read, that the
@@ -143,16 +175,16 @@ typename FlowTable<Ip>::Place FlowTable<Ip>::revive(const Key& key, SlotIndex ho
     return slot == XVS_NONE ? Place{} : Place{slot, state_word(slot), false};
 }
 
-// Whoever claimed a slot from `first` to the one after `last` meanwhile may have passed by those
-// before it, which are EMPTY now: they are TOMBSTONEs again.
+// Whoever claimed a slot from `first` to `end` meanwhile may have passed by those from `first` to
+// `last`, which are EMPTY now: they are TOMBSTONEs again. Who claims one behind `end` finds on its
+// way back that `end` is EMPTY.
 template <class Ip>
-void FlowTable<Ip>::take_back_if_claimed(SlotIndex first, SlotIndex last) noexcept {
+void FlowTable<Ip>::take_back_if_claimed(SlotIndex first, SlotIndex last, SlotIndex end) noexcept {
     const std::uint32_t mask = this->mask();
-    const SlotIndex end = (last + 2) & mask;
     SlotIndex at = first;
-    while (at != end && is_empty(at))
+    while (at != last && is_empty(at))
         at = (at + 1) & mask;
-    if (at == end) return;
+    if (is_empty(at) && end_of_unpassed(last) == end) return;
     for (at = first; at != ((last + 1) & mask); at = (at + 1) & mask) {
         const std::uint32_t state = load_acquire(entries_[at].state);
         if (slot_state(state) != XVS_SLOT_EMPTY) continue;
