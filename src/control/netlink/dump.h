@@ -45,6 +45,9 @@ public:
     // with a message DONE.
     [[nodiscard]] Buffer next();
 
+    // Whether all have been returned.
+    [[nodiscard]] bool has_ended() const noexcept { return done_; }
+
 private:
     std::unique_ptr<DumpSource> source_;
     MessageHeader reply_;

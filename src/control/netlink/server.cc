@@ -12,6 +12,9 @@ namespace {
 constexpr std::size_t kRequestsAtOnce = 64;
 // So that one client with a long listing and a quick reader do not keep the others waiting.
 constexpr int kDatagramsAtOnce = 64;
+// Of answers to requests that came together, whose sender reads whatever Client does.
+constexpr std::size_t kMaxJoinedSize = 32 * 1024;
+static_assert(kMaxJoinedSize <= Socket::kMaxReceived);
 
 }  // namespace
 
@@ -45,24 +48,42 @@ void Server::on_readable() {
     }
 }
 
+void Server::add(std::vector<Outgoing>& answers, Buffer datagram, bool may_join) {
+    auto* const last =
+        may_join && !answers.empty() ? std::get_if<Buffer>(&answers.back()) : nullptr;
+    if (last != nullptr && last->size() + datagram.size() <= kMaxJoinedSize) {
+        last->insert(last->end(), datagram.begin(), datagram.end());
+    } else {
+        answers.emplace_back(std::move(datagram));
+    }
+}
+
+// Of a long one the rest is made as the client takes it.
+void Server::add_listing(std::vector<Outgoing>& answers, Dump dump) {
+    for (std::size_t size = 0; size < kMaxJoinedSize && !dump.has_ended();) {
+        Buffer next = dump.next();
+        size += next.size();
+        add(answers, std::move(next), true);
+    }
+    if (!dump.has_ended()) answers.emplace_back(std::move(dump));
+}
+
 // What was asked in one datagram is answered in as few: one that holds many requests comes from a
-// client that does not wait in between.
+// client that does not wait in between. Waking it costs more than a short listing.
 std::size_t Server::answer(Bytes datagram, std::uint32_t port) {
     std::vector<Outgoing> answers;
     std::size_t requests = 0;
     while (const auto message = MessageView::take(datagram)) {
+        const bool is_alone = requests++ == 0 && datagram.empty();
         Answer answer = handler_.handle(*message, port);
-        const bool may_join = requests++ > 0 && answer.datagrams.size() == 1 && !answer.dump;
-        auto* const last = answers.empty() ? nullptr : std::get_if<Buffer>(&answers.back());
-        if (may_join && last != nullptr &&
-            last->size() + answer.datagrams.front().size() <= kMaxDatagramSize) {
-            const Buffer& more = answer.datagrams.front();
-            last->insert(last->end(), more.begin(), more.end());
-            continue;
-        }
         for (auto& each : answer.datagrams)
-            answers.emplace_back(std::move(each));
-        if (answer.dump) answers.emplace_back(*std::move(answer.dump));
+            add(answers, std::move(each), !is_alone);
+        if (!answer.dump) continue;
+        if (is_alone) {
+            answers.emplace_back(*std::move(answer.dump));
+        } else {
+            add_listing(answers, *std::move(answer.dump));
+        }
     }
     handler_.finish_edits();
     send(std::move(answers), port);

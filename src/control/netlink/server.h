@@ -73,6 +73,8 @@ private:
 
     // Returns how many requests there were in it.
     std::size_t answer(Bytes datagram, std::uint32_t port);
+    static void add(std::vector<Outgoing>& answers, Buffer datagram, bool may_join);
+    static void add_listing(std::vector<Outgoing>& answers, Dump dump);
     void send(std::vector<Outgoing> answers, std::uint32_t port);
     // Says so to the sender of a datagram that was too long to be read.
     void refuse(const Socket::Received& received) const;

@@ -203,6 +203,39 @@ TEST_F(ServerTest, TellsAClientWhoseRequestIsTooLong) {
     EXPECT_TRUE(services_.configured_services().empty());
 }
 
+// Each datagram wakes the client, which costs more than a short listing.
+TEST_F(ServerTest, AnswersInOneDatagramWhatCameTogetherInOne) {
+    for (std::uint16_t port = 1; port <= 30; ++port)
+        ASSERT_TRUE(services_.add_service(service_on(port)));
+    constexpr std::uint32_t kRequests = 4;
+    Buffer together;
+    for (std::uint32_t i = 0; i < kRequests; ++i) {
+        const Buffer one = request(Command::GetService, 0x305);
+        together.insert(together.end(), one.begin(), one.end());
+    }
+    ASSERT_EQ(socket_->send(port_, together), 0);
+    server_->on_readable();
+    const auto count_datagrams = [this](std::size_t& ends) {
+        std::size_t datagrams = 0;
+        Buffer storage;
+        ends = 0;
+        for (auto got = socket_->receive(storage); got.error == 0; ++datagrams) {
+            for (Bytes rest = got.datagram; const auto message = MessageView::take(rest);)
+                ends += static_cast<std::size_t>(message->header.type == message::kDone);
+            got = socket_->receive(storage);
+        }
+        return datagrams;
+    };
+    std::size_t ends = 0;
+    EXPECT_EQ(count_datagrams(ends), 2U) << "45 KB";
+    EXPECT_EQ(ends, kRequests);
+    // A client that asks for one listing at a time is sent no more than its page at a time.
+    ASSERT_EQ(socket_->send(port_, request(Command::GetService, 0x305)), 0);
+    server_->on_readable();
+    EXPECT_EQ(count_datagrams(ends), 3U);
+    EXPECT_EQ(ends, 1U);
+}
+
 TEST_F(ServerTest, NamesTheProcessThatHasThePort) {
     const auto second = Server::open(handler_, clock_, port_);
     ASSERT_FALSE(second);
