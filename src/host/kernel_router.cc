@@ -293,8 +293,7 @@ bool KernelRouter::is_local(const net::IpAddress& address) noexcept {
 }
 
 bool KernelRouter::is_broadcast(const net::IpAddress& address) noexcept {
-    RouteEntry found;
-    return look_up(address, {}, found) == 0 && found.type == RTN_BROADCAST;
+    return mirror_.is_broadcast(address);
 }
 
 bool KernelRouter::neighbour_changed(const Neighbour& neighbour) noexcept {

@@ -157,6 +157,22 @@ TEST_F(Router, GivesUpWhatLeavesByAnInterfaceThatGoes) {
     EXPECT_EQ(router_->find_route(address("198.51.100.7"), {}).kind,
               engine::RouteKind::Unreachable);
     EXPECT_FALSE(router_->is_local(address("10.0.0.1")));
+    EXPECT_FALSE(router_->is_broadcast(address("10.0.0.255")));
+}
+
+TEST_F(Router, KeepsAnAddressOfTwoInterfacesUntilBothHaveLostIt) {
+    run("ip address add 192.0.2.9/24 dev wan");
+    run("ip address add 192.0.2.9/24 dev lo");
+    ASSERT_TRUE(follow([&] { return router_->is_local(address("192.0.2.9")); }));
+    ASSERT_TRUE(follow([&] { return router_->is_broadcast(address("192.0.2.255")); }));
+    const int rounds = follower_.rounds;
+    run("ip address del 192.0.2.9/24 dev wan");
+    ASSERT_TRUE(follow([&] { return follower_.rounds > rounds; }));
+    EXPECT_TRUE(router_->is_local(address("192.0.2.9")));
+    EXPECT_TRUE(router_->is_broadcast(address("192.0.2.255")));
+    run("ip address del 192.0.2.9/24 dev lo");
+    EXPECT_TRUE(follow([&] { return !router_->is_local(address("192.0.2.9")); }));
+    EXPECT_TRUE(follow([&] { return !router_->is_broadcast(address("192.0.2.255")); }));
 }
 
 TEST_F(Router, TakesANewMacAddressOfAnInterface) {

@@ -65,8 +65,7 @@ void Mirror::end_batch() {
         if (auto status = synchronize_local(); !status) spdlog::error("{}", status.error().context);
     }
     if (std::exchange(have_local_changed_, false)) {
-        note_local_lengths();
-        observer_.local_prefixes_changed(local_);
+        observer_.local_prefixes_changed(local_.prefixes());
     }
     const RouteChanges changes = std::exchange(changes_, {});
     if (changes.is_any) observer_.routes_changed(changes);
@@ -202,11 +201,17 @@ void Mirror::apply_route(const nlmsghdr& message) {
     if (!route) return changes_.add_everything();
     changes_.add_destination(
         net::Prefix::of(route->destination.address, route->destination.length));
-    if (route->type != RTN_LOCAL || route->table != RT_TABLE_LOCAL) return;
-    const bool has_changed = message.nlmsg_type == RTM_NEWROUTE
-                                 ? local_.insert(route->destination).second
-                                 : local_.erase(route->destination) > 0;
-    have_local_changed_ = have_local_changed_ || has_changed;
+    if (route->table != RT_TABLE_LOCAL) return;
+    const bool is_local = route->type == RTN_LOCAL;
+    if (!is_local && route->type != RTN_BROADCAST) return;
+    PrefixRoutes& known = is_local ? local_ : broadcast_;
+    const std::size_t before = known.prefixes().size();
+    if (message.nlmsg_type == RTM_NEWROUTE) {
+        known.add(route->destination, route->ifindex);
+    } else {
+        known.remove(route->destination, route->ifindex);
+    }
+    have_local_changed_ = have_local_changed_ || (is_local && before != known.prefixes().size());
 }
 
 void Mirror::apply_filter(const nlmsghdr& message) {
@@ -235,32 +240,27 @@ Status Mirror::synchronize_links() {
 }
 
 Status Mirror::synchronize_local() {
-    std::set<net::Prefix> found;
+    PrefixRoutes local;
+    PrefixRoutes broadcast;
     for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
-        if (auto status = dump_local(family, found); !status) return status;
+        if (auto status = dump_local(family, local, broadcast); !status) return status;
     }
-    if (found == local_) return {};
-    local_ = std::move(found);
-    have_local_changed_ = true;
+    have_local_changed_ = have_local_changed_ || local.prefixes() != local_.prefixes();
+    local_ = std::move(local);
+    broadcast_ = std::move(broadcast);
     return {};
 }
 
-void Mirror::note_local_lengths() noexcept {
-    local_lengths_.reset();
-    for (const net::Prefix& prefix : local_)
-        local_lengths_.set(prefix.length);
-}
-
-Status Mirror::dump_local(std::uint8_t family, std::set<net::Prefix>& found) {
+Status Mirror::dump_local(std::uint8_t family, PrefixRoutes& local, PrefixRoutes& broadcast) {
     NetlinkRequest request(RTM_GETROUTE, 0);
     auto& header = request.add_header<rtmsg>();
     header.rtm_family = family;
     header.rtm_table = RT_TABLE_LOCAL;
-    header.rtm_type = RTN_LOCAL;
     const int error = questions_.dump(request, [&](const nlmsghdr& message) {
         const auto route = parse_route(message);
-        if (route && route->type == RTN_LOCAL && route->table == RT_TABLE_LOCAL)
-            found.insert(route->destination);
+        if (!route || route->table != RT_TABLE_LOCAL) return;
+        if (route->type == RTN_LOCAL) local.add(route->destination, route->ifindex);
+        if (route->type == RTN_BROADCAST) broadcast.add(route->destination, route->ifindex);
     });
     // A kernel without IPv6 knows no such family; a namespace without any address no such table.
     if (error == EAFNOSUPPORT || error == EOPNOTSUPP || error == ENOENT) return {};
@@ -302,15 +302,6 @@ const Neighbour* Mirror::find_neighbour(std::uint32_t ifindex,
                                         const net::IpAddress& address) const noexcept {
     const auto found = neighbours_.find({ifindex, address});
     return found == neighbours_.end() ? nullptr : &found->second;
-}
-
-bool Mirror::is_local(const net::IpAddress& address) const noexcept {
-    for (std::size_t length = 0; length <= address.size() * 8; ++length) {
-        if (local_lengths_.test(length) &&
-            local_.contains(net::Prefix::of(address, static_cast<std::uint8_t>(length))))
-            return true;
-    }
-    return false;
 }
 
 }  // namespace xvs::host

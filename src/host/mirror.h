@@ -1,7 +1,6 @@
 // Mirror: links, local addresses and neighbours as Linux has them, followed by rtnetlink.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 #include "base/result.h"
 #include "host/messages.h"
 #include "host/netlink_socket.h"
+#include "host/prefix_routes.h"
 #include "host/route_changes.h"
 
 namespace xvs::host {
@@ -56,10 +56,20 @@ public:
     [[nodiscard]] const Neighbour* find_neighbour(std::uint32_t ifindex,
                                                   const net::IpAddress& address) const noexcept;
 
-    // Whether the routing table calls `address` this host's own. Allocates nothing.
-    [[nodiscard]] bool is_local(const net::IpAddress& address) const noexcept;
+    // Whether the local routing table calls `address` this host's own. Allocates nothing.
+    [[nodiscard]] bool is_local(const net::IpAddress& address) const noexcept {
+        return local_.contains(address);
+    }
 
-    [[nodiscard]] const std::set<net::Prefix>& local_prefixes() const noexcept { return local_; }
+    // Whether it calls `address` a broadcast address, which no real server can have. Kernel:
+    // inet_addr_type(). Allocates nothing.
+    [[nodiscard]] bool is_broadcast(const net::IpAddress& address) const noexcept {
+        return broadcast_.contains(address);
+    }
+
+    [[nodiscard]] const std::set<net::Prefix>& local_prefixes() const noexcept {
+        return local_.prefixes();
+    }
 
 private:
     using NeighbourKey = std::pair<std::uint32_t, net::IpAddress>;
@@ -83,8 +93,9 @@ private:
 
     [[nodiscard]] Status synchronize_links();
     [[nodiscard]] Status synchronize_local();
-    [[nodiscard]] Status dump_local(std::uint8_t family, std::set<net::Prefix>& found);
-    void note_local_lengths() noexcept;
+    [[nodiscard]] Status dump_local(std::uint8_t family,
+                                    PrefixRoutes& local,
+                                    PrefixRoutes& broadcast);
     [[nodiscard]] Status synchronize_neighbours();
 
     HostObserver& observer_;
@@ -92,8 +103,8 @@ private:
     NetlinkSocket questions_;
     std::map<std::uint32_t, Link> links_;
     std::map<NeighbourKey, Neighbour> neighbours_;
-    std::set<net::Prefix> local_;
-    std::bitset<net::Ipv6Address::kBits + 1> local_lengths_;  // that prefixes in local_ have
+    PrefixRoutes local_;
+    PrefixRoutes broadcast_;
     bool may_local_have_changed_ = false;
     std::map<std::uint32_t, std::uint32_t> states_;  // by ifindex: the state flags it ever had
     RouteChanges changes_;
