@@ -228,6 +228,7 @@ Status Director::make_packet_path() {
 
 // The programs meet packets from here on: they must know what is whose by now.
 Status Director::attach() {
+    steering_->put_gathered();
     tell_alive();
     program_->control().orphan_ticks =
         kept_.pins() != nullptr ? engine::to_ticks(options_.orphan_timeout) : 0;

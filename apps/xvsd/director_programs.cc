@@ -53,6 +53,7 @@ Status Director::load_programs(const xvs_table_header& header) {
     (*program)->control().near_ifindex = private_link_->near_ifindex();
     program_ = std::move(*program);
     steering_.emplace(*program_);
+    steering_->gather();
     served_.emplace(*program_, how, kept_.pins());
     xdp_.emplace(*program_, kept_.pins());
     // Before another daemon is asked to hand over. What is refused here is refused again, and told,

@@ -51,6 +51,53 @@ TEST_F(Steer, ForgetsAServiceThatIsRemoved) {
     EXPECT_EQ(judge(v6(kToService)), XVS_REASON_SERVICE);
 }
 
+TEST_F(Steer, KnowsWhatWasGatheredOnceItIsPut) {
+    Packet other = kToService;
+    other.destination_port = 81;
+    maps_->gather();
+    maps_->add_service(key(model::Protocol::Tcp, "192.0.2.1", 81));
+    EXPECT_EQ(judge(other), 0);
+    maps_->put_gathered();
+    EXPECT_EQ(judge(other), XVS_REASON_SERVICE);
+    EXPECT_EQ(judge(kToService), XVS_REASON_SERVICE);
+    maps_->remove_service(key(model::Protocol::Tcp, "192.0.2.1", 81));
+    EXPECT_EQ(judge(other), 0) << "no longer gathered";
+}
+
+TEST_F(Steer, RemovesWhatWasGatheredBefore) {
+    Packet other = kToService;
+    other.destination_port = 81;
+    maps_->gather();
+    maps_->add_service(key(model::Protocol::Tcp, "192.0.2.1", 81));
+    maps_->remove_service(key(model::Protocol::Tcp, "192.0.2.1", 81));
+    maps_->remove_service(key(model::Protocol::Tcp, "192.0.2.1", 80));
+    maps_->add_service(key(model::Protocol::Tcp, "192.0.2.1", 80));
+    maps_->put_gathered();
+    EXPECT_EQ(judge(other), 0);
+    EXPECT_EQ(judge(kToService), XVS_REASON_SERVICE);
+}
+
+// One by one, so that none is left out that has room.
+TEST_F(Steer, KnowsAsManyGatheredOnesAsThereIsRoomFor) {
+    maps_->gather();
+    for (std::uint32_t i = 0; i < XVS_MAX_SERVICES; ++i)
+        maps_->add_service({.protocol = model::Protocol::Tcp,
+                            .address = net::Ipv4Address(0x0a000000 + i),
+                            .port = net::Port{80},
+                            .fwmark = 0});
+    maps_->add_service(key(model::Protocol::Tcp, "192.0.2.1", 80));
+    maps_->put_gathered();
+    maps_->set_local_prefixes({{*net::IpAddress::parse("10.0.0.0"), 8}});
+    Packet packet = kToService;
+    packet.destination = "10.0.0.5";
+    EXPECT_EQ(judge(packet), XVS_REASON_SERVICE);
+    packet.destination = "10.0.255.255";
+    EXPECT_EQ(judge(packet), 0) << "there is no room";
+    maps_->remove_service(key(model::Protocol::Tcp, "10.0.0.5", 80));
+    maps_->add_service(key(model::Protocol::Tcp, "10.0.255.255", 80));
+    EXPECT_EQ(judge(packet), XVS_REASON_SERVICE);
+}
+
 TEST_F(Steer, TakesEveryPortOfAnAnyPortServiceWhileThereIsOne) {
     Packet packet = kToService;
     packet.destination_port = 12345;

@@ -2,6 +2,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include <linux/bpf.h>
 
@@ -38,9 +42,14 @@ Prefix make_prefix(const net::Prefix& from) {
 
 }  // namespace
 
-bool SteeringMaps::KeyOrder::operator()(const xvs_endpoint_key& a,
+std::size_t SteeringMaps::KeyHash::operator()(const xvs_endpoint_key& key) const noexcept {
+    static_assert(std::has_unique_object_representations_v<xvs_endpoint_key>);
+    return std::hash<std::string_view>{}({reinterpret_cast<const char*>(&key), sizeof(key)});
+}
+
+bool SteeringMaps::KeyEqual::operator()(const xvs_endpoint_key& a,
                                         const xvs_endpoint_key& b) const noexcept {
-    return std::memcmp(&a, &b, sizeof(a)) < 0;
+    return std::memcmp(&a, &b, sizeof(a)) == 0;
 }
 
 // The program steers by addresses and ports; a service by firewall mark has neither.
@@ -48,20 +57,21 @@ void SteeringMaps::add_service(const model::ServiceKey& key) {
     if (key.fwmark != 0) return;
     const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
     program_.remember(key.address);
-    insert(program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, &service);
+    insert_endpoint(program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, service);
     note_kind(key, true);
 }
 
 void SteeringMaps::remove_service(const model::ServiceKey& key) {
     if (key.fwmark != 0) return;
     const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
-    erase(program_.map(SteeringMap::Services), &service);
+    erase_endpoint(program_.map(SteeringMap::Services), service);
     note_kind(key, false);
 }
 
 void SteeringMaps::add_stock(const model::ServiceKey& key, std::uint32_t stock) {
     const xvs_endpoint_key service = make_key(key.protocol, key.address, key.port);
-    insert(program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, &service, stock + 1);
+    insert_endpoint(
+        program_.map(SteeringMap::Services), "services", XVS_MAX_SERVICES, service, stock + 1);
 }
 
 // add_service() and remove_service() may come twice for one key.
@@ -85,13 +95,14 @@ void SteeringMaps::add_nat_source(model::Protocol protocol, const net::Endpoint&
     const xvs_endpoint_key key = make_key(protocol, real.address, real.port);
     if (nat_sources_[key]++ > 0) return;
     program_.remember(real.address);
-    insert(program_.map(SteeringMap::NatSources), "NAT destinations", XVS_MAX_NAT_SOURCES, &key);
+    insert_endpoint(
+        program_.map(SteeringMap::NatSources), "NAT destinations", XVS_MAX_NAT_SOURCES, key);
 }
 
 void SteeringMaps::remove_nat_source(model::Protocol protocol, const net::Endpoint& real) {
     const auto found = nat_sources_.find(make_key(protocol, real.address, real.port));
     if (found == nat_sources_.end() || --found->second > 0) return;
-    erase(program_.map(SteeringMap::NatSources), &found->first);
+    erase_endpoint(program_.map(SteeringMap::NatSources), found->first);
     nat_sources_.erase(found);
 }
 
@@ -99,13 +110,13 @@ void SteeringMaps::add_address(const net::IpAddress& address) {
     const xvs_endpoint_key key = make_key(address);
     if (addresses_[key]++ > 0) return;
     program_.remember(address);
-    insert(program_.map(SteeringMap::Addresses), "addresses", XVS_MAX_ADDRESSES, &key);
+    insert_endpoint(program_.map(SteeringMap::Addresses), "addresses", XVS_MAX_ADDRESSES, key);
 }
 
 void SteeringMaps::remove_address(const net::IpAddress& address) {
     const auto found = addresses_.find(make_key(address));
     if (found == addresses_.end() || --found->second > 0) return;
-    erase(program_.map(SteeringMap::Addresses), &found->first);
+    erase_endpoint(program_.map(SteeringMap::Addresses), found->first);
     addresses_.erase(found);
 }
 
@@ -219,6 +230,43 @@ void SteeringMaps::insert(
         what,
         limit,
         std::strerror(error));
+}
+
+void SteeringMaps::insert_endpoint(int map,
+                                   const char* what,
+                                   std::uint32_t limit,
+                                   const xvs_endpoint_key& key,
+                                   std::uint32_t value) {
+    if (!is_gathering_) return insert(map, what, limit, &key, value);
+    Gathered& gathered = gathered_[map];
+    gathered.what = what;
+    gathered.limit = limit;
+    gathered.keys.push_back(key);
+    gathered.values.push_back(value);
+}
+
+void SteeringMaps::erase_endpoint(int map, const xvs_endpoint_key& key) {
+    if (is_gathering_) {
+        put_gathered();
+        gather();
+    }
+    erase(map, &key);
+}
+
+void SteeringMaps::put_gathered() {
+    is_gathering_ = false;
+    for (const auto& [map, gathered] : std::exchange(gathered_, {}))
+        put(map, gathered);
+}
+
+// Where the map is full, or Linux knows no such call, again and one by one.
+void SteeringMaps::put(int map, const Gathered& gathered) {
+    auto count = static_cast<__u32>(gathered.keys.size());
+    if (::bpf_map_update_batch(
+            map, gathered.keys.data(), gathered.values.data(), &count, nullptr) == 0)
+        return;
+    for (std::size_t i = 0; i < gathered.keys.size(); ++i)
+        insert(map, gathered.what, gathered.limit, &gathered.keys[i], gathered.values[i]);
 }
 
 void SteeringMaps::erase(int map, const void* key) {

@@ -1,9 +1,12 @@
 // SteeringMaps: tells the steering program in the kernel which packets are ours.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
+#include <unordered_map>
+#include <vector>
 
 #include "engine/steering.h"
 #include "net/prefix.h"
@@ -18,6 +21,12 @@ class SteeringMaps final : public engine::Steering {
 public:
     // `program` must outlive this.
     explicit SteeringMaps(const SteeringProgram& program) noexcept : program_(program) {}
+
+    // Until put_gathered() endpoints and addresses that are added reach the program only then, all
+    // at once: thousands take half the time. REQUIRES: no packet is met before.
+    void gather() noexcept { is_gathering_ = true; }
+
+    void put_gathered();
 
     void add_service(const model::ServiceKey& key) override;
     void remove_service(const model::ServiceKey& key) override;
@@ -39,16 +48,35 @@ public:
     void set_local_prefixes(const std::set<net::Prefix>& prefixes);
 
 private:
-    struct KeyOrder {
+    struct KeyHash {
+        std::size_t operator()(const xvs_endpoint_key& key) const noexcept;
+    };
+
+    struct KeyEqual {
         bool operator()(const xvs_endpoint_key& a, const xvs_endpoint_key& b) const noexcept;
     };
 
-    using Counts = std::map<xvs_endpoint_key, std::uint32_t, KeyOrder>;
+    using Counts = std::unordered_map<xvs_endpoint_key, std::uint32_t, KeyHash, KeyEqual>;
+
+    // Additions to one map, in their order.
+    struct Gathered {
+        const char* what = nullptr;
+        std::uint32_t limit = 0;
+        std::vector<xvs_endpoint_key> keys;
+        std::vector<std::uint32_t> values;
+    };
 
     void note_access();
     void note_kind(const model::ServiceKey& key, bool is_added);
     void insert(
         int map, const char* what, std::uint32_t limit, const void* key, std::uint32_t value = 0);
+    void insert_endpoint(int map,
+                         const char* what,
+                         std::uint32_t limit,
+                         const xvs_endpoint_key& key,
+                         std::uint32_t value = 0);
+    void erase_endpoint(int map, const xvs_endpoint_key& key);
+    void put(int map, const Gathered& gathered);
     void erase(int map, const void* key);
     void insert_prefix(const net::Prefix& prefix);
     void erase_prefix(const net::Prefix& prefix);
@@ -61,6 +89,8 @@ private:
     Counts addresses_;
     std::set<net::Prefix> prefixes_;
     std::set<int> full_;  // maps whose being full was logged
+    bool is_gathering_ = false;
+    std::map<int, Gathered> gathered_;
 };
 
 }  // namespace xvs::offload
