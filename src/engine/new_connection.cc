@@ -181,10 +181,7 @@ bool Pipeline<Ip>::is_forged_request(const Packet<Ip>& packet, flow::SlotIndex s
 template <class Ip>
 std::optional<Verdict> Pipeline<Ip>::find_service(Packet<Ip>& packet,
                                                   ServiceState*& service) noexcept {
-    service = parts_.services.find_for_packet(packet.frame.fwmark,
-                                              static_cast<model::Protocol>(packet.key.protocol),
-                                              packet.key.destination_address(),
-                                              packet.key.destination_port_number());
+    service = found_services_.find(packet.frame.fwmark, packet.key);
     if (service == nullptr) return give_to_host(packet);
     if (parts_.has_others) {
         const std::uint8_t worker =
@@ -296,23 +293,27 @@ Verdict Pipeline<Ip>::connect(Packet<Ip>& packet,
     const model::ForwardingMethod method = destination.config.method;
     Beginning& begun = beginning_[beginning_count_];
     NewConnection<Ip>& wanted = begun.wanted;
-    wanted = {.inbound = key,
-              .inbound_hash = packet.hash,
-              .inbound_translation = translation,
-              .outbound = std::nullopt,
-              .flags = static_cast<std::uint32_t>(method),
-              .controller = controller,
-              .events = packet.events,
-              .is_followed = packet.protocol != Headers<Ip>::kIcmp};
+    // Each for itself: whatever is copied wider than it was written just now waits for it.
+    wanted.inbound = key;
+    wanted.inbound_hash = packet.hash;
+    wanted.inbound_translation = translation;
+    wanted.outbound.reset();
+    wanted.flags = static_cast<std::uint32_t>(method);
+    wanted.controller = controller;
+    wanted.seen = now_;
+    wanted.events = packet.events;
+    wanted.role = XVS_ROLE_NONE;
+    wanted.is_followed = packet.protocol != Headers<Ip>::kIcmp;
     if (method == model::ForwardingMethod::Masquerade) {
         const auto rip = destination.config.real.address.template as<typename Ip::Address>();
         const net::Port port = real_port(destination, key.destination_port_number());
         const bool is_identity =
             rip == key.destination_address() && port == key.destination_port_number();
         if (!is_identity) {
-            wanted.outbound = flow::FlowKey<Ip>::make(
+            const auto reply = flow::FlowKey<Ip>::make(
                 rip, port, key.source_address(), key.source_port_number(), key.protocol);
-            wanted.outbound_hash = flows_.hash(*wanted.outbound);
+            wanted.outbound_hash = flows_.hash(reply);
+            wanted.outbound = reply;
         }
         const Assistant* const assistant = parts_.assistances.find_for(
             static_cast<model::Protocol>(key.protocol), key.destination_port_number());

@@ -35,6 +35,7 @@ Pipeline<Ip>::Pipeline(const PipelineParts& parts)
                    parts.clock,
                    parts.settings,
                    parts.worker),
+      found_services_(parts.services),
       fragments_(parts.clock, parts.drops),
       icmp_(parts.router, parts.port, parts.transmitter, parts.icmp_limit, parts.identifications),
       tunnel_errors_(parts) {}

@@ -21,6 +21,7 @@
 #include "engine/forward/transmitter.h"
 #include "engine/hand_over.h"
 #include "engine/lookup/connections.h"
+#include "engine/lookup/found_services.h"
 #include "engine/lookup/reports.h"
 #include "engine/lookup/services.h"
 #include "engine/packet_port.h"
@@ -216,6 +217,7 @@ private:
     PipelineParts parts_;
     flow::FlowTable<Ip>& flows_;
     Connections<Ip> connections_;
+    FoundServices<Ip> found_services_;
     Fragments<Ip> fragments_;
     IcmpResponder<Ip> icmp_;
     TunnelErrors<Ip> tunnel_errors_;

@@ -481,10 +481,10 @@ private:
 
 // Each store is a release: whoever reads what it wrote sees the slot CLAIMED when it looks again.
 template <class Ip>
-void FlowTable<Ip>::write(Entry& entry,
-                          const Key& key,
-                          const NewEntry& wanted,
-                          std::uint8_t worker) noexcept {
+[[gnu::always_inline]] inline void FlowTable<Ip>::write(Entry& entry,
+                                                        const Key& key,
+                                                        const NewEntry& wanted,
+                                                        std::uint8_t worker) noexcept {
     key.store(entry);
     store_release(entry.flags, with_owner(wanted.flags, worker));
     store_release(entry.punt, wanted.punt);

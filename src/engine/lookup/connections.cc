@@ -52,7 +52,7 @@ std::uint32_t Connections<Ip>::begin(const NewConnection<Ip>& wanted,
     if (wanted.is_followed) begin_state(record, wanted.events);
     if (is_half_open(record)) ++half_open_;
     services_.bind(destination, is_active_record(record));
-    schedule_check(connection, to_tick(clock_.now()) + first_timeout(record, wanted));
+    schedule_check(connection, wanted.seen + first_timeout(record, wanted));
     return connection;
 }
 
@@ -76,7 +76,7 @@ bool Connections<Ip>::install(std::uint32_t connection, const NewConnection<Ip>&
                                                       {.translation = wanted.inbound_translation,
                                                        .punt = masks.punt,
                                                        .report = masks.report,
-                                                       .last_seen = to_tick(clock_.now()),
+                                                       .last_seen = wanted.seen,
                                                        .connection = connection});
     if (inserted.is_inserted()) {
         flow::store_release(record.inbound, inserted.slot);
@@ -109,7 +109,7 @@ bool Connections<Ip>::install_outbound(std::uint32_t connection,
                                .flags = XVS_FLOW_OUTBOUND,
                                .punt = masks.punt,
                                .report = masks.report,
-                               .last_seen = to_tick(clock_.now()),
+                               .last_seen = wanted.seen,
                                .connection = connection};
     flow::InsertResult inserted = flows_.insert(*wanted.outbound, wanted.outbound_hash, entry);
     if (inserted.outcome == flow::InsertOutcome::Exists) {

@@ -46,7 +46,8 @@ struct NewConnection {
     std::uint32_t outbound_hash = 0;
     std::uint32_t flags = 0;
     std::uint32_t controller = XVS_NONE;  // the persistence template it was scheduled by
-    std::uint8_t events = 0;              // of its first packet
+    Tick seen = 0;                        // when its first packet came
+    std::uint8_t events = 0;              // of that
     std::uint8_t role = XVS_ROLE_NONE;    // an assistant's
     bool is_followed = true;              // false: an ICMP error has made it, which is in no state
 };

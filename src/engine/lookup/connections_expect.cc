@@ -76,6 +76,7 @@ bool Connections<Ip>::install_expected(std::uint32_t connection,
     if (inbound.source_port == 0) return true;
     NewConnection<Ip> wanted;
     wanted.inbound = inbound;
+    wanted.seen = to_tick(clock_.now());
     wanted.outbound = reply_key(record, inbound);
     wanted.outbound_hash = flows_.hash(*wanted.outbound);
     return install_outbound(connection, wanted);

@@ -447,6 +447,7 @@ void Services::count_service(const model::ServiceKey& key, int by) noexcept {
     unsigned& all = key.family() == net::Family::Ipv4 ? ipv4_services_ : ipv6_services_;
     all += static_cast<unsigned>(by);
     has_turned_ |= all == (by > 0 ? 1 : 0);
+    if (++edition_ == 0) ++edition_;
     if (key.fwmark != 0) return;
     if (key.port == net::Port{0}) any_port_services_ += static_cast<unsigned>(by);
     if (key.port == kFtpPort && key.protocol == model::Protocol::Tcp)

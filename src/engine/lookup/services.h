@@ -110,6 +110,10 @@ public:
                                                 model::Protocol protocol,
                                                 const net::IpAddress& vip,
                                                 net::Port port) noexcept;
+
+    // As long as it is the same, find_for_packet() returns the same. Never 0. Thread: a worker.
+    [[nodiscard]] std::uint32_t edition() const noexcept { return edition_; }
+
     [[nodiscard]] ServiceState* find(const model::ServiceKey& key) noexcept;
     [[nodiscard]] const ServiceState* find(const model::ServiceKey& key) const noexcept;
 
@@ -328,6 +332,7 @@ private:
     bool has_orphaned_ = false;
     ServiceStock::Depths stock_depths_;
     bool has_turned_ = false;
+    std::uint32_t edition_ = 1;
     unsigned ipv4_services_ = 0;
     unsigned ipv6_services_ = 0;
     unsigned any_port_services_ = 0;
