@@ -7,7 +7,7 @@
 namespace xvs::flow {
 
 // The key's own entry if it is live; else the first slot that may be claimed for it. Always inline:
-// a Place that is returned in memory is read wider than it was written, which takes some 4 ns.
+// a Place that is returned in memory is read wider than it was written, for which processors wait.
 template <class Ip>
 [[gnu::always_inline]] inline typename FlowTable<Ip>::Place FlowTable<Ip>::find_place(
     const Key& key, std::uint32_t hash, std::uint32_t mask) const noexcept {
