@@ -111,7 +111,7 @@ class OutlivesEachAtXdp : public OutlivesAtXdp {};
 INSTANTIATE_TEST_SUITE_P(Every, OutlivesEachAtXdp, each_in_turn(), name_of_case);
 
 TEST_P(OutlivesEachAtXdp, TransfersArriveWholeAndAThousandConnectionsStayOpen) {
-    expect_transfers_whole(kShortTransfer);
+    expect_transfers_whole();
 }
 
 class TakesOverAtXdp : public OutlivesAtXdp {};

@@ -33,8 +33,8 @@ inline constexpr std::uint16_t kPort = 7000;             // of the numbered data
 inline constexpr std::uint32_t kDatagrams = 5000;        // before, and after
 inline constexpr std::chrono::milliseconds kWhile{700};  // of traffic before, during and after
 
-inline constexpr std::size_t kOpenConnections = 1000;  // beside an upload and a download
-inline constexpr std::size_t kShortTransfer = 100'000'000;
+inline constexpr std::size_t kOpenConnections = 1000;    // beside an upload and a download
+inline constexpr std::size_t kTransfer = 1'000'000'000;  // either way
 
 enum class Event { KilledAndRestarted, StoppedAndRestarted, TakenOver, EachInTurn };
 
@@ -178,8 +178,8 @@ protected:
 
     // An upload and a download go on through what happens, and other connections answer before it,
     // while no daemon is there, and after it.
-    void expect_transfers_whole(std::size_t usual_size) {
-        const std::size_t bytes = transfer_size(usual_size);
+    void expect_transfers_whole() {
+        const std::size_t bytes = transfer_size();
         const std::string size = std::to_string(bytes);
         const std::string url = url_of(vip(kHttpPort));
         std::vector<HttpClient> open;
@@ -246,9 +246,9 @@ protected:
     [[nodiscard]] std::uint16_t http_port() const { return lab_->plan().real_http_port; }
 
     // What the environment wishes, or what is usual.
-    [[nodiscard]] static std::size_t transfer_size(std::size_t usual) {
+    [[nodiscard]] static std::size_t transfer_size() {
         const char* const wanted = std::getenv("XVS_TRANSFER_MB");  // NOLINT(concurrency-mt-unsafe)
-        if (wanted == nullptr) return usual;
+        if (wanted == nullptr) return kTransfer;
         return std::max(std::strtoul(wanted, nullptr, 10) * 1'000'000, 2 * SlowPipe::kKeptBack);
     }
 
