@@ -22,8 +22,8 @@ public:
     // `program` must outlive this.
     explicit SteeringMaps(const SteeringProgram& program) noexcept : program_(program) {}
 
-    // Until put_gathered() endpoints and addresses that are added reach the program only then, all
-    // at once: thousands take half the time. REQUIRES: no packet is met before.
+    // From here on endpoints and addresses that are added wait for put_gathered(), which takes one
+    // system call for each map. REQUIRES: no packet is met before that.
     void gather() noexcept { is_gathering_ = true; }
 
     void put_gathered();
